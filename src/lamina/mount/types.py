@@ -1,0 +1,25 @@
+"""Mount: what a file system produces and a sandbox consumes. Neither knows the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One mount, as data.
+
+    `kind` is "overlay", "bind", "tmpfs", "proc", "sysfs", "devpts", "mqueue". An overlay has `lowers`
+    (folders, top one first) and, when writable, `upper` and `work`. `target` is absolute; in a
+    ProcessSpec's `root` it is on the host, in its `mounts` it is inside the root file system.
+    """
+
+    kind: str
+    target: str
+    source: str = ""
+    lowers: tuple[str, ...] = ()
+    upper: str = ""
+    work: str = ""
+    read_only: bool = False
+    options: str = ""  # passed to the file system as they are (size=..., mode=..., userxattr)
+    recursive: bool = False  # bind only
