@@ -1,1 +1,38 @@
-"""Lamina: a container image engine in which layers are the thing you work with."""
+"""Lamina: a container image engine in which layers are the thing you work with.
+
+    with lamina.Engine.open() as engine:
+        engine.build(lamina.BuildRequest.of_folder("app", tags=("app",)))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lamina.build.request import BuildRequest as BuildRequest
+    from lamina.build.request import BuildResult as BuildResult
+    from lamina.containers.request import RunRequest as RunRequest
+    from lamina.containers.request import RunResult as RunResult
+    from lamina.engine.engine import Engine as Engine
+    from lamina.errors import LaminaError as LaminaError
+
+__version__ = "0.1.0"
+__all__ = ["BuildRequest", "BuildResult", "Engine", "LaminaError", "RunRequest", "RunResult", "__version__"]
+
+_HOMES = {
+    "BuildRequest": "lamina.build.request",
+    "BuildResult": "lamina.build.request",
+    "Engine": "lamina.engine.engine",
+    "LaminaError": "lamina.errors",
+    "RunRequest": "lamina.containers.request",
+    "RunResult": "lamina.containers.request",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Loads a public name when it is first used: `import lamina` alone costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lamina' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

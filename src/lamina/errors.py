@@ -20,6 +20,17 @@ class LaminaError(Exception):
         self.message = message
         self.hint = hint
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors travel between processes whole, whatever their own constructor takes."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(kind: type[LaminaError], args: tuple[object, ...], state: dict[str, object]) -> LaminaError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 class InvalidInput(LaminaError):
     """What was given cannot be used: a flag, a name, a file, an archive."""

@@ -1,0 +1,1 @@
+"""Builds: a Dockerfile and a context become layers and an image; nothing is done twice."""

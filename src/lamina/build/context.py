@@ -1,0 +1,265 @@
+"""The build context: the folder that COPY and ADD read from, less what .dockerignore leaves out.
+
+A folder is listed at most once, and only when a COPY asks for it; a file is read only when its size,
+inode, mtime or ctime is not as the stat cache remembers. Links never lead out of the folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from lamina.db.cachedb import Stat
+from lamina.errors import Denied, InvalidInput, NotFound
+from lamina.tree.entry import Entry, Kind
+
+if TYPE_CHECKING:
+    from lamina.dockerfile.ignore import IgnoreFile
+
+_KINDS = {
+    stat.S_IFREG: Kind.FILE,
+    stat.S_IFDIR: Kind.DIR,
+    stat.S_IFLNK: Kind.SYMLINK,
+    stat.S_IFIFO: Kind.FIFO,
+    stat.S_IFCHR: Kind.CHAR,
+    stat.S_IFBLK: Kind.BLOCK,
+}
+_SETTLED = 100_000_000  # nanoseconds after which a file system's clock has moved on from a file's times
+_SETTLED_COARSE = 2_500_000_000  # the same where times are whole seconds
+_READ = 1 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+
+
+class _Seen(NamedTuple):
+    """One name in a listed folder."""
+
+    entry: Entry
+    stat: os.stat_result
+
+
+class Context:
+    """A Source over a folder of the host. Everything in it belongs to 0:0; modes are as on disk.
+
+    `stats` is what the stat cache knows of this folder. `news()` says what it should learn.
+    """
+
+    def __init__(self, root: str, ignore: IgnoreFile | None, stats: Mapping[bytes, Stat]) -> None:
+        self._root = root
+        self._ignore = ignore
+        self._stats = stats
+        self._folders: dict[bytes, dict[bytes, _Seen]] = {}
+        self._digests: dict[bytes, str] = {}
+        self._changed: dict[bytes, Stat] = {}
+        self._started = time.time_ns()
+
+    def get(self, path: bytes) -> Entry | None:
+        """The entry at `path`; None when it is not there or .dockerignore leaves it out."""
+        if not path:
+            return Entry(b"", Kind.DIR)
+        seen = self._seen(path)
+        return seen.entry if seen else None
+
+    def children(self, path: bytes) -> Sequence[Entry]:
+        """What a folder holds, sorted; sockets are left out, as in an image."""
+        listed = self._list(path)
+        return [listed[name].entry for name in sorted(listed)]
+
+    def digest(self, entry: Entry) -> str:
+        """SHA-256 of a file, from the stat cache when nothing about the file has changed."""
+        known = self._digests.get(entry.path)
+        if known is None:
+            known = self._digests[entry.path] = self._find_digest(entry)
+        return known
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Opens a file that was listed; a link in its place, or on the way, is an error."""
+        try:
+            return os.fdopen(self._open(entry.path), "rb")
+        except OSError as error:
+            raise _explain(error, self.name(entry.path)) from None
+
+    def name(self, path: bytes) -> str:
+        """A path of the context as the host knows it."""
+        return os.path.join(self._root, os.fsdecode(path))
+
+    def inode(self, entry: Entry) -> tuple[int, int] | None:
+        """What two hard links of one file have in common; None for a file with one name."""
+        seen = self._seen(entry.path)
+        if seen is None or seen.stat.st_nlink < 2:
+            return None
+        return seen.stat.st_dev, seen.stat.st_ino
+
+    def news(self) -> tuple[dict[bytes, Stat], list[bytes]]:
+        """What changed against the stat cache: (path -> Stat to remember, paths to forget)."""
+        gone = [
+            path
+            for path in self._stats
+            if (folder := path.rpartition(b"/")[0]) in self._folders
+            and path[len(folder) + bool(folder) :] not in self._folders[folder]
+        ]
+        return self._changed, gone
+
+    def is_ignored(self, path: bytes) -> bool:
+        """Whether something is on disk at `path` that .dockerignore leaves out."""
+        return self._ignore is not None and os.path.lexists(self.name(path)) and self.get(path) is None
+
+    def _seen(self, path: bytes) -> _Seen | None:
+        folder, _, name = path.rpartition(b"/")
+        if folder:
+            above = self._seen(folder)
+            if above is None or above.entry.kind is not Kind.DIR:
+                return None
+        return self._list(folder).get(name)
+
+    def _list(self, folder: bytes) -> dict[bytes, _Seen]:
+        listed = self._folders.get(folder)
+        if listed is None:
+            listed = self._folders[folder] = self._scan(folder)
+        return listed
+
+    def _scan(self, folder: bytes) -> dict[bytes, _Seen]:
+        listed: dict[bytes, _Seen] = {}
+        prefix = folder + b"/" if folder else b""
+        try:
+            with os.scandir(os.path.join(os.fsencode(self._root), folder)) as names:
+                for item in names:
+                    seen = self._look(prefix + item.name, item.stat(follow_symlinks=False))
+                    if seen:
+                        listed[item.name] = seen
+        except OSError as error:
+            raise _explain(error, self.name(folder)) from None
+        return listed
+
+    def _look(self, path: bytes, found: os.stat_result) -> _Seen | None:
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode))
+        if kind is None:
+            return None
+        if self._ignore is not None and self._leaves_out(path, kind is Kind.DIR):
+            return None
+        entry = Entry(
+            path,
+            kind,
+            0o777 if kind is Kind.SYMLINK else found.st_mode & 0o7777,
+            size=found.st_size if kind is Kind.FILE else 0,
+            mtime=found.st_mtime_ns,
+            link=os.readlink(self._bytes_name(path)) if kind is Kind.SYMLINK else b"",
+            rdev=(os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0),
+            xattrs=self._xattrs(path, kind, found),
+        )
+        return _Seen(entry, found)
+
+    def _leaves_out(self, path: bytes, is_folder: bool) -> bool:
+        """.dockerignore's answer; a folder it names stays when a `!` pattern brings back something in it."""
+        assert self._ignore is not None
+        name = os.fsdecode(path)
+        if not self._ignore.matches(name, is_folder):
+            return False
+        return not (is_folder and self._ignore.may_contain(name) and self._list(path))
+
+    def _xattrs(self, path: bytes, kind: Kind, found: os.stat_result) -> tuple[tuple[bytes, bytes], ...]:
+        """security.capability and user.*. The stat cache only remembers files that have none."""
+        if kind is Kind.SYMLINK or (kind is Kind.FILE and self._remembered(path, found)):
+            return ()
+        name = self._bytes_name(path)
+        try:
+            names = os.listxattr(name, follow_symlinks=False)
+            kept = sorted(n for n in names if n == "security.capability" or n.startswith("user."))
+            return tuple((n.encode(), os.getxattr(name, n, follow_symlinks=False)) for n in kept)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.ENODATA):
+                return ()
+            raise
+
+    def _remembered(self, path: bytes, found: os.stat_result) -> Stat | None:
+        known = self._stats.get(path)
+        if (
+            known is not None
+            and known.mtime_ns == found.st_mtime_ns
+            and known.ctime_ns == found.st_ctime_ns
+            and known.size == found.st_size
+            and known.inode == found.st_ino
+        ):
+            return known
+        return None
+
+    def _find_digest(self, entry: Entry) -> str:
+        seen = self._seen(entry.path)
+        if seen is None:
+            raise NotFound(f"{self.name(entry.path)} is gone")
+        known = self._remembered(entry.path, seen.stat)
+        if known is not None:
+            return known.digest
+        digest, size = self._hash(entry.path)
+        if size != entry.size:
+            raise InvalidInput(f"{self.name(entry.path)} changed while the build read it")
+        if not entry.xattrs and self._is_settled(seen.stat):
+            found = seen.stat
+            self._changed[entry.path] = Stat(
+                found.st_size,
+                found.st_ino,
+                found.st_mtime_ns,
+                found.st_ctime_ns,
+                found.st_mode,
+                found.st_uid,
+                found.st_gid,
+                digest,
+            )
+        return digest
+
+    def _is_settled(self, found: os.stat_result) -> bool:
+        """False for a file so new that it could change again without its times showing it."""
+        newest = max(found.st_mtime_ns, found.st_ctime_ns)
+        return newest < self._started - (_SETTLED if newest % 1_000_000_000 else _SETTLED_COARSE)
+
+    def _hash(self, path: bytes) -> tuple[str, int]:
+        hasher = hashlib.sha256()
+        size = 0
+        try:
+            fd = self._open(path)
+            try:
+                while data := os.read(fd, _READ):
+                    hasher.update(data)
+                    size += len(data)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            raise _explain(error, self.name(path)) from None
+        return hasher.hexdigest(), size
+
+    def _open(self, path: bytes) -> int:
+        """Opens a file one folder at a time, so that no link can lead anywhere else."""
+        *folders, name = path.split(b"/")
+        parent = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for folder in folders:
+                inner = os.open(folder, _FOLDER, dir_fd=parent)
+                os.close(parent)
+                parent = inner
+            fd = os.open(name, _FILE, dir_fd=parent)
+        finally:
+            os.close(parent)
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise OSError(errno.EINVAL, "not a regular file any more")
+        return fd
+
+    def _bytes_name(self, path: bytes) -> bytes:
+        return os.path.join(os.fsencode(self._root), path)
+
+
+def _explain(error: OSError, name: str) -> Denied | NotFound | InvalidInput:
+    """What went wrong with a file of the context, as one of our errors."""
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return Denied(
+            f"cannot read {name} of the build context: {error.strerror}",
+            hint="make it readable, or leave it out with a line in .dockerignore",
+        )
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NotFound(f"{name} went away while the build read it")
+    return InvalidInput(f"cannot read {name} of the build context: {error.strerror}")

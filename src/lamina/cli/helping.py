@@ -1,0 +1,39 @@
+"""The pages of `lamina --help` and `lamina image --help`: every command with its one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.cli.flags import describe
+from lamina.cli.verbs import COMMON, GROUPS, VERBS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lamina.cli.flags import Command
+
+
+def overview(program: Command) -> str:
+    """All commands and the global flags."""
+    blocks = [
+        program.usage(),
+        program.summary,
+        "Common Commands:\n" + _lines((name, VERBS[name].summary) for name in COMMON),
+        "Management Commands:\n" + _lines((name, group.summary) for name, group in sorted(GROUPS.items())),
+        "Commands:\n" + _lines((name, verb.summary) for name, verb in VERBS.items() if name not in COMMON),
+        "Global Options:\n" + describe(program.flags()),
+        f"Run '{program.program} COMMAND --help' for more information on a command.",
+    ]
+    return "\n\n".join(blocks)
+
+
+def group_page(program: str, name: str) -> str:
+    """The commands of one of Docker's management words."""
+    group = GROUPS[name]
+    lines = _lines((verb, group.verbs[verb].summary) for verb in sorted(group.verbs))
+    more = f"Run '{program} {name} COMMAND --help' for more information on a command."
+    return f"Usage:  {program} {name} COMMAND\n\n{group.summary}\n\nCommands:\n{lines}\n\n{more}"
+
+
+def _lines(pairs: Iterable[tuple[str, str]]) -> str:
+    return "\n".join(f"  {name.ljust(12)}{summary}" for name, summary in pairs)

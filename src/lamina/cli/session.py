@@ -1,0 +1,40 @@
+"""What a command is given besides its arguments: the Engine, opened when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.engine import Engine
+
+
+class Session:
+    """The global flags and the environment of one call of the program."""
+
+    def __init__(
+        self, environ: Mapping[str, str], *, root: str = "", snapshotter: str = "", debug: bool = False
+    ) -> None:
+        self.environ = environ
+        self.root = root
+        self.snapshotter = snapshotter
+        self.debug = debug
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The Engine on the root that was asked for."""
+        if self._engine is None:
+            from lamina.engine import Engine  # help, usage errors and `dockerfile parse` do without
+
+            self._engine = Engine.open(
+                self.root or None, snapshotter=self.snapshotter or None, environ=self.environ
+            )
+        return self._engine
+
+    def close(self) -> None:
+        """Closes the Engine if it was opened."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

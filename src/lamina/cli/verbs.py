@@ -1,0 +1,71 @@
+"""Which commands there are: their names, their modules, one line of help each. Nothing is imported here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """One command: the module in lamina.cli.commands that does it and what --help says of it."""
+
+    module: str
+    summary: str
+    own_failures: int = 1  # exit code when Lamina itself fails, where that is not 1
+
+
+VERBS = {
+    "build": Verb("build", "Build an image from a Dockerfile"),
+    "commit": Verb("commit", "Create a new image from a container's changes"),
+    "df": Verb("df", "Show how much of the disk images, containers and build cache use"),
+    "diff": Verb("diff", "Inspect changes to files or directories on a container's filesystem"),
+    "dockerfile": Verb("dockerfile", "Ask questions about a Dockerfile"),
+    "export": Verb("export", "Export a container's filesystem as a tar archive"),
+    "history": Verb("history", "Show the history of an image"),
+    "images": Verb("images", "List images"),
+    "import": Verb("import_", "Import the contents from a tarball to create a filesystem image"),
+    "info": Verb("info", "Display system-wide information"),
+    "inspect": Verb("inspect", "Return low-level information on images and containers"),
+    "layers": Verb("layers", "Show the layers of an image, what made them and who shares them"),
+    "load": Verb("load", "Load an image from a tar archive or STDIN"),
+    "mount": Verb("mount", "Mount an image read-only, or a container, and print the path"),
+    "prune": Verb("prune", "Remove stopped containers, unused images and build cache"),
+    "ps": Verb("ps", "List containers"),
+    "rm": Verb("rm", "Remove one or more containers"),
+    "rmi": Verb("rmi", "Remove one or more images"),
+    "run": Verb("run", "Create and run a new container from an image", 125),
+    "save": Verb("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    "tag": Verb("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
+    "umount": Verb("umount", "Unmount what `lamina mount` mounted"),
+    "version": Verb("version", "Show the Lamina version information"),
+}
+
+COMMON = ("run", "ps", "build", "images", "layers", "version", "info")
+
+
+class Group(NamedTuple):
+    """Docker's management commands: `image ls` is `images`; other spellings lead to the same name."""
+
+    summary: str
+    verbs: dict[str, Verb]
+    aliases: dict[str, str]
+
+
+def _group(summary: str, names: str, **renamed: str) -> Group:
+    verbs = {name: VERBS[name] for name in names.split()}
+    verbs |= {name: VERBS[target] for name, target in renamed.items()}
+    return Group(summary, verbs, {"list": "ls", "ps": "ls", "remove": "rm"})
+
+
+GROUPS = {
+    "builder": _group("Manage builds", "build prune"),
+    "container": _group(
+        "Manage containers", "commit diff export inspect mount prune run umount", ls="ps", rm="rm"
+    ),
+    "image": _group(
+        "Manage images",
+        "build history import inspect layers load mount prune save tag umount",
+        ls="images",
+        rm="rmi",
+    ),
+    "system": _group("Manage Lamina", "df info prune"),
+}

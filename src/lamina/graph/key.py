@@ -1,0 +1,54 @@
+"""Cache keys: what a step depends on, as ordered, labelled ingredients whose difference can be printed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Ingredient(NamedTuple):
+    """One part of what a step depends on, under a label that is unique in its key."""
+
+    label: str
+    value: str
+
+
+class CacheKey(NamedTuple):
+    """The name of what a step depends on. Equal digests mean that the step need not be done again.
+
+    `listing` explains ingredients that are digests of many files: it is kept with the key so that
+    a difference names the file, and does not count in the digest itself.
+    """
+
+    digest: str
+    ingredients: tuple[Ingredient, ...]
+    listing: tuple[Ingredient, ...] = ()
+
+
+class Difference(NamedTuple):
+    """One label under which two keys differ; None where a key has no such ingredient."""
+
+    label: str
+    old: str | None
+    new: str | None
+
+
+def cache_key(ingredients: Iterable[Ingredient], listing: Iterable[Ingredient] = ()) -> CacheKey:
+    """Makes the key of `ingredients`; their order counts, so it must follow from the step alone."""
+    parts = tuple(ingredients)
+    text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
+    return CacheKey("sha256:" + hashlib.sha256(text.encode()).hexdigest(), parts, tuple(listing))
+
+
+def difference(old: Sequence[Ingredient], new: Sequence[Ingredient]) -> tuple[Difference, ...]:
+    """What changed from one list of ingredients to another: in the order of `new`, then what is gone."""
+    before, after = dict(old), dict(new)
+    changed = [
+        Difference(label, before.get(label), value)
+        for label, value in after.items()
+        if before.get(label) != value
+    ]
+    gone = [Difference(label, value, None) for label, value in before.items() if label not in after]
+    return tuple(changed + gone)

@@ -1,0 +1,64 @@
+"""Roots, bases and machines' leftovers for the tests that run the whole of Lamina."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.lamina_command import REPOSITORY, Lamina
+
+
+def _scratch() -> str | None:
+    """tmpfs where there is one: creating files on the disks of test machines is slow and uneven."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+@pytest.fixture
+def lamina() -> Iterator[Lamina]:
+    """Lamina on a new, empty root, which is gone after the test."""
+    folder = tempfile.mkdtemp(prefix="lamina-test-", dir=_scratch())
+    yield Lamina(Path(folder) / "root")
+    remove(folder)
+
+
+@pytest.fixture(scope="session")
+def bases() -> Iterator[Lamina]:
+    """Lamina on a root that all tests of a session share, for bases that take long to make."""
+    folder = tempfile.mkdtemp(prefix="lamina-bases-", dir=_scratch())
+    yield Lamina(Path(folder) / "root")
+    remove(folder)
+
+
+@pytest.fixture
+def busybox(lamina: Lamina) -> Lamina:
+    """Lamina with the image `busybox`."""
+    make_base(lamina, "busybox")
+    return lamina
+
+
+def make_base(lamina: Lamina, name: str) -> None:
+    """Makes one of the bases of the examples, by their own script."""
+    done = subprocess.run(
+        [str(REPOSITORY / "examples/bases/build"), name],
+        env=lamina.environ | {"LAMINA": " ".join(lamina.argv)},
+        capture_output=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def remove(folder: str) -> None:
+    """Deletes a root; what belongs to sub-IDs is deleted from inside the user namespace."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if os.path.exists(folder):
+        subprocess.run(
+            ["unshare", "--map-auto", "--map-root-user", "rm", "-rf", folder], capture_output=True, check=False
+        )
+    assert not os.path.exists(folder)
