@@ -1,4 +1,4 @@
-"""Compressed streams: told apart by their first bytes, decompressed within limits, compressed the same way always."""
+"""Compressed streams: told apart by their first bytes, read within limits, written the same way always."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def _gzip() -> Codec:
         out: bytes = decoder.decompress(decoder.unconsumed_tail + data, BLOCK)  # type: ignore[attr-defined]
         return out, bool(decoder.unconsumed_tail) or len(out) == BLOCK  # type: ignore[attr-defined]
 
-    return Codec(lambda: isal_zlib.decompressobj(wbits=31), feed, (isal_zlib.error,))
+    error = cast("type[Exception]", isal_zlib.error)
+    return Codec(lambda: isal_zlib.decompressobj(wbits=31), feed, (error,))
 
 
 def _zstd() -> Codec:
@@ -244,7 +245,7 @@ def decompressed(
 
 
 class GzipWriter:
-    """Compresses what is written, in blocks of fixed size, so that the same bytes in give the same bytes out."""
+    """Compresses what is written, in blocks of fixed size: the same bytes in give the same bytes out."""
 
     def __init__(self, sink: Callable[[bytes], object], level: int = LEVEL) -> None:
         from isal import isal_zlib  # as above

@@ -5,15 +5,12 @@ from __future__ import annotations
 import io
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
+from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from lamina.errors import Denied, InvalidInput
 from lamina.tree.entry import Kind
-from lamina.tree.tar.read import Limits, read_tar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import TracebackType
+from lamina.tree.tar.limits import Limits
+from lamina.tree.tar.read import read_tar
 
 MAX_JSON = 8 << 20  # bytes of any JSON document in an archive
 _MAX_FILES = 100_000
@@ -33,7 +30,9 @@ def read_small(files: Files, name: str, limit: int = MAX_JSON) -> bytes:
     """The whole of a file that must not be larger than `limit` bytes."""
     size = files.size(name)
     if size > limit:
-        raise InvalidInput(f"archive: {name} has {size} bytes, more than the {limit} that such a file may have")
+        raise InvalidInput(
+            f"archive: {name} has {size} bytes, more than the {limit} that such a file may have"
+        )
     with files.open(name) as stream:
         data = stream.read(size)
     if len(data) != size:
@@ -74,7 +73,9 @@ class FolderFiles:
         parts = check_name(name).split("/")
         try:
             for part in parts[:-1]:
-                inner = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+                inner = os.open(
+                    part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder
+                )
                 self._leave(folder)
                 folder = inner
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -121,7 +122,9 @@ class TarFiles:
 
     def open(self, name: str) -> BinaryIO:
         member = self._member(name)
-        return cast(BinaryIO, io.BufferedReader(_Part(self._stream.fileno(), member.offset, member.size), 1 << 18))
+        return cast(
+            BinaryIO, io.BufferedReader(_Part(self._stream.fileno(), member.offset, member.size), 1 << 18)
+        )
 
     def close(self) -> None:
         self._stream.close()
@@ -156,7 +159,7 @@ def _index(stream: BinaryIO) -> dict[str, _Member]:
         elif entry.kind is Kind.SYMLINK:
             member = _Member(0, 0, _link_target(name, os.fsdecode(entry.link)))
         else:
-            raise InvalidInput(f"archive: {name} is a device or a pipe, which no image archive has")
+            continue  # no image archive has any; the tar of a file system does
         if name in members:
             raise InvalidInput(f"archive: {name} is there twice")
         members[name] = member

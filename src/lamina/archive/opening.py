@@ -1,4 +1,4 @@
-"""From a path or a stream to the files of an archive: decompressed, and kept in a nameless file where needed."""
+"""From a path or a stream to the files of an archive: decompressed, in a nameless file where needed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def open_files(source: str | BinaryIO, spool: str) -> Files:
     try:
         if stat.S_ISDIR(os.stat(source).st_mode):
             return FolderFiles(source)
-        stream = cast(BinaryIO, open(source, "rb"))
+        stream = cast(BinaryIO, open(source, "rb"))  # noqa: SIM115: it lives on in TarFiles
     except FileNotFoundError as error:
         raise NotFound(f"open {source}: no such file or directory") from error
     except OSError as error:

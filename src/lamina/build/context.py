@@ -11,14 +11,15 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from lamina.db.cachedb import Stat
+from lamina.db.contexts import Stat
 from lamina.errors import Denied, InvalidInput, NotFound
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from lamina.dockerfile.ignore import IgnoreFile
 
 _KINDS = {
@@ -88,8 +89,8 @@ class Context:
         """A path of the context as the host knows it."""
         return os.path.join(self._root, os.fsdecode(path))
 
-    def inode(self, entry: Entry) -> tuple[int, int] | None:
-        """What two hard links of one file have in common; None for a file with one name."""
+    def identity(self, entry: Entry) -> tuple[int, int] | None:
+        """Device and inode of a file that has several names."""
         seen = self._seen(entry.path)
         if seen is None or seen.stat.st_nlink < 2:
             return None

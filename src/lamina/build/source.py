@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from lamina.errors import InvalidInput
 from lamina.tree.entry import Entry, Kind
 
-_MOST_LINKS = 40  # as the kernel's own limit
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Sequence
 
 
 class Source(Protocol):
@@ -26,6 +25,9 @@ class Source(Protocol):
     def open(self, entry: Entry) -> BinaryIO:
         """The content of a FILE."""
 
+    def identity(self, entry: Entry) -> Hashable | None:
+        """What two names of one FILE have in common; None when it has one name only."""
+
 
 def walk(source: Source, folder: bytes) -> Iterator[Entry]:
     """Everything below a folder, parents first; no link is followed."""
@@ -35,29 +37,3 @@ def walk(source: Source, folder: bytes) -> Iterator[Entry]:
         yield entry
         if entry.kind is Kind.DIR:
             pending += reversed(source.children(entry.path))
-
-
-def resolve(source: Source, path: bytes) -> bytes:
-    """Follows the links in `path`, inside the source's root; what is missing stays as it is written."""
-    done: list[bytes] = []
-    todo = path.split(b"/")[::-1]
-    links = 0
-    while todo:
-        part = todo.pop()
-        if part in (b"", b"."):
-            continue
-        if part == b"..":
-            del done[-1:]
-            continue
-        done.append(part)
-        entry = source.get(b"/".join(done))
-        if entry is None or entry.kind is not Kind.SYMLINK:
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            raise InvalidInput(f"too many symbolic links in {path.decode(errors='replace')!r}")
-        done.pop()
-        if entry.link.startswith(b"/"):
-            done.clear()
-        todo += entry.link.split(b"/")[::-1]
-    return b"/".join(done)

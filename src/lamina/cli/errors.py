@@ -36,7 +36,10 @@ def report(error: BaseException, *, debug: bool = False, ours: int | None = None
 
 def _lines(error: LaminaError) -> str:
     text = f"{PROGRAM}: {error}"
-    return f"{text}\nhint: {error.hint}" if error.hint and error.hint not in text else text
+    excerpt = getattr(error, "excerpt", None)  # a DockerfileError shows its line with a caret
+    if excerpt is not None:
+        text += f"\n{excerpt()}"
+    return f"{text}\nhint: {error.hint}" if error.hint else text
 
 
 def _of_system(error: OSError) -> str:

@@ -35,5 +35,26 @@ def group_page(program: str, name: str) -> str:
     return f"Usage:  {program} {name} COMMAND\n\n{group.summary}\n\nCommands:\n{lines}\n\n{more}"
 
 
+def reference() -> str:
+    """docs/cli.md: the page of every command, as --help prints it."""
+    from lamina.cli.main import PROGRAM, command_of, program  # main imports this module for --help
+
+    parts = [
+        "# The command line",
+        "Written by `scripts/cli-docs` from `--help`; a test holds it to that. Flags, output and exit codes are "
+        "Docker's where Docker has the command; `docs/differences.md` says where not.",
+        _section(PROGRAM, overview(program())),
+    ]
+    parts += [
+        _section(f"{PROGRAM} {name}", command_of(name, verb).help()) for name, verb in sorted(VERBS.items())
+    ]
+    parts += [_section(f"{PROGRAM} {name}", group_page(PROGRAM, name)) for name in sorted(GROUPS)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(title: str, text: str) -> str:
+    return f"## {title}\n\n```text\n{text}\n```"
+
+
 def _lines(pairs: Iterable[tuple[str, str]]) -> str:
     return "\n".join(f"  {name.ljust(12)}{summary}" for name, summary in pairs)

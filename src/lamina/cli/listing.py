@@ -52,7 +52,7 @@ def _plain(rows: Iterable[Mapping[str, str]], form: str) -> str:
     from lamina.cli.template import Template  # a plain table of a fixed form does without
 
     template = Template(_unescape(form))
-    return "".join(template.execute(dict(row)) + "\n" for row in rows)
+    return "".join(template.execute(dict(sorted(row.items()))) + "\n" for row in rows)
 
 
 def _table(rows: Iterable[Mapping[str, str]], headings: Mapping[str, str], form: str) -> str:

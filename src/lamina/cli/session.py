@@ -7,26 +7,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lamina.engine import Engine
+    from lamina.engine.engine import Engine
 
 
 class Session:
     """The global flags and the environment of one call of the program."""
 
     def __init__(
-        self, environ: Mapping[str, str], *, root: str = "", snapshotter: str = "", debug: bool = False
+        self,
+        environ: Mapping[str, str],
+        *,
+        root: str = "",
+        snapshotter: str = "",
+        debug: bool = False,
+        engine: Engine | None = None,
     ) -> None:
         self.environ = environ
         self.root = root
         self.snapshotter = snapshotter
         self.debug = debug
-        self._engine: Engine | None = None
+        self._engine = engine
 
     @property
     def engine(self) -> Engine:
         """The Engine on the root that was asked for."""
         if self._engine is None:
-            from lamina.engine import Engine  # help, usage errors and `dockerfile parse` do without
+            from lamina.engine.engine import Engine  # help, usage errors and `dockerfile parse` do without
 
             self._engine = Engine.open(
                 self.root or None, snapshotter=self.snapshotter or None, environ=self.environ

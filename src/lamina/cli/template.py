@@ -1,7 +1,7 @@
 """The part of Go's text/template that people use in --format: fields, pipes, if, range, with, functions.
 
 `Template(text).execute(data)` works on what JSON can hold. A name that starts with a capital is a field and
-must be there (or be in `optional`); any other is a map's key, and prints <no value> when it is missing.
+must be there (or in `optional`); any other is a map's key, and prints <no value> when it is missing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     Expression = Callable[["Scope"], object]
     Node = Callable[["Scope", list[str]], None]
 
+_NOTHING: dict[str, object] = {}
 _BLOCKS = ("if", "range", "with")
 
 
 class Scope:
     """What `.`, `$` and the variables are while a template runs."""
 
-    def __init__(self, data: object, optional: frozenset[str]) -> None:
+    def __init__(self, data: object, optional: Mapping[str, object]) -> None:
         self.dot = data
         self.optional = optional
         self.variables: dict[str, object] = {"$": data}
@@ -49,8 +50,8 @@ class Template:
         if end:
             raise TemplateError(f"unexpected {{{{{end}}}}}")
 
-    def execute(self, data: object, optional: frozenset[str] = frozenset()) -> str:
-        """The text for `data`; fields named in `optional` are nil where they are missing."""
+    def execute(self, data: object, optional: Mapping[str, object] = _NOTHING) -> str:
+        """The text for `data`; fields named in `optional` have its value where they are missing or null."""
         out: list[str] = []
         _run(self._nodes, Scope(data, optional), out)
         return "".join(out)
@@ -207,13 +208,13 @@ def _path(base: Expression, path: str) -> Expression:
     return value
 
 
-def _field(value: object, name: str, path: str, optional: frozenset[str]) -> object:
+def _field(value: object, name: str, path: str, optional: Mapping[str, object]) -> object:
     if isinstance(value, dict):
+        found: object = value.get(name)
+        if found is None and name in optional:
+            return optional[name]
         if name in value:
-            found: object = value[name]
             return found
-        if name in optional:
-            return None
         if not name[:1].isupper():
             return NO_VALUE
         raise TemplateError(f'executing "" at <{path}>: map has no entry for key "{name}"')
@@ -264,3 +265,12 @@ def _pairs(value: object) -> list[tuple[object, object]]:
     if value is None or value is NO_VALUE:
         return []
     raise TemplateError(f"range can't iterate over {functions.show(value)}")
+
+
+def of_flag(form: str) -> Template:
+    """The template of a --format that stands for one object: Docker ends with 64 when it is none."""
+    try:
+        return Template("{{json .}}" if form == "json" else form)
+    except TemplateError as error:
+        error.exit_code = 64
+        raise

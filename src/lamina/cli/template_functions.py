@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 
 
 class TemplateError(InvalidInput):
-    """The template is wrong, or asks for what is not there; Docker ends with 64 for the first."""
-
-    exit_code = 64
+    """The template is wrong, or asks for what is not there."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"template parsing error: template: {what}")
+        super().__init__(f"template parsing error: template: :1: {what}")
+
+
+class NilMap(dict[str, object]):
+    """A map that is not there: prints as map[], is null in JSON."""
+
+
+class NilList(list[object]):
+    """A list that is not there: prints as [], is null in JSON."""
 
 
 class _NoValue:
@@ -76,7 +82,7 @@ def show(value: object) -> str:
 
 def to_json(value: object) -> str:
     """A value as compact JSON, keys in their own order."""
-    value = None if value is NO_VALUE else value
+    value = None if value is NO_VALUE or isinstance(value, NilMap | NilList) else value
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 

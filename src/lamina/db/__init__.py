@@ -1,0 +1,1 @@
+"""db: one SQLite file; a module for each group of tables, with the SQL beside the rows it fills."""

@@ -9,7 +9,9 @@ from lamina.errors import Denied, InvalidInput, LaminaError, NoSpace, NotFound
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-_INVALID = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL})
+_INVALID = frozenset(
+    {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EINVAL}
+)
 
 
 def failure(error: OSError, path: bytes | str) -> LaminaError:

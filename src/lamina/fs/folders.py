@@ -22,10 +22,7 @@ class Folders:
 
     def __init__(self, root: str | bytes | int) -> None:
         """`root` is a path (whose own links are followed) or a descriptor, which is duplicated."""
-        if isinstance(root, int):
-            first = os.dup(root)
-        else:
-            first = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        first = os.dup(root) if isinstance(root, int) else os.open(root, os.O_RDONLY | os.O_DIRECTORY)
         self._path = b""
         self._names: list[bytes] = []
         self._fds = [first]  # of the root, then one for each of _names; some far up may be _CLOSED
@@ -38,6 +35,11 @@ class Folders:
         if path != self._path:
             self._go(path)
         return self._fds[-1]
+
+    @property
+    def root(self) -> int:
+        """A descriptor of the root, good until close()."""
+        return self._fds[0]
 
     def forget(self) -> None:
         """Goes back to the root: call it before a folder on the way is renamed or removed."""
@@ -64,9 +66,11 @@ class Folders:
                 break
             shared += 1
         self._drop(shared)
-        for name in names[shared:]:
-            self._push(name)
-        self._path = path  # only now: when a name cannot be opened, _path stays a way that is open
+        try:
+            for name in names[shared:]:
+                self._push(name)
+        finally:
+            self._path = b"/".join(self._names)  # as far as we came
 
     def _push(self, name: bytes) -> None:
         fd = os.open(name, _OPEN, dir_fd=self._fds[-1])

@@ -16,7 +16,6 @@ Xattrs = tuple[tuple[bytes, bytes], ...]
 TRUSTED = "trusted.overlay."
 USER = "user.overlay."
 _CAPABILITY = "security.capability"
-_NONE: Xattrs = ()
 # Not there (any more), or the file system has no attributes at all.
 _ABSENT = frozenset({errno.ENODATA, errno.ENOTSUP, errno.ENOENT})
 _REVISION_2 = 0x02000000  # struct vfs_cap_data in linux/capability.h: magic and revision come first
@@ -70,11 +69,11 @@ def get(path: bytes | int, name: str) -> bytes | None:
 
 def values(path: bytes | int, names: list[str]) -> Xattrs:
     """The attributes among `names` that belong to the file, sorted by name."""
-    found = []
-    for name in names:
-        if belongs(name) and (value := get(path, name)) is not None:
-            found.append((os.fsencode(name), _plain(value) if name == _CAPABILITY else value))
-    return tuple(sorted(found)) if found else _NONE
+    return tuple(
+        (os.fsencode(name), _plain(value) if name == _CAPABILITY else value)
+        for name in sorted(names)
+        if belongs(name) and (value := get(path, name)) is not None
+    )
 
 
 def remove(path: bytes | int, name: str) -> None:

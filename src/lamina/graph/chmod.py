@@ -42,7 +42,9 @@ def parse_mode(text: str) -> ModeChange:
     for clause in text.split(","):
         found = _CLAUSE.match(clause)
         if not found:
-            raise ValueError(f"invalid chmod parameter: '{text}', it should be octal (0644) or symbolic (u+x)")
+            raise ValueError(
+                f"invalid chmod parameter: '{text}', it should be octal (0644) or symbolic (u+x)"
+            )
         who = found[1].replace("a", "ugo") or "ugo"
         changes += [_Change(who, action, what) for action, what in _ACTION.findall(found[2])]
     return ModeChange(None, tuple(changes))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from lamina.graph.gotext import duration, plain_list
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 COMMENT = "lamina.dockerfile.v0"
 
@@ -16,7 +19,9 @@ def run_text(args: Sequence[str], declared: Iterable[tuple[str, str]]) -> str:
     return " ".join(["RUN", *scope, *args])
 
 
-def copy_text(name: str, chown: str, chmod: str, sources: Iterable[str], documents: Iterable[str], dest: str) -> str:
+def copy_text(
+    name: str, chown: str, chmod: str, sources: Iterable[str], documents: Iterable[str], dest: str
+) -> str:
     """`COPY --chown=a:b one two /dest`; a here-document counts as `<<NAME`."""
     words = [name]
     if chown:

@@ -1,0 +1,1 @@
+"""The only place that joins blobs, rows and snapshots: layers written, applied, captured, packed."""

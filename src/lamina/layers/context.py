@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Layers(NamedTuple):
-    """The store as layers see it. `lease` names the temp files that we write, so that others know whose they are."""
+    """The store as layers see it. `lease` names our temporary files, so that others know whose they are."""
 
     layout: Layout
     blobs: BlobStore

@@ -2,47 +2,96 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, BinaryIO
+
+from lamina.db import cachedb
+from lamina.errors import NotFound
+from lamina.layers.difffiles import open_in_diff
+from lamina.tree.entry import Entry, Kind
+from lamina.tree.tree import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lamina.db.cachedb import Found
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
-    from lamina.tree.entry import Entry
     from lamina.tree.tree import Tree
+
+EMPTY_DIFF = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"  # 1024 zeros
+
+_ROOT = Entry(b"", Kind.DIR)
 
 
 class Lookup:
-    """Looks paths up in a stack of layers. Paths are relative bytes as in Entry; b"" is the root, always there."""
+    """Looks paths up in a stack of layers. Paths are relative bytes as in Entry; b"" is the root."""
+
+    __slots__ = ("_ctx", "_found", "_stack", "chain")
 
     def __init__(self, ctx: Layers, chain: Sequence[DiffID]) -> None:
         """`chain` are the diff IDs, top first; () is the empty file system of `FROM scratch`."""
-        raise NotImplementedError
+        self.chain = tuple(chain)
+        self._stack = tuple(diff_id for diff_id in chain if diff_id != EMPTY_DIFF)
+        self._ctx = ctx
+        self._found: dict[bytes, Found | None] = {}
 
     def get(self, path: bytes) -> Entry | None:
         """The entry at `path`, no link followed; None where there is nothing.
 
         A HARDLINK has the mode, owner, size, xattrs and digest of its FILE.
         """
-        raise NotImplementedError
+        found = self._find(path)
+        if found is not None:
+            return found[1]
+        return None if path else _ROOT
 
     def children(self, path: bytes) -> Sequence[Entry]:
         """What the folder at `path` holds, sorted by path; () where it is no folder."""
-        raise NotImplementedError
+        return tuple([entry for _, entry in self._list(path).values()])
 
     def walk(self, path: bytes = b"") -> Iterator[Entry]:
-        """The entry at `path` and all below it, sorted by path."""
-        raise NotImplementedError
+        """The entry at `path` and all below it; a folder comes before what is in it."""
+        entry = self.get(path)
+        if entry is None:
+            return
+        todo = [entry]
+        while todo:
+            entry = todo.pop()
+            yield entry
+            if entry.kind is Kind.DIR:
+                todo.extend(reversed(self.children(entry.path)))
+
+    def names(self, path: bytes) -> Sequence[bytes]:
+        """The names in the folder at `path`, sorted; () where it is no folder."""
+        return tuple(self._list(path))
 
     def resolve(self, path: bytes, follow_last: bool = True) -> bytes:
         """Follows symbolic links inside the root; the last part need not exist. InvalidInput on a loop."""
-        raise NotImplementedError
+        return resolve(path, self.get, follow_last)
 
     def open(self, path: bytes) -> BinaryIO:
-        """Opens the content of the FILE (or HARDLINK) at `path`, no link followed. NotFound when there is none."""
-        raise NotImplementedError
+        """Opens the FILE (or HARDLINK) at `path`, no link followed, unbuffered. NotFound if there is none."""
+        found = self._find(path)
+        if found is None or found[1].kind not in (Kind.FILE, Kind.HARDLINK):
+            raise NotFound(f"/{os.fsdecode(path)}: no such file")
+        return open_in_diff(self._ctx, found[0], path)
 
     def tree(self) -> Tree:
-        """The whole merged tree, made once."""
-        raise NotImplementedError
+        """The whole merged tree."""
+        from lamina.tree.change import apply  # only here: what needs the whole tree is not the fast path
+        from lamina.tree.tree import Tree
+
+        merged = Tree()
+        for diff_id in reversed(self._stack):
+            merged = apply(merged, cachedb.files(self._ctx.db.read(), diff_id))
+        return merged
+
+    def _list(self, path: bytes) -> dict[bytes, Found]:
+        return cachedb.list_dir(self._ctx.db.read(), self._stack, path) if self._stack else {}
+
+    def _find(self, path: bytes) -> Found | None:
+        if path not in self._found:
+            found = cachedb.lookup(self._ctx.db.read(), self._stack, path) if self._stack else None
+            self._found[path] = found
+        return self._found[path]

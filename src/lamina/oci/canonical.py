@@ -22,8 +22,10 @@ def dumps(value: object) -> bytes:
         text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     if not text.isascii():
         text = text.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def loads(data: bytes, what: str, *, max_size: int = MAX_SIZE) -> object:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput
 from lamina.oci import digest as digests
 from lamina.oci import platform as platforms
-from lamina.oci.digest import Digest
 from lamina.oci.fields import Extra, Fields, written
-from lamina.oci.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.oci.digest import Digest
+    from lamina.oci.platform import Platform
 
 
 class Descriptor(NamedTuple):
@@ -54,7 +57,7 @@ def from_json(value: object) -> Descriptor:
         digest=digests.parse(digest),
         size=size,
         annotations=fields.mapping("annotations"),
-        platform=fields.object("platform", platforms.from_json),
+        platform=fields.part("platform", platforms.from_json),
         artifact_type=fields.text("artifactType"),
         urls=fields.texts("urls"),
         data=fields.text("data"),

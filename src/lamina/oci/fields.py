@@ -13,7 +13,13 @@ from lamina.errors import InvalidInput
 
 T = TypeVar("T")
 Extra = Mapping[str, object]
-_NAMES: dict[type, str] = {str: "text", int: "a whole number", bool: "true or false", list: "a list", dict: "an object"}
+_NAMES: dict[type, str] = {
+    str: "text",
+    int: "a whole number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
 
 
 class Fields:
@@ -32,7 +38,7 @@ class Fields:
         if type(value) is not kind:
             raise InvalidInput(f"{self.what}: {key} is not {_NAMES[kind]}")
         del self.extra[key]
-        return cast(T, value)
+        return value
 
     def text(self, key: str, default: str = "") -> str:
         """The text at `key`."""
@@ -72,7 +78,7 @@ class Fields:
         found: list[object] = self._take(key, list, [])
         return tuple([make(item) for item in found])
 
-    def object(self, key: str, make: Callable[[object], T]) -> T | None:
+    def part(self, key: str, make: Callable[[object], T]) -> T | None:
         """What `make` makes of the value at `key`; None when it is absent or null."""
         if self.extra.get(key) is None:
             return None

@@ -1,15 +1,21 @@
-"""Manifest and Index: the list of an image's blobs, and the list of manifests (image-spec manifest.md, image-index.md)."""
+"""Manifest and Index: the list of an image's blobs, and the list of manifests.
+
+Image-spec manifest.md and image-index.md. `media_type` is "" where the document does not say it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput
 from lamina.oci import canonical, media
 from lamina.oci import descriptor as descriptors
-from lamina.oci.descriptor import Descriptor
 from lamina.oci.fields import Extra, Fields, written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.oci.descriptor import Descriptor
 
 
 class Manifest(NamedTuple):
@@ -83,15 +89,11 @@ def parse(data: bytes, media_type: str = "") -> Manifest | Index:
     is_index = "manifests" in value
     if is_index and ("layers" in value or "config" in value or "fsLayers" in value):
         raise InvalidInput("manifest: it has both manifests and layers, so it can be read in two ways")
-    made: Manifest | Index = _index(value) if is_index else _manifest(value)
-    if media_type and made.media_type != media_type and value.get("mediaType"):
-        raise InvalidInput(f"manifest: it says {made.media_type}, it was announced as {media_type}")
-    if media_type and not value.get("mediaType"):
-        _check_kind(media_type, is_index)
-        made = made._replace(media_type=media_type, extra={**made.extra, "mediaType": value.get("mediaType")})
-        if "mediaType" not in value:
-            made = made._replace(media_type="")
-    return made
+    written_type = value.get("mediaType")
+    if media_type and written_type and media_type != written_type:
+        raise InvalidInput(f"manifest: it says {written_type!r}, it was announced as {media_type!r}")
+    _check_kind(written_type or media_type, is_index)
+    return _index(value) if is_index else _manifest(value)
 
 
 def parse_manifest(data: bytes, media_type: str = "") -> Manifest:
@@ -110,25 +112,22 @@ def parse_index(data: bytes, media_type: str = "") -> Index:
     return made
 
 
-def _check_kind(media_type: str, is_index: bool) -> None:
-    if media_type not in (media.INDEXES if is_index else media.MANIFESTS):
+def _check_kind(media_type: object, is_index: bool) -> None:
+    if media_type and media_type not in (media.INDEXES if is_index else media.MANIFESTS):
         what = "an index" if is_index else "an image manifest"
-        raise InvalidInput(f"manifest: {media_type[:100]!r} is not the media type of {what}")
+        raise InvalidInput(f"manifest: {str(media_type)[:100]!r} is not the media type of {what}")
 
 
 def _manifest(value: dict[str, object]) -> Manifest:
     fields = Fields(value, "manifest")
     fields.require("schemaVersion")
-    media_type = fields.text("mediaType")
-    if media_type:
-        _check_kind(media_type, is_index=False)
     return Manifest(
         config=descriptors.from_json(fields.require("config")),
         layers=fields.objects("layers", descriptors.from_json),
-        media_type=media_type,
+        media_type=fields.text("mediaType"),
         annotations=fields.mapping("annotations"),
         artifact_type=fields.text("artifactType"),
-        subject=fields.object("subject", descriptors.from_json),
+        subject=fields.part("subject", descriptors.from_json),
         extra=fields.extra,
     )
 
@@ -136,14 +135,11 @@ def _manifest(value: dict[str, object]) -> Manifest:
 def _index(value: dict[str, object]) -> Index:
     fields = Fields(value, "index")
     fields.require("schemaVersion")
-    media_type = fields.text("mediaType")
-    if media_type:
-        _check_kind(media_type, is_index=True)
     return Index(
         manifests=fields.objects("manifests", descriptors.from_json),
-        media_type=media_type,
+        media_type=fields.text("mediaType"),
         annotations=fields.mapping("annotations"),
         artifact_type=fields.text("artifactType"),
-        subject=fields.object("subject", descriptors.from_json),
+        subject=fields.part("subject", descriptors.from_json),
         extra=fields.extra,
     )

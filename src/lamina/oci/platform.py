@@ -26,10 +26,25 @@ _MACHINES = {
     "mipsel": ("mipsle", ""),
 }
 _ARCHITECTURES = frozenset(
-    "386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm".split()
+    (
+        "386",
+        "amd64",
+        "arm",
+        "arm64",
+        "loong64",
+        "mips",
+        "mips64",
+        "mips64le",
+        "mipsle",
+        "ppc64",
+        "ppc64le",
+        "riscv64",
+        "s390x",
+        "wasm",
+    )
 )
 _SYSTEMS = frozenset(
-    "aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows".split()
+    ("aix", "android", "darwin", "freebsd", "illumos", "linux", "netbsd", "openbsd", "solaris", "windows")
 )
 
 
@@ -89,7 +104,7 @@ def parse(text: str, default: Platform | None = None) -> Platform:
     if len(parts) > 3 or not all(_is_name(part) for part in parts):
         raise InvalidInput(f"invalid platform {text[:100]!r}", hint="write it as os/architecture[/variant]")
     if len(parts) > 1:
-        return Platform(*parts).normalised()
+        return Platform(parts[0], parts[1], parts[2] if len(parts) == 3 else "").normalised()
     if _system(parts[0]) in _SYSTEMS and default is not None:
         return default._replace(os=parts[0]).normalised()
     if _architecture(parts[0], "")[0] in _ARCHITECTURES:

@@ -1,0 +1,1 @@
+"""Layers as mountable file systems. Start with the docstring of snapshot.protocol."""

@@ -1,0 +1,1 @@
+"""What tests share: trees, isolation, conformance suites. Nothing else imports this."""

@@ -1,16 +1,32 @@
-"""register_image: config and layers become an image that has a name."""
+"""register_image: config and layers become an image that has a name.
+
+A fully cached build ends here, so the way for an image that is known already is short and writes nothing.
+"""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from lamina.db import imagedb, layerdb, leases
+from lamina.db.imagedb import ImageRow
+from lamina.errors import InvalidInput, NotFound
+from lamina.layers.commit import stack
+from lamina.oci import config as configs
+from lamina.oci import media
+from lamina.oci import reference as references
+from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import ImageID, sha256
+from lamina.oci.manifest import Manifest, parse_manifest
+
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
-    from lamina.db.imagedb import ImageRow
+    from lamina.db.layerdb import Diff
     from lamina.layers.context import Layers
-    from lamina.oci.config import ImageConfig
-    from lamina.oci.digest import DiffID
+    from lamina.oci.config import History, ImageConfig
+    from lamina.oci.digest import ChainID, DiffID
 
 
 def register_image(
@@ -24,7 +40,90 @@ def register_image(
     """Stores the config and a manifest, and relates them with layers (bottom first) that are in the store.
 
     Layer rows that the stack lacks are added, with created_by and created from the config's history.
-    `tags` are full names (Reference.name); each moves to this image. `manifest` is kept as it is instead of
-    a new one, when every blob that it names is in the store.
+    `tags` are names, with `latest` where they have no tag; each moves to this image. `manifest` is kept as it
+    is instead of a new one, when every blob that it names is in the store.
+    InvalidInput when the config has other layers than `diff_ids`; NotFound when one is not in the store.
     """
+    data = config if isinstance(config, bytes) else config.to_bytes()
+    image_id = ImageID(sha256(data))
+    names = [str(references.parse_tagged(tag)) for tag in tags]
+    found = _known(ctx, image_id, names)
+    if found is not None:
+        return found
+    parsed = configs.parse(data) if isinstance(config, bytes) else config
+    if tuple(diff_ids) != parsed.diff_ids:
+        raise InvalidInput(f"image {image_id} has other layers than those given")
+    diffs = [layerdb.need_diff(ctx.db.read(), diff_id) for diff_id in diff_ids]
+    if manifest is None or not _complete(ctx, manifest, diffs):
+        manifest = make_manifest(data, diffs).to_bytes()
+    ctx.blobs.put(data)
+    row = _row(image_id, parsed, diffs, ctx.blobs.put(manifest))
+    with ctx.db.write() as c:
+        row = imagedb.put_image(c, row, _stacked(ctx, c, diffs, parsed))
+        leases.hold(c, ctx.lease.id, leases.IMAGE, image_id)
+        for name in names:
+            imagedb.put_tag(c, name, image_id)
+    return row
+
+
+def make_manifest(config: bytes, diffs: Sequence[Diff]) -> Manifest:
+    """The OCI manifest of an image: layers as they were received, or as plain tars."""
+    layers = [_descriptor(diff) for diff in diffs]
+    return Manifest(Descriptor(media.CONFIG, sha256(config), len(config)), tuple(layers))
+
+
+def now() -> str:
+    """The time as images have it: RFC 3339 in UTC, with nanoseconds."""
+    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
+
+
+def _known(ctx: Layers, image_id: ImageID, names: Sequence[str]) -> ImageRow | None:
+    """The row of an image that is in the store; it gets the names that it lacks."""
+    row = imagedb.get_image(ctx.db.read(), image_id)
+    if row is None or not (ctx.blobs.has(row.manifest) and ctx.blobs.has(sha256_of(image_id))):
+        return None
+    if all(imagedb.get_tag(ctx.db.read(), name) == image_id for name in names):
+        return row
+    with ctx.db.write() as c:
+        if imagedb.get_image(c, image_id) is None:  # removed meanwhile
+            return None
+        for name in names:
+            imagedb.put_tag(c, name, image_id)
+    return row
+
+
+def _stacked(ctx: Layers, c: sqlite3.Connection, diffs: Sequence[Diff], config: ImageConfig) -> list[ChainID]:
+    """The chain IDs of the layers, bottom first; each has its row afterwards."""
+    chain: list[ChainID] = []
+    for diff, line in zip(diffs, _history(config, len(diffs)), strict=True):
+        if layerdb.get_diff(c, diff.diff_id) is None:
+            raise NotFound(f"layer {diff.diff_id} was removed meanwhile", hint="run the command again")
+        below = chain[-1] if chain else None
+        chain.append(stack(c, ctx, below, diff, line.created_by, line.created).chain_id)
+    return chain
+
+
+def _history(config: ImageConfig, count: int) -> Sequence[History]:
+    """The lines of history that made layers; empty ones when they do not fit."""
+    lines = [line for line in config.history if not line.empty_layer]
+    return lines if len(lines) == count else [configs.History(created=config.created)] * count
+
+
+def _descriptor(diff: Diff) -> Descriptor:
+    if diff.blob is None:
+        return Descriptor(media.LAYER, sha256_of(diff.diff_id), diff.tar_size)
+    raise NotImplementedError
+
+
+def _complete(ctx: Layers, manifest: bytes, diffs: Sequence[Diff]) -> bool:
+    """Whether the store has each layer in just the form that the manifest names."""
+    layers = parse_manifest(manifest).layers
+    return len(layers) == len(diffs) and all(
+        layer.digest == diff.diff_id or layer.digest == diff.blob
+        for layer, diff in zip(layers, diffs, strict=True)
+    )
+
+
+def _row(image_id: ImageID, config: ImageConfig, diffs: Sequence[Diff], manifest: str) -> ImageRow:
     raise NotImplementedError

@@ -1,0 +1,34 @@
+"""read_images: whichever format an archive has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.archive import docker_archive, oci_layout
+from lamina.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from lamina.archive.files import Files
+    from lamina.archive.image import ArchivedImage
+    from lamina.oci.platform import Platform
+
+
+def detect(files: Files) -> str:
+    """ "docker-archive" or "oci"; what is both, as Docker writes it since 25, is read as Docker does."""
+    if files.has(docker_archive.MANIFEST):
+        return "docker-archive"
+    if files.has(oci_layout.LAYOUT) and files.has(oci_layout.INDEX):
+        return "oci"
+    if files.has("repositories"):
+        raise InvalidInput("archive: written by a Docker before 1.10", hint="load and save it with a newer one")
+    raise InvalidInput(
+        "archive: neither docker save nor an OCI tool wrote it: no manifest.json, no index.json",
+        hint="for the files of a root file system use `lamina import`",
+    )
+
+
+def read_images(files: Files, host: Platform) -> list[ArchivedImage]:
+    """The images in an archive; of those for several platforms, `host`'s. InvalidInput, Corrupt, NotFound."""
+    if detect(files) == "oci":
+        return oci_layout.read_oci_layout(files, host)
+    return docker_archive.read_docker_archive(files)

@@ -1,0 +1,81 @@
+"""What a step writes into the database: its cache row and its place in a stack; the first commit wins."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from lamina.db import cachedb, layerdb
+from lamina.db.cachedb import Ingredient, Step
+from lamina.graph.state import rfc3339
+from lamina.layers.commit import reuse_diff, stack
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from lamina.build.stagerun import Work
+    from lamina.db.layerdb import Diff, Layer
+    from lamina.layers.context import Layers
+    from lamina.oci.digest import DiffID
+
+
+class Adoption:
+    """Called inside the transaction that commits a step's layer.
+
+    Another build may have done the same step meanwhile: then its layer becomes ours. Afterwards `diff`,
+    `top` and `created` are what the stage goes on with. `replace` forgets an earlier result (--no-cache).
+    `start` is when the step began, on the monotonic clock; `epoch` is SOURCE_DATE_EPOCH.
+    """
+
+    def __init__(
+        self,
+        ctx: Layers,
+        parent: Layer | None,
+        work: Work,
+        start: float,
+        replace: bool,
+        epoch: int | None,
+    ) -> None:
+        self._ctx = ctx
+        self._parent = parent
+        self._work = work
+        self._start = start
+        self._replace = replace
+        self._epoch = epoch
+        self.created = ""
+        self.diff: Diff
+        self.top: Layer
+
+    def __call__(self, c: sqlite3.Connection, diff: Diff) -> None:
+        work = self._work
+        if self._replace:
+            cachedb.delete_step(c, work.key.digest)
+        ingredients = tuple(Ingredient(*part) for part in (*work.key.ingredients, *work.key.listing))
+        created = rfc3339(self._epoch) if self._epoch is not None else now()
+        seconds = time.monotonic() - self._start
+        mine = Step(work.key.digest, diff.diff_id, ingredients, work.created_by, created, seconds)
+        step = cachedb.put_step(c, mine)
+        if step.diff_id is not None and step.diff_id != diff.diff_id:
+            diff = layerdb.need_diff(c, step.diff_id)
+        parent = self._parent.chain_id if self._parent else None
+        self.top = stack(c, self._ctx, parent, diff, work.created_by, step.created)
+        self.diff, self.created = diff, step.created
+
+
+def restack(
+    ctx: Layers, parent: Layer | None, diff_id: DiffID, created_by: str, created: str
+) -> Layer | None:
+    """The row of a known layer on top of `parent`, made where it is missing; None when the layer is gone."""
+    found: list[Layer] = []
+
+    def also(c: sqlite3.Connection, diff: Diff) -> None:
+        found.append(stack(c, ctx, parent.chain_id if parent else None, diff, created_by, created))
+
+    reuse_diff(ctx, diff_id, also=also)
+    return found[0] if found else None
+
+
+def now() -> str:
+    """The time as it stands in a config, with nanoseconds."""
+    nanoseconds = time.time_ns()
+    return f"{rfc3339(nanoseconds // 1_000_000_000)[:-1]}.{nanoseconds % 1_000_000_000:09d}Z"

@@ -1,0 +1,95 @@
+"""build: a request becomes an image. First what the cache knows, then what has to be done."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.build.request import BuildResult
+from lamina.build.session import Session
+from lamina.build.stagerun import StageRun
+from lamina.db import imagedb
+from lamina.dockerfile import Run, parse
+from lamina.events import Notice
+from lamina.graph import stages
+from lamina.graph.state import finish
+from lamina.oci import reference
+from lamina.oci.digest import ImageID, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lamina.build.request import BuildRequest
+    from lamina.build.session import Tools
+    from lamina.events import Observer
+    from lamina.layers.context import Layers
+    from lamina.oci.platform import Platform
+
+
+def build(
+    ctx: Layers, request: BuildRequest, platform: Platform, observer: Observer, tools: Callable[[], Tools]
+) -> BuildResult:
+    """Builds an image and gives it its names.
+
+    `tools` is called when the first process has to run, in this thread and before anything heavy is
+    loaded; a build from the cache never calls it. DockerfileError for what the Dockerfile says,
+    BuildFailed for a RUN that ends badly, other LaminaErrors for the machine's own problems. KeyboardInterrupt
+    ends the build cleanly; what was finished until then stays in the cache.
+    """
+    tags = tuple(str(reference.parse_tagged(tag)) for tag in request.tags)
+    dockerfile = parse(request.dockerfile, request.dockerfile_name)
+    plan = stages.plan(dockerfile, request.build_args, platform, request.target or "", request.network)
+    if plan.unused_args:
+        names = " ".join(plan.unused_args)
+        observer(Notice(f"[Warning] One or more build-args [{names}] were not consumed"))
+    session = Session(ctx, request, plan, observer, tools)
+    runs = {number: StageRun(session, session.plan.stages[number]) for number in session.needed}
+    try:
+        _from_cache(session, runs)
+        _execute(session, runs)
+    finally:
+        session.save_stats()
+    image_id = _register(ctx, runs[session.plan.target], tags)
+    steps = tuple(session.results[number] for number in sorted(session.results))
+    return BuildResult(image_id, tags, steps)
+
+
+def _from_cache(session: Session, runs: Mapping[int, StageRun]) -> None:
+    """Takes every stage as far as the cache knows it."""
+    for run in runs.values():
+        if not all(runs[number].done for number in stages.dependencies(session.plan, run.stage)):
+            continue
+        run.begin(runs)
+        while run.find_work(runs) is not None and run.find_cached():
+            pass
+
+
+def _execute(session: Session, runs: Mapping[int, StageRun]) -> None:
+    """Does what is left, if anything is."""
+    pending = [run for run in runs.values() if not run.done]
+    if not pending:
+        return
+    # The process that starts all others is forked from here: a process with few modules forks fast.
+    tools = session.tools() if any(_may_run(run) for run in pending) else None
+    from lamina.build.executing import Executor  # with all that a build from the cache does not load
+
+    Executor(session, runs, tools).execute()
+
+
+def _may_run(run: StageRun) -> bool:
+    return any(isinstance(instruction, Run) for instruction in run.stage.instructions)
+
+
+def _register(ctx: Layers, run: StageRun, tags: tuple[str, ...]) -> ImageID:
+    """Makes the image known. Nothing is written when it is, under these names."""
+    config = finish(run.state).to_bytes()
+    image_id = ImageID(sha256(config))
+    c = ctx.db.read()
+    if imagedb.get_image(c, image_id) is None:
+        from lamina.transfer.register import register_image  # a build from the cache has its image
+
+        return register_image(ctx, config, run.state.diff_ids, tags).image_id
+    if any(imagedb.get_tag(c, tag) != image_id for tag in tags):
+        with ctx.db.write() as tx:
+            for tag in tags:
+                imagedb.put_tag(tx, tag, image_id)
+    return image_id

@@ -1,0 +1,110 @@
+"""COPY, ADD and WORKDIR: layers that are written straight from their sources; nothing is mounted or run."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, cast
+
+from lamina.build.placing import Placement, Style
+from lamina.build.unpacking import is_archive, unpack
+from lamina.errors import InvalidInput
+from lamina.graph.chmod import parse_mode
+from lamina.layers.write import write_layer
+from lamina.store.guard import guard
+from lamina.tree.entry import Kind
+from lamina.tree.tree import ancestors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+    from lamina.build.adopting import Adoption
+    from lamina.build.sources import CopySources
+    from lamina.build.stagerun import StageRun, Work
+    from lamina.graph.ingredients import Picked
+    from lamina.graph.ops import CopyOp, WorkdirOp
+    from lamina.layers.lookup import Lookup
+
+_SECOND = 1_000_000_000
+
+
+def copy_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
+    """Makes the layer of a COPY or ADD. InvalidInput when the destination cannot take what comes."""
+    op = cast("CopyOp", work.op)
+    below = run.lookup()
+    sources = work.sources
+    assert sources is not None
+    style = Style(
+        owner=work.owner,
+        mode=parse_mode(op.chmod) if op.chmod else None,
+        time=_newest(sources) or _time_of(below, op.dest),
+        epoch=_epoch(run),
+    )
+    placement = Placement(below, style)
+    _check_destination(op, sources, placement)
+    root = run.session.ctx.layout.root
+    # Unlinked from the start: a build that is killed leaves nothing of it.
+    with guard(root), tempfile.TemporaryFile(dir=root) as spool:
+        for matches in sources.picked:
+            for picked in matches:
+                _place(op, sources, picked, placement, spool)
+        for document in op.documents:
+            placement.add_document(document.name, document.content.encode(errors="surrogateescape"), op.dest)
+        write_layer(run.session.ctx, placement.items(), parent=below, also=adoption)
+
+
+def _place(op: CopyOp, sources: CopySources, picked: Picked, placement: Placement, spool: BinaryIO) -> None:
+    """Copies one match, or unpacks it when ADD finds an archive."""
+    source, first = sources.source, picked.entries[0]
+    assert source is not None
+    if op.name == "ADD" and first.kind is Kind.FILE and first.size:
+        at = first._replace(path=picked.path)
+        if is_archive(lambda: source.open(at)):
+            unpack(lambda: source.open(at), placement, op.dest, spool, picked.name.decode(errors="replace"))
+            return
+    placement.copy(source, picked, op.dest)
+
+
+def workdir_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
+    """Makes the layer of a WORKDIR: the folders that are missing, or nothing at all."""
+    op = cast("WorkdirOp", work.op)
+    below = run.lookup()
+    placement = Placement(below, Style(work.owner, None, _time_of(below, op.path), _epoch(run)))
+    placement.make_folders(placement.resolve(op.path))
+    write_layer(run.session.ctx, placement.items(), parent=below, also=adoption)
+
+
+def _check_destination(op: CopyOp, sources: CopySources, placement: Placement) -> None:
+    """Several things need a folder to go to: otherwise each would replace the one before."""
+    files = sum(not picked.is_folder for matches in sources.picked for picked in matches)
+    if files + len(op.documents) < 2 or op.dest.endswith("/"):
+        return
+    if not placement.is_folder(placement.resolve(op.dest)):
+        raise InvalidInput(
+            f"when using {op.name} with more than one source file, the destination must be a directory",
+            hint=f"write {op.dest}/ with a slash at its end",
+        )
+
+
+def _newest(sources: CopySources) -> int:
+    """The newest time of all that is copied, so that equal sources give equal layers."""
+    return max(_times(sources), default=0)
+
+
+def _times(sources: CopySources) -> Iterator[int]:
+    return (entry.mtime for matches in sources.picked for picked in matches for entry in picked.entries)
+
+
+def _time_of(below: Lookup, path: str) -> int:
+    """The time of the folder that a new one would lie in; 1970 where there is none."""
+    encoded = path.strip("/").encode(errors="surrogateescape")
+    for place in (encoded, *ancestors(encoded), b""):
+        entry = below.get(place)
+        if entry is not None:
+            return entry.mtime
+    return 0
+
+
+def _epoch(run: StageRun) -> int | None:
+    seconds = run.state.scope.epoch
+    return None if seconds is None else seconds * _SECOND

@@ -1,0 +1,34 @@
+"""BuildFailed: a RUN that ended badly, with its place in the Dockerfile and its last output."""
+
+from __future__ import annotations
+
+from lamina.errors import ProcessFailed
+
+
+class BuildFailed(ProcessFailed):
+    """The process of a RUN ended with `status`. `line` counts from 1; `output` is the end of what it wrote."""
+
+    def __init__(self, file: str, line: int, text: str, status: int, output: bytes = b"") -> None:
+        super().__init__(
+            f"{file}:{line}: {text}: did not complete successfully: exit code: {status}",
+            status,
+            hint=_hint(status),
+        )
+        self.file = file
+        self.line = line
+        self.text = text
+        self.output = output
+
+    def __reduce__(self) -> tuple[type[BuildFailed], tuple[str, int, str, int, bytes]]:
+        return type(self), (self.file, self.line, self.text, self.status, self.output)
+
+
+def _hint(status: int) -> str | None:
+    """What the usual statuses mean."""
+    if status == 127:
+        return "127 mostly means that a command was not found in the image"
+    if status == 126:
+        return "126 mostly means that a command is there and cannot be executed"
+    if status == 137:
+        return "137 means killed: maybe the machine ran out of memory"
+    return None

@@ -1,0 +1,170 @@
+"""The second half of a build: the steps that the cache does not have, stages side by side.
+
+Each stage has a thread of its own (the last one alone has none). A thread waits for the stages that
+its own needs, then takes one step after the other: from the cache where a re-run step gave the same
+layer as before, else by doing it. The first failure stops all others.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from lamina.build.adopting import Adoption
+from lamina.build.cancel import Cancel
+from lamina.build.copying import copy_layer, workdir_layer
+from lamina.build.running import run_layer
+from lamina.db import layerdb, leases
+from lamina.errors import Cancelled, Conflict, LaminaError
+from lamina.events import StepFailed, StepFinished
+from lamina.graph.ops import CopyOp, RunOp
+from lamina.graph.stages import dependencies
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lamina.build.session import Session, Tools
+    from lamina.build.stagerun import StageRun, Work
+
+_MOST_PROCESSES = 4
+
+
+class Executor:
+    """Brings the stages that are not done to their end."""
+
+    def __init__(self, session: Session, runs: Mapping[int, StageRun], tools: Tools | None) -> None:
+        self._session = session
+        self._runs = runs
+        self._tools = tools
+        self._cancel = Cancel()
+        self._processes = threading.Semaphore(max(2, min(_MOST_PROCESSES, os.cpu_count() or 2)))
+        self._ended = {number: threading.Event() for number in runs}
+        self._same = threading.Condition()
+        self._in_work: set[str] = set()
+        self._failures: list[BaseException] = []
+
+    def execute(self) -> None:
+        """Does it. Raises the first failure once all threads have ended."""
+        pending = [run for run in self._runs.values() if not run.done]
+        for run in self._runs.values():
+            if run.done:
+                self._ended[run.stage.number].set()
+        self._hold(pending)
+        if len(pending) == 1:
+            self._finish(pending[0])
+        else:
+            self._side_by_side(pending)
+        if self._failures:
+            real = [error for error in self._failures if not isinstance(error, Cancelled)]
+            raise (real or self._failures)[0]
+
+    def _side_by_side(self, pending: Sequence[StageRun]) -> None:
+        threads = [threading.Thread(target=self._finish, args=(run,), daemon=True) for run in pending]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:  # Ctrl-C arrives in this thread
+            self._cancel.set()
+            for thread in threads:
+                thread.join()
+            raise
+
+    def _hold(self, pending: Sequence[StageRun]) -> None:
+        """Keeps what the stages stand on from a sweep that another process may begin now."""
+        names = [run.top.chain_id for run in self._runs.values() if hasattr(run, "state") and run.top]
+        with self._session.ctx.db.write(durable=False) as c:
+            leases.hold(c, self._session.ctx.lease.id, leases.LAYER, *names)
+            for name in names:
+                if layerdb.get_layer(c, name) is None:
+                    raise Conflict("a layer that the build needs was just removed", hint="build again")
+
+    def _finish(self, run: StageRun) -> None:
+        """The life of one stage; never raises."""
+        try:
+            plan = self._session.plan
+            for number in set(dependencies(plan, run.stage)):
+                self._ended[number].wait()
+            self._cancel.check()
+            if not hasattr(run, "state"):
+                run.begin(self._runs)
+            while work := run.find_work(self._runs):
+                self._cancel.check()
+                self._step(run, work)
+        except BaseException as error:
+            self._failures.append(error)
+            self._cancel.set()
+        finally:
+            self._ended[run.stage.number].set()
+            if threading.current_thread() is not threading.main_thread():
+                self._session.ctx.db.close()
+
+    def _step(self, run: StageRun, work: Work) -> None:
+        """One step. Two stages that come to the same step at once do it once."""
+        with self._same:
+            while work.key.digest in self._in_work:
+                self._same.wait()
+            if run.find_cached():
+                return
+            self._in_work.add(work.key.digest)
+        try:
+            self._do(run, work)
+        finally:
+            with self._same:
+                self._in_work.discard(work.key.digest)
+                self._same.notify_all()
+
+    def _do(self, run: StageRun, work: Work) -> None:
+        session = self._session
+        start = time.monotonic()
+        try:
+            adoption = self._make(run, work, start)
+        except BaseException as error:
+            if not isinstance(error, Cancelled | KeyboardInterrupt):
+                message = error.message if isinstance(error, LaminaError) else str(error)
+                session.observer(StepFailed(work.number, time.monotonic() - start, message))
+            raise
+        seconds = time.monotonic() - start
+        session.fresh.add(work.key.digest)
+        run.take(adoption.diff.diff_id, adoption.created, adoption.top)
+        diff = adoption.diff
+        session.observer(StepFinished(work.number, seconds, diff.diff_id, diff.size))
+        session.report(work, run.stage, cached=False, diff_id=diff.diff_id, seconds=seconds)
+
+    def _make(self, run: StageRun, work: Work, start: float) -> Adoption:
+        """Makes and commits the layer of a step."""
+        session = self._session
+        adoption = Adoption(
+            session.ctx, run.top, work, start, session.request.no_cache, run.state.scope.epoch
+        )
+        try:
+            if isinstance(work.op, RunOp):
+                with self._processes:
+                    self._cancel.check()
+                    run_layer(run, work, self._need_tools(), self._cancel, adoption)
+            elif isinstance(work.op, CopyOp):
+                copy_layer(run, work, adoption)
+            else:
+                workdir_layer(run, work, adoption)
+        except LaminaError as error:
+            if hasattr(error, "line") or isinstance(error, Cancelled):
+                raise
+            raise _placed(session, work, error) from None
+        return adoption
+
+    def _need_tools(self) -> Tools:
+        if self._tools is None:
+            self._tools = self._session.tools()
+        return self._tools
+
+
+def _placed(session: Session, work: Work, error: LaminaError) -> LaminaError:
+    """A problem of what the Dockerfile asks for gets its place; one of the machine stays what it is."""
+    from lamina.errors import Denied, InvalidInput, NotFound, ProcessFailed, Unsupported
+
+    if isinstance(error, InvalidInput | NotFound | Unsupported | Denied | ProcessFailed):
+        return session.locate(work.instruction, error)
+    return error

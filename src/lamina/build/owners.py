@@ -1,0 +1,62 @@
+"""Whom --chown and USER mean: numbers, or names that the image's own /etc/passwd and /etc/group know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.errors import LaminaError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.layers.lookup import Lookup
+
+_MOST = 1 << 20  # bytes of a passwd or group file that are read
+_LARGEST = (1 << 32) - 2
+
+
+def find_owner(text: str, below: Callable[[], Lookup]) -> tuple[int, int]:
+    """The uid and gid of `user`, `user:group`, `uid` or `uid:gid`.
+
+    Without a group it is the user's own, and for a number the same number. The image is looked into
+    only for names. NotFound when it does not know one.
+    """
+    user, _, group = text.partition(":")
+    uid = _number(user)
+    gid = uid
+    if uid is None:
+        row = _find(below(), b"etc/passwd", user)
+        if row is None or len(row) < 4 or (uid := _number(row[2])) is None:
+            raise NotFound(
+                f"unknown user {user!r}", hint="the image's /etc/passwd has no such line; use a number"
+            )
+        gid = _number(row[3]) or 0
+    if group:
+        gid = _number(group)
+        if gid is None:
+            row = _find(below(), b"etc/group", group)
+            if row is None or len(row) < 3 or (gid := _number(row[2])) is None:
+                raise NotFound(
+                    f"unknown group {group!r}", hint="the image's /etc/group has no such line; use a number"
+                )
+    return uid, gid or 0
+
+
+def _number(text: str) -> int | None:
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return min(int(text), _LARGEST)
+
+
+def _find(image: Lookup, path: bytes, name: str) -> list[str] | None:
+    """The fields of the line for `name` in one of the image's tables."""
+    try:
+        with image.open(image.resolve(path)) as table:
+            text = table.read(_MOST).decode(errors="surrogateescape")
+    except LaminaError:
+        return None
+    for line in text.splitlines():
+        fields = line.strip().split(":")
+        if fields[0] == name:
+            return fields
+    return None

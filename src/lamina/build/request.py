@@ -1,0 +1,94 @@
+"""What a build is asked for, and what it answers."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.oci.digest import ImageID
+
+
+class Output(NamedTuple):
+    """The image once more, outside of the store: `type` is oci, docker, tar or local, `dest` a path."""
+
+    type: str
+    dest: str
+
+
+class BuildRequest(NamedTuple):
+    """One build.
+
+    `context` is a folder (None: an empty one). `dockerfile` is the text itself; `dockerfile_name` is what
+    messages call it; `dockerfile_path` is where it lies, for PATH.dockerignore beside it (None: nowhere).
+    `tags` are as a user writes them. `target` is a stage's name or number, None for the last one.
+    `network` is that of RUN: host or none.
+    """
+
+    context: str | None
+    dockerfile: bytes
+    dockerfile_name: str = "Dockerfile"
+    dockerfile_path: str | None = None
+    tags: tuple[str, ...] = ()
+    build_args: Mapping[str, str] = {}
+    target: str | None = None
+    no_cache: bool = False
+    network: str = "host"
+    output: tuple[Output, ...] = ()
+
+    @classmethod
+    def of_folder(
+        cls,
+        folder: str | os.PathLike[str],
+        *,
+        file: str | os.PathLike[str] | None = None,
+        tags: tuple[str, ...] = (),
+        build_args: Mapping[str, str] | None = None,
+        target: str | None = None,
+        no_cache: bool = False,
+    ) -> BuildRequest:
+        """The request for a folder and its Dockerfile (or another `file`). NotFound when that is not there."""
+        path = os.path.join(folder, "Dockerfile") if file is None else os.fspath(file)
+        try:
+            with open(path, "rb") as opened:
+                text = opened.read()
+        except OSError as error:
+            raise NotFound(f"cannot read {path}: {error.strerror}") from None
+        return cls(
+            os.fspath(folder),
+            text,
+            os.path.basename(path),
+            path,
+            tags,
+            build_args or {},
+            target,
+            no_cache,
+        )
+
+
+class StepResult(NamedTuple):
+    """One step that makes a layer, as the build went."""
+
+    text: str  # the instruction, on one line
+    line: int  # in the Dockerfile, from 1
+    stage: str
+    cached: bool
+    diff_id: str
+    seconds: float  # 0 when it was cached
+
+
+class BuildResult(NamedTuple):
+    """An image, by its ID and the full names that it was given, and how it came about."""
+
+    image_id: ImageID
+    tags: tuple[str, ...]
+    steps: tuple[StepResult, ...]
+
+    @property
+    def cached(self) -> bool:
+        """Whether nothing had to be done."""
+        return all(step.cached for step in self.steps)

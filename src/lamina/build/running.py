@@ -1,0 +1,143 @@
+"""RUN: one process over the stage's layers, its output as it comes, and what it changed as a layer."""
+
+from __future__ import annotations
+
+import os
+import select
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from lamina.build.errors import BuildFailed
+from lamina.build.session import show
+from lamina.events import StepOutput
+from lamina.graph.runs import SCRIPTS
+from lamina.layers.capture import capture
+from lamina.mount.types import Mount
+from lamina.sandbox.spec import ProcessSpec
+from lamina.store.files import remove_tree
+from lamina.store.guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.build.adopting import Adoption
+    from lamina.build.cancel import Cancel
+    from lamina.build.session import Tools
+    from lamina.build.stagerun import StageRun, Work
+    from lamina.graph.ops import RunOp, Script
+    from lamina.sandbox.protocol import Process
+
+_HOSTNAME = "lamina"
+_CHUNK = 1 << 16
+_TAIL = 1 << 14  # bytes of output that an error keeps
+
+
+class Ended(NamedTuple):
+    """How a process ended, and the end of its output."""
+
+    status: int
+    tail: bytes
+    stubs: tuple[bytes, ...]
+
+
+def run_layer(run: StageRun, work: Work, tools: Tools, cancel: Cancel, adoption: Adoption) -> None:
+    """Runs the process of a RUN and commits what it changed. BuildFailed when its status is not 0."""
+    ctx = run.session.ctx
+    below = run.lookup()
+    key = ctx.lease.temp_name()
+    try:
+        parents = [ctx.layout.diff_dir(diff_id) for diff_id in run.chain()]
+        tools.snapshotter.prepare(key, parents, volatile=True)
+        ended = _run(run, work, tools, cancel, key)
+        if ended.status:
+            cancel.check()  # killed because another step failed: that one is to be reported
+            raise BuildFailed(
+                run.session.plan.dockerfile.name,
+                work.instruction.source.start_line,
+                show(work.instruction, run.stage),
+                ended.status,
+                ended.tail,
+            )
+        capture(ctx, tools.snapshotter, key, below, stubs=ended.stubs, also=adoption)
+    finally:
+        tools.snapshotter.remove(key)
+
+
+def _run(run: StageRun, work: Work, tools: Tools, cancel: Cancel, key: str) -> Ended:
+    op = cast("RunOp", work.op)
+    layout = run.session.ctx.layout
+    target = layout.snapshot_dir(key)
+    mounts: tuple[Mount, ...] = ()
+    scripts = f"{layout.mnt}/{run.session.ctx.lease.temp_name()}"
+    try:
+        if op.script:
+            _write_script(scripts, op.script)
+            mounts = (Mount("bind", SCRIPTS, scripts, read_only=True),)
+        spec = ProcessSpec(
+            args=op.args,
+            root=tools.snapshotter.mounts(key, target),
+            env=(*((name, value) for name, value, _ in op.env), *op.proxies),
+            cwd=op.cwd,
+            user=op.user,
+            hostname=_HOSTNAME,
+            network=op.network,
+            mounts=mounts,
+        )
+        return _follow(
+            spec, tools, cancel, lambda data, err: run.session.observer(StepOutput(work.number, data, err))
+        )
+    finally:
+        if op.script:
+            remove_tree(scripts)
+
+
+def _write_script(folder: str, script: Script) -> None:
+    """Lays a here-document ready that is a program itself."""
+    with guard(folder):
+        os.mkdir(folder, 0o755)
+        path = f"{folder}/{script.name}"
+        with open(path, "xb") as file:
+            file.write(script.content.encode(errors="surrogateescape"))
+        os.chmod(path, 0o755)
+
+
+def _follow(
+    spec: ProcessSpec, tools: Tools, cancel: Cancel, report: Callable[[bytes, bool], object]
+) -> Ended:
+    """Starts a process and passes its output on until it has ended."""
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    out, out_theirs = os.pipe()
+    err, err_theirs = os.pipe()
+    try:
+        try:
+            process = tools.runtime.start(spec, null, out_theirs, err_theirs)
+        finally:
+            for fd in (null, out_theirs, err_theirs):
+                os.close(fd)
+        try:
+            with cancel.killing(process):
+                tail = _read_all(process, {out: False, err: True}, report)
+                return Ended(process.wait(), tail, process.stubs)
+        finally:
+            process.close()
+    finally:
+        os.close(out)
+        os.close(err)
+
+
+def _read_all(process: Process, pipes: dict[int, bool], report: Callable[[bytes, bool], object]) -> bytes:
+    """Reads both pipes to their ends; returns the end of what came."""
+    poller = select.poll()
+    for fd in pipes:
+        poller.register(fd, select.POLLIN)
+    tail = b""
+    left = len(pipes)
+    while left:
+        for fd, _ in poller.poll():
+            data = os.read(fd, _CHUNK)
+            if data:
+                report(data, pipes[fd])
+                tail = (tail + data)[-_TAIL:]
+            else:
+                poller.unregister(fd)
+                left -= 1
+    return tail

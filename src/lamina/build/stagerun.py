@@ -1,0 +1,178 @@
+"""StageRun: how far one stage has come, and the next step that it has to take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.build.sources import copy_sources
+from lamina.db import cachedb, layerdb
+from lamina.dockerfile import Copy
+from lamina.errors import LaminaError
+from lamina.events import StepCached
+from lamina.graph import stages
+from lamina.graph.advance import advance
+from lamina.graph.ingredients import copy_key, run_key, workdir_key
+from lamina.graph.ops import CopyOp, RunOp
+from lamina.graph.state import from_image, from_scratch, from_stage
+from lamina.oci.digest import chain_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.build.session import Session
+    from lamina.build.sources import CopySources
+    from lamina.db.cachedb import Step
+    from lamina.db.layerdb import Layer
+    from lamina.dockerfile import Instruction
+    from lamina.graph.key import CacheKey
+    from lamina.graph.ops import Op
+    from lamina.graph.stages import Stage
+    from lamina.graph.state import StageState
+    from lamina.layers.lookup import Lookup
+    from lamina.oci.digest import DiffID
+
+
+class Work(NamedTuple):
+    """A step that makes a layer: what it is, and what it depends on. `sources` and `owner` are COPY's and WORKDIR's."""
+
+    number: int
+    instruction: Instruction
+    op: Op
+    created_by: str
+    key: CacheKey
+    sources: CopySources | None = None
+    owner: tuple[int, int] | None = None
+
+
+class StageRun:
+    """One stage in the making. `state` is after the last finished step, `top` its uppermost layer.
+
+    `work` is the step that is to be done next, once `find_work` has found one.
+    """
+
+    def __init__(self, session: Session, stage: Stage) -> None:
+        self.session = session
+        self.stage = stage
+        self.state: StageState
+        self.top: Layer | None = None
+        self.done = False
+        self.work: Work | None = None
+        self._position = 0
+        self._number = session.first_step[stage.number]
+
+    def begin(self, others: Mapping[int, StageRun]) -> None:
+        """FROM: takes over the image or the stage that this one starts from."""
+        stage, session = self.stage, self.session
+        session.started(self._number, stage, stage.source)
+        if stage.parent is not None:
+            parent = others[stage.parent]
+            self.state, self.top = from_stage(parent.state), parent.top
+        elif stage.base == stages.SCRATCH:
+            self.state = from_scratch(session.plan.scope)
+        else:
+            base = session.base(stage.base, stage.source)
+            self.state, self.top = from_image(session.plan.scope, base.config), base.top
+        session.observer(StepCached(self._number, ""))
+
+    def find_work(self, others: Mapping[int, StageRun]) -> Work | None:
+        """Goes over instructions that only write the config, up to the next step that makes a layer.
+
+        None when the stage is done. `others` are the stages that this one copies from, all done.
+        """
+        while self.work is None and self._position < len(self.stage.instructions):
+            instruction = self.stage.instructions[self._position]
+            self._position += 1
+            try:
+                self._take(instruction, others)
+            except LaminaError as error:
+                if hasattr(error, "line"):
+                    raise
+                raise self.session.locate(instruction, error, at=getattr(error, "at", None)) from None
+        self.done = self.work is None
+        return self.work
+
+    def _take(self, instruction: Instruction, others: Mapping[int, StageRun]) -> None:
+        copy_from: tuple[int | None, str] = (None, "")
+        if isinstance(instruction, Copy) and instruction.from_ is not None:
+            copy_from = stages.copy_source(self.session.plan, self.stage.number, instruction)
+        state, created_by, op = advance(self.state, instruction, copy_from)
+        self.state = state
+        if op is None:
+            self.state = state.add_history(created_by) if created_by else state
+            return
+        self._number += 1
+        self.session.started(self._number, self.stage, instruction)
+        self.work = self._prepare(instruction, op, created_by, others)
+
+    def _prepare(
+        self, instruction: Instruction, op: Op, created_by: str, others: Mapping[int, StageRun]
+    ) -> Work:
+        """Finds out what the step depends on."""
+        parent = self.top.content_id if self.top else ""
+        scope = self.state.scope
+        if isinstance(op, RunOp):
+            return Work(self._number, instruction, op, created_by, run_key(op, parent, scope.platform))
+        owner = self._owner(op.chown if isinstance(op, CopyOp) else op.user, isinstance(op, CopyOp))
+        if isinstance(op, CopyOp):
+            sources = copy_sources(self.session, instruction, op, others)
+            key = copy_key(op, parent, owner, scope.epoch, sources.picked)
+            return Work(self._number, instruction, op, created_by, key, sources, owner)
+        key = workdir_key(op, parent, owner or (0, 0), scope.epoch)
+        return Work(self._number, instruction, op, created_by, key, None, owner)
+
+    def _owner(self, text: str, must_exist: bool) -> tuple[int, int] | None:
+        """The numbers of --chown, or of the user in force. A USER that the image lacks makes root's folders."""
+        if not text:
+            return None
+        from lamina.build.owners import find_owner  # most builds name nobody
+
+        try:
+            return find_owner(text, self.lookup)
+        except LaminaError:
+            if must_exist:
+                raise
+            return None
+
+    def lookup(self) -> Lookup:
+        """The files of the stage as it is now."""
+        from lamina.layers.lookup import Lookup  # not for a build that only asks for cache rows
+
+        return Lookup(self.session.ctx, self.chain())
+
+    def chain(self) -> tuple[DiffID, ...]:
+        """The diff IDs of the stage's layers, top first."""
+        return self.state.diff_ids[::-1]
+
+    def find_cached(self) -> bool:
+        """Takes the step that is to be done from the cache, if it is there. Touches nothing on disk."""
+        work = self.work
+        assert work is not None
+        if self.session.request.no_cache and work.key.digest not in self.session.fresh:
+            return False
+        c = self.session.ctx.db.read()
+        step = cachedb.get_step(c, work.key.digest)
+        if step is None or step.diff_id is None:
+            return False
+        top = layerdb.get_layer(c, chain_id(self.top.chain_id if self.top else None, step.diff_id))
+        if top is None:
+            top = self._restack(work, step)
+        if top is None:
+            return False
+        self.take(step.diff_id, step.created, top)
+        self.session.observer(StepCached(work.number, step.diff_id))
+        self.session.report(work, self.stage, cached=True, diff_id=step.diff_id, seconds=0.0)
+        return True
+
+    def take(self, diff_id: DiffID, created: str, top: Layer) -> None:
+        """The step is done: its layer is the new top."""
+        assert self.work is not None
+        self.state = self.state.add_history(self.work.created_by, diff_id, created)
+        self.top = top
+        self.work = None
+
+    def _restack(self, work: Work, step: Step) -> Layer | None:
+        """Puts a known layer where no layer row has it yet; None when it went away meanwhile."""
+        from lamina.build.adopting import restack  # writes: rare in a build from the cache
+
+        assert step.diff_id is not None
+        return restack(self.session.ctx, self.top, step.diff_id, work.created_by, step.created)

@@ -1,0 +1,184 @@
+"""lamina build: a Dockerfile and its context become an image."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.cli.progress.drawer import Drawer, choose
+from lamina.cli.streams import read_file, write_file
+from lamina.errors import InvalidInput, LaminaError, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lamina.build.request import BuildRequest, BuildResult, Output
+    from lamina.cli.flags import Args, Command
+    from lamina.cli.session import Session
+
+_NOT_YET = (
+    "add-host allow annotation attest build-context builder cache-from cache-to call cgroup-parent check "
+    "compress cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems isolation label load memory "
+    "memory-swap metadata-file no-cache-filter platform provenance pull push sbom secret security-opt "
+    "shm-size squash ssh ulimit"
+)
+
+
+def configure(command: Command) -> None:
+    """Flags of `lamina build`."""
+    command.takes("PATH | -", 1, 1)
+    command.option("build-arg", "list", "Set build-time variables", many=True)
+    command.option("file", "string", "Name of the Dockerfile (default PATH/Dockerfile; - is STDIN)", "f")
+    command.option("iidfile", "string", "Write the image ID to a file")
+    command.option("network", "string", "Network of RUN instructions: host (default) or none")
+    command.switch("no-cache", "Do not use cache when building the image")
+    command.option(
+        "output", "list", "Also write the image: type=oci|docker|tar|local,dest=path", "o", many=True
+    )
+    command.option("progress", "string", "Set type of progress output: auto (default), plain, tty, quiet")
+    command.switch("quiet", "Suppress the build output and print image ID on success", "q")
+    command.switch("rm", "Remove intermediate containers (Lamina keeps none)")
+    command.switch("force-rm", "Always remove intermediate containers (Lamina keeps none)")
+    command.option("snapshotter", "name", "overlay or native")
+    command.option("tag", "list", "Name and optionally a tag (format: name:tag)", "t", many=True)
+    command.option("target", "string", "Set the target build stage to build")
+    command.later(_NOT_YET)
+    command.details = "With - as PATH, a Dockerfile is read from STDIN and the context is empty."
+
+
+def run(session: Session, args: Args) -> int:
+    """Builds; the log goes to stderr, and with -q only the image's ID to stdout."""
+    session.snapshotter = args.text("snapshotter") or session.snapshotter
+    drawer = choose("quiet" if args.on("quiet") else args.text("progress", "auto"))
+    request = _request(args, session.environ)
+    iidfile = args.text("iidfile")
+    if iidfile and os.path.isfile(iidfile):
+        os.unlink(iidfile)  # a build that fails must not leave the ID of an older one
+    engine = session.engine
+    try:
+        result = engine.build(request, drawer, sink=sys.stdout.buffer)
+    except (LaminaError, KeyboardInterrupt) as error:
+        _explain(drawer, request, error)
+        raise
+    if iidfile:
+        write_file(iidfile, result.image_id)
+    drawer.succeeded(_results(result))
+    if args.on("quiet"):
+        print(result.image_id)
+    return 0
+
+
+def _request(args: Args, environ: Mapping[str, str]) -> BuildRequest:
+    from lamina.build.request import BuildRequest  # after the flags are known to be right
+
+    context, name, dockerfile, path = _dockerfile(args.operands[0], args.text("file"))
+    return BuildRequest(
+        context=context,
+        dockerfile=dockerfile,
+        dockerfile_name=name,
+        dockerfile_path=path,
+        tags=tuple(args.texts("tag")),
+        build_args=build_args(args.texts("build-arg"), environ),
+        target=args.text("target") or None,
+        no_cache=args.on("no-cache"),
+        network=_network(args.text("network", "host")),
+        output=tuple(output for text in args.texts("output") if (output := parse_output(text))),
+    )
+
+
+def _dockerfile(place: str, file: str) -> tuple[str | None, str, bytes, str | None]:
+    """The context folder (None for an empty one), and the Dockerfile: name to show, content, path."""
+    if place == "-":
+        if file and file != "-":
+            raise Unsupported("a context on STDIN is not supported", hint="unpack it, and give the folder")
+        return None, "Dockerfile", _not_a_tar(read_file("-")), None
+    if "://" in place or place.startswith("git@"):
+        raise Unsupported(f"a context from elsewhere is not supported: {place}", hint="fetch it first")
+    if not os.path.isdir(place):
+        fault = "is not a folder" if os.path.lexists(place) else "not found"
+        raise NotFound(f"unable to prepare context: path {place!r} {fault}")
+    if file == "-":
+        return place, "Dockerfile", read_file("-"), None
+    path = file or os.path.join(place, "Dockerfile")
+    if not os.path.exists(path):
+        raise NotFound(
+            f"failed to read dockerfile: {path}: no such file", hint="-f FILE names a Dockerfile elsewhere"
+        )
+    return place, os.path.basename(path), read_file(path), path
+
+
+def _not_a_tar(data: bytes) -> bytes:
+    if data[257:262] == b"ustar" or data[:2] == b"\x1f\x8b":
+        raise Unsupported("a context on STDIN is not supported", hint="unpack it, and give the folder")
+    return data
+
+
+def build_args(texts: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """--build-arg: K=V, or K for its value in the environment, which counts only where it is set."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise InvalidInput(f"invalid build-arg {text!r}", hint="it is written NAME=VALUE, or NAME")
+        if equals:
+            found[name] = value
+        elif name in environ:
+            found[name] = environ[name]
+    return found
+
+
+def _network(name: str) -> str:
+    if name == "default":
+        return "host"
+    if name not in ("host", "none"):
+        raise Unsupported(f"network mode {name!r} is not supported by build", hint="host or none")
+    return name
+
+
+def parse_output(text: str) -> Output | None:
+    """-o: `type=tar,dest=x.tar`, or a path alone (a folder; `-` is a tar on STDOUT). None: only the store."""
+    from lamina.build.request import Output  # see _request
+
+    if "=" not in text:
+        return Output("tar", _to_stdout("tar")) if text == "-" else Output("local", text)
+    fields = dict(part.strip().partition("=")[::2] for part in text.split(","))
+    kind, dest = fields.pop("type", ""), fields.pop("dest", "")
+    if fields:
+        name = next(iter(fields))
+        raise Unsupported(
+            f"--output has no {name!r} here: {text}", hint="type=oci|docker|tar|local,dest=PATH"
+        )
+    if kind not in ("oci", "docker", "tar", "local"):
+        raise Unsupported(
+            f"output type {kind!r} is not supported", hint="type=oci|docker|tar|local,dest=PATH"
+        )
+    if kind == "docker" and not dest:
+        return None  # into the engine's own store, where every image goes
+    if kind == "local" and dest in ("", "-"):
+        raise InvalidInput("output type local needs a folder", hint="type=local,dest=FOLDER")
+    return Output(kind, _to_stdout(kind) if dest in ("", "-") else dest)
+
+
+def _to_stdout(kind: str) -> str:
+    if sys.stdout.isatty():
+        raise InvalidInput(f"dest file is required for {kind} exporter. refusing to write to console")
+    return "-"
+
+
+def _explain(drawer: Drawer, request: BuildRequest, error: BaseException) -> None:
+    """Below what was drawn: the failed step's last output, and its lines in the Dockerfile."""
+    step = drawer.failed()
+    if step is None or isinstance(error, KeyboardInterrupt):
+        return
+    from lamina.cli.progress.failure import report  # only for a build that failed
+    from lamina.dockerfile import DockerfileError
+
+    located = isinstance(error, DockerfileError)  # its own text shows the line and a caret
+    text = report(step, request.dockerfile_name, request.dockerfile, excerpt=not located)
+    if text:
+        print(text, file=sys.stderr)
+
+
+def _results(result: BuildResult) -> list[str]:
+    return [f"writing image {result.image_id}", *(f"naming to {tag}" for tag in result.tags)]

@@ -1,0 +1,51 @@
+"""lamina run: a container from an image."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.cli import environment
+from lamina.cli.terminal import raw
+from lamina.errors import InvalidInput, Unsupported
+
+if TYPE_CHECKING:
+    from lamina.cli.flags import Args, Command
+    from lamina.cli.session import Session
+    from lamina.containers.request import RunRequest
+
+_NOT_YET = (
+    "add-host annotation attach blkio-weight cap-add cap-drop cgroup-parent cgroupns cidfile cpu-period "
+    "cpu-quota cpu-shares cpus cpuset-cpus cpuset-mems detach detach-keys device dns dns-option dns-search "
+    "domainname expose gpus group-add health-cmd health-interval health-retries health-timeout init ip ipc "
+    "isolation label label-file link log-driver log-opt mac-address memory memory-swap mount network-alias "
+    "no-healthcheck oom-kill-disable pid pids-limit platform privileged publish publish-all pull restart "
+    "runtime security-opt shm-size sig-proxy stop-signal stop-timeout storage-opt sysctl tmpfs ulimit userns "
+    "uts volume-driver volumes-from a c d l m P"
+)
+_PORTS = "the container has the host's network: its ports are there without publishing"
+
+
+def configure(command: Command) -> None:
+    """Flags of `lamina run`; they end at the image."""
+    command.takes("IMAGE [COMMAND] [ARG...]", 1, None)
+    command.interspersed = False
+    command.option("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image")
+    command.option("env", "list", "Set environment variables", "e", many=True)
+    command.option("env-file", "list", "Read in a file of environment variables", many=True)
+    command.option("hostname", "string", "Container host name", "h")
+    command.switch("interactive", "Keep STDIN open even if not attached", "i")
+    command.option("name", "string", "Assign a name to the container")
+    command.option("network", "network", "host (default) or none")
+    command.option("net", "network", "The same as --network")
+    command.switch("quiet", "Suppress the pull output (Lamina pulls nothing)", "q")
+    command.switch("read-only", "Mount the container's root filesystem as read only")
+    command.switch("rm", "Automatically remove the container when it exits")
+    command.option("snapshotter", "name", "overlay or native")
+    command.switch("tty", "Allocate a pseudo-TTY", "t")
+    command.option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", "u")
+    command.option("volume", "list", "Bind mount a folder or file: HOST:CONTAINER[:ro]", "v", many=True)
+    command.option("workdir", "string", "Working directory inside the container", "w")
+    command.later(_NOT_YET)
+    command.later("publish publish-all p P expose", _PORTS)

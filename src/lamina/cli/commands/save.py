@@ -1,0 +1,27 @@
+"""lamina save: images as one archive that Docker and every OCI tool reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.cli.streams import output
+
+if TYPE_CHECKING:
+    from lamina.cli.flags import Args, Command
+    from lamina.cli.session import Session
+
+
+def configure(command: Command) -> None:
+    """Flags of `lamina save`."""
+    command.takes("IMAGE [IMAGE...]", 1, None)
+    command.option("format", "string", "docker-archive (default; an OCI layout too) or oci-archive")
+    command.option("output", "string", "Write to a file, instead of STDOUT", "o")
+    command.later("platform")
+
+
+def run(session: Session, args: Args) -> int:
+    """Writes the archive; a file appears only when it is whole."""
+    form = args.text("format", "docker-archive")
+    with output(args.text("output"), "save") as sink:
+        session.engine.save(args.operands, sink, format=form)
+    return 0

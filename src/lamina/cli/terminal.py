@@ -1,0 +1,27 @@
+"""Our own terminal in raw mode while a container's process has it: always put back as it was."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def raw(descriptor: int) -> Iterator[None]:
+    """Keys go through unread and unchanged (Ctrl-C too) until the block ends, however it ends."""
+    if not os.isatty(descriptor):
+        yield
+        return
+    import termios  # only `run -it` needs these
+    import tty
+
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setraw(descriptor, termios.TCSANOW)
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

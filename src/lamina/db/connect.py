@@ -1,0 +1,181 @@
+"""Database: the connections to lamina.db, one for each thread, and its transactions."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from _thread import _local
+from typing import TYPE_CHECKING, Any
+
+from lamina.errors import Conflict, Corrupt, Denied, LaminaError, NoSpace
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+SCHEMA_VERSION = 1  # how many migrations there are
+BUSY_SECONDS = 60.0
+_orphans: list[sqlite3.Connection] = []  # a parent's connections in a forked child: never used, never closed
+
+
+class Connection(sqlite3.Connection):
+    """A connection whose errors are Lamina's. Rows are tuples; no transaction begins by itself."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """As sqlite3's, but raises what `translate` makes of its errors."""
+        try:
+            return super().execute(sql, parameters)
+        except sqlite3.IntegrityError:
+            raise  # the caller may know what it means; `write` translates it otherwise
+        except sqlite3.Error as error:
+            raise translate(error) from error
+
+
+class Database:
+    """One lamina.db. Threads share the object; each gets its own connection."""
+
+    __slots__ = ("_local", "_pid", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._local = _local()
+        self._pid = os.getpid()
+
+    @classmethod
+    def open(cls, path: str, *, create: bool = True) -> Database:
+        """Opens the database and brings its tables up to date.
+
+        Without `create`, a file that is not there is not made: the database is an empty one in memory.
+        Corrupt when the file is damaged, no database of Lamina's, or made by a newer Lamina; Denied, NoSpace.
+        """
+        found = cls(path if create or os.path.exists(path) else ":memory:")
+        found.read()
+        return found
+
+    def read(self) -> sqlite3.Connection:
+        """This thread's connection, for queries; each sees what was committed when it began."""
+        if os.getpid() != self._pid:  # SQLite forbids to carry a connection through fork
+            self._forget()
+        try:
+            return self._local.connection  # type: ignore[no-any-return]
+        except AttributeError:
+            connection = self._local.connection = _connect(self.path)
+            return connection
+
+    def write(self, *, durable: bool = True) -> Transaction:
+        """`with db.write() as tx:` one transaction: all of it is there afterwards, or nothing.
+
+        Waits up to 60 s for another writer. When it ends the rows are on disk, unless `durable` is
+        False: such rows (leases) may be lost by a power cut, never mixed up.
+        """
+        return Transaction(self.read(), durable)
+
+    def snapshot(self) -> Snapshot:
+        """`with db.snapshot() as c:` several queries that see the database at one moment."""
+        return Snapshot(self.read())
+
+    def close(self) -> None:
+        """Closes this thread's connection; those of other threads close when the threads end."""
+        connection = self._local.__dict__.pop("connection", None)
+        if connection is not None and os.getpid() == self._pid:
+            connection.close()
+
+    def _forget(self) -> None:
+        connection = self._local.__dict__.pop("connection", None)
+        if connection is not None:
+            _orphans.append(connection)
+        self._local = _local()
+        self._pid = os.getpid()
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Transaction:
+    """A write transaction; made by Database.write."""
+
+    __slots__ = ("_connection", "_durable")
+
+    def __init__(self, connection: sqlite3.Connection, durable: bool) -> None:
+        self._connection = connection
+        self._durable = durable
+
+    def __enter__(self) -> sqlite3.Connection:
+        if not self._durable:
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+        self._connection.execute("BEGIN IMMEDIATE")
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.rollback()
+            if not self._durable:
+                self._connection.execute("PRAGMA synchronous=FULL")
+        if isinstance(error, sqlite3.Error):
+            raise translate(error) from error
+
+
+class Snapshot:
+    """A read transaction; made by Database.snapshot."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> sqlite3.Connection:
+        self._connection.execute("BEGIN")
+        return self._connection
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.rollback()
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection)
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA foreign_keys=ON")
+            if version != SCHEMA_VERSION:
+                from lamina.db.migrations import migrate  # spares the schema's text once it is made
+
+                migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    except LaminaError as error:
+        error.message = error.message.replace("the database", path, 1)
+        error.args = (error.message,)
+        raise
+    return connection
+
+
+def translate(error: sqlite3.Error, what: str = "the database") -> LaminaError:
+    """The error that a user should see for one of SQLite's; `what` names the file."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return NoSpace(f"no space left while writing {what}", hint="free some space, or try `lamina prune`")
+    if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
+        return Denied(f"cannot write {what}: {error}", hint="set LAMINA_ROOT to a folder that is yours")
+    if code == sqlite3.SQLITE_BUSY:
+        return Conflict(f"{what} is locked by another process", hint="wait until it ends, then try again")
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        return Conflict(f"the store changed meanwhile: {error}", hint="run the command again")
+    if code == sqlite3.SQLITE_IOERR:
+        return NoSpace(f"cannot write {what}: {error}", hint="is the disk full, or failing?")
+    return Corrupt(
+        f"{what} cannot be read: {error}",
+        hint="move the file away and Lamina makes a new one; layers/ and diff/ still hold the layers",
+    )

@@ -1,0 +1,178 @@
+"""The schema, as an ordered list of changes; a database is brought up to date by those it lacks.
+
+Digests, IDs and times are text as users see them; the digests of files, of which there are very many,
+are 32 bytes. A table whose rows are found by their whole key has no rowid: the key is the table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.errors import Corrupt
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID = 0x4C616D69  # "Lami": marks the file as ours
+
+
+class Migration(NamedTuple):
+    """One change of the schema, and what it is for."""
+
+    what: str
+    statements: tuple[str, ...]
+
+
+_LAYERS = (
+    # num is never used again, so a number that somebody remembers cannot mean another layer
+    """CREATE TABLE diffs (
+        num INTEGER PRIMARY KEY AUTOINCREMENT,
+        diff_id TEXT NOT NULL UNIQUE,
+        content_id TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        tar_size INTEGER NOT NULL,
+        entries INTEGER NOT NULL,
+        blob TEXT,
+        media_type TEXT NOT NULL)""",
+    """CREATE TABLE layers (
+        chain_id TEXT PRIMARY KEY,
+        parent TEXT REFERENCES layers (chain_id),
+        diff_id TEXT NOT NULL REFERENCES diffs (diff_id),
+        content_id TEXT NOT NULL,
+        created_by TEXT NOT NULL,
+        created TEXT NOT NULL,
+        depth INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX layers_parent ON layers (parent)",
+    "CREATE INDEX layers_diff ON layers (diff_id)",
+)
+
+_CACHE = (
+    # parent and name apart: the children of a folder are one range of the key
+    """CREATE TABLE files (
+        diff INTEGER NOT NULL REFERENCES diffs (num) ON DELETE CASCADE,
+        parent BLOB NOT NULL,
+        name BLOB NOT NULL,
+        kind TEXT NOT NULL,
+        mode INTEGER NOT NULL,
+        uid INTEGER NOT NULL,
+        gid INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        mtime INTEGER NOT NULL,
+        link BLOB NOT NULL,
+        rdev INTEGER NOT NULL,
+        xattrs BLOB NOT NULL,
+        digest BLOB NOT NULL,
+        opaque INTEGER NOT NULL,
+        PRIMARY KEY (diff, parent, name)) WITHOUT ROWID""",
+    """CREATE TABLE steps (
+        key TEXT PRIMARY KEY,
+        diff_id TEXT REFERENCES diffs (diff_id),
+        ingredients TEXT NOT NULL,
+        created_by TEXT NOT NULL,
+        created TEXT NOT NULL,
+        seconds REAL NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX steps_diff ON steps (diff_id)",
+    """CREATE TABLE writable (
+        key TEXT PRIMARY KEY,
+        chain_id TEXT REFERENCES layers (chain_id),
+        created TEXT NOT NULL,
+        lease TEXT NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX writable_chain ON writable (chain_id)",
+    "CREATE TABLE contexts (num INTEGER PRIMARY KEY, root TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE stats (
+        context INTEGER NOT NULL REFERENCES contexts (num) ON DELETE CASCADE,
+        path BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        inode INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        ctime_ns INTEGER NOT NULL,
+        mode INTEGER NOT NULL,
+        uid INTEGER NOT NULL,
+        gid INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        PRIMARY KEY (context, path)) WITHOUT ROWID""",
+)
+
+_IMAGES = (
+    """CREATE TABLE images (
+        image_id TEXT PRIMARY KEY,
+        manifest TEXT NOT NULL,
+        created TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        os TEXT NOT NULL,
+        architecture TEXT NOT NULL,
+        variant TEXT NOT NULL,
+        added TEXT NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE image_layers (
+        image_id TEXT NOT NULL REFERENCES images (image_id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        chain_id TEXT NOT NULL REFERENCES layers (chain_id),
+        PRIMARY KEY (image_id, position)) WITHOUT ROWID""",
+    "CREATE INDEX image_layers_chain ON image_layers (chain_id)",
+    """CREATE TABLE tags (
+        name TEXT PRIMARY KEY,
+        image_id TEXT NOT NULL REFERENCES images (image_id)) WITHOUT ROWID""",
+    "CREATE INDEX tags_image ON tags (image_id)",
+)
+
+_CONTAINERS = (
+    # image_id refers to nothing: a container outlives an image that was removed by force
+    """CREATE TABLE containers (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        image_id TEXT NOT NULL,
+        image_name TEXT NOT NULL,
+        chain_id TEXT REFERENCES layers (chain_id),
+        config_json TEXT NOT NULL,
+        snapshotter TEXT NOT NULL,
+        state TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        pid_start INTEGER NOT NULL,
+        exit_code INTEGER,
+        created TEXT NOT NULL,
+        started TEXT NOT NULL,
+        finished TEXT NOT NULL,
+        command TEXT NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX containers_image ON containers (image_id)",
+    "CREATE INDEX containers_chain ON containers (chain_id)",
+)
+
+_LEASES = (
+    """CREATE TABLE leases (
+        lease TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        PRIMARY KEY (lease, kind, name)) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration("the first tables", _LAYERS + _CACHE + _IMAGES + _CONTAINERS + _LEASES),
+)
+
+
+def migrate(connection: sqlite3.Connection, path: str, target: int = len(MIGRATIONS)) -> None:
+    """Applies the migrations that are missing, all of them or none; another process may do it at once.
+
+    Corrupt when the file is another program's, or has more migrations than this Lamina knows.
+    """
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise Corrupt(
+                f"{path} was made by a newer Lamina: schema {version}, and this one knows {len(MIGRATIONS)}",
+                hint="upgrade Lamina, or set LAMINA_ROOT to another folder",
+            )
+        if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+            raise Corrupt(f"{path} is another program's database", hint="set LAMINA_ROOT to another folder")
+        for migration in MIGRATIONS[version:target]:
+            for statement in migration.statements:
+                connection.execute(statement)
+        if version < target:
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version={target}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.rollback()

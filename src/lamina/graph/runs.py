@@ -1,0 +1,54 @@
+"""RUN: which process it is, in its shell, exec and here-document forms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.dockerfile.heredoc import heredoc_word
+from lamina.graph.history import run_text
+from lamina.graph.ops import RunOp, Script
+
+if TYPE_CHECKING:
+    from lamina.dockerfile import Run
+    from lamina.graph.state import StageState
+
+SCRIPTS = "/dev/pipes"
+
+
+def run_op(state: StageState, run: Run) -> tuple[RunOp, str]:
+    """The process of a RUN, and its line of history."""
+    command, script = _command(run)
+    args = with_shell(state, command)
+    op = RunOp(
+        args=args,
+        env=state.variables(),
+        proxies=tuple(pair for pair in state.scope.proxies if pair[0] not in state.env),
+        shell=state.shell if isinstance(command, str) else (),
+        cwd=state.config.working_dir or "/",
+        user=state.config.user,
+        network=run.network if run.network in ("none", "host") else state.scope.network,
+        script=script,
+    )
+    return op, run_text(args, state.declared_args())
+
+
+def with_shell(state: StageState, command: str | tuple[str, ...]) -> tuple[str, ...]:
+    """The process of an instruction: the exec form as it is, a text by the shell in force."""
+    return (*state.shell, command) if isinstance(command, str) else command
+
+
+def _command(run: Run) -> tuple[str | tuple[str, ...], Script | None]:
+    """What to run, and the script to lay ready for it.
+
+    One here-document alone is the shell's text, or a script when it begins with `#!`; with anything
+    else beside it, the shell gets it all and reads the here-documents itself.
+    """
+    command = run.command
+    if not run.heredocs or not isinstance(command, str):
+        return command, None
+    if heredoc_word(command) is None:
+        return command + "".join(f"\n{doc.content}{doc.name}" for doc in run.heredocs), None
+    first = run.heredocs[0]
+    if first.text.startswith("#!"):
+        return f"{SCRIPTS}/{first.name}", Script(first.name, first.text)
+    return first.text, None

@@ -1,0 +1,59 @@
+"""Scope: what all stages of one build share: its arguments, its platform, where its text comes from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.oci.platform import Platform
+
+_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
+PROXY_NAMES = frozenset(_PROXIES) | frozenset(name.lower() for name in _PROXIES)
+EPOCH = "SOURCE_DATE_EPOCH"
+
+
+class Scope(NamedTuple):
+    """What holds in every stage.
+
+    `build_args` are the user's --build-arg; `global_args` are those, the platform's, and what ARG says
+    before the first FROM: a stage sees one of them when it declares it.
+    """
+
+    build_args: Mapping[str, str]
+    global_args: Mapping[str, str]
+    platform: Platform
+    escape: str = "\\"
+    network: str = "host"  # of a RUN that does not say
+
+    @property
+    def proxies(self) -> tuple[tuple[str, str], ...]:
+        """Proxy variables that were given; every RUN has them, in both spellings, without an ARG."""
+        given = {name.upper(): value for name, value in self.build_args.items() if name in PROXY_NAMES}
+        return tuple((n, value) for name, value in given.items() for n in (name, name.lower()))
+
+    @property
+    def epoch(self) -> int | None:
+        """SOURCE_DATE_EPOCH in seconds: the time of all that the build makes. InvalidInput if it is no number."""
+        text = self.build_args.get(EPOCH) or self.global_args.get(EPOCH)
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) < 12):
+            raise InvalidInput(f"invalid {EPOCH}: {text}", hint="it is a time in whole seconds since 1970")
+        return int(text)
+
+
+def platform_args(platform: Platform, target: str) -> dict[str, str]:
+    """The arguments that every build has: BUILD* and TARGET* of the platform, and TARGETSTAGE."""
+    values = {
+        "PLATFORM": str(platform),
+        "OS": platform.os,
+        "OSVERSION": platform.os_version,
+        "ARCH": platform.architecture,
+        "VARIANT": platform.variant,
+    }
+    args = {side + name: value for side in ("BUILD", "TARGET") for name, value in values.items()}
+    return args | {"TARGETSTAGE": target or "default"}

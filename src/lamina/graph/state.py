@@ -1,0 +1,141 @@
+"""StageState: where a stage stands between two of its instructions, and the config it ends with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.graph.history import COMMENT, fill_times
+from lamina.graph.ops import Variable
+from lamina.oci.config import ContainerConfig, History, ImageConfig, RootFS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.graph.scope import Scope
+    from lamina.oci.digest import DiffID
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_DEFAULT_SHELL = ("/bin/sh", "-c")
+
+
+class StageState(NamedTuple):
+    """What the instructions so far have made of a stage's base; immutable, see advance().
+
+    `env` is what a RUN and `${}` see: the image's ENV and the ARGs that were declared. `args` are those
+    ARGs in order, with their value ("" for none).
+    """
+
+    scope: Scope
+    image: ImageConfig
+    env: Mapping[str, str]
+    args: tuple[tuple[str, str], ...] = ()
+    args_in_env: frozenset[str] = frozenset()  # names whose value in `env` is an ARG's
+    cmd_set: bool = False  # a CMD stood in this stage
+    history: tuple[History, ...] = ()  # of the base, then one a step; "" where no time is known yet
+    diff_ids: tuple[DiffID, ...] = ()
+
+    @property
+    def config(self) -> ContainerConfig:
+        """The part of the config that ENV, CMD, ... write."""
+        return self.image.config
+
+    @property
+    def shell(self) -> tuple[str, ...]:
+        """What the shell form of an instruction runs in."""
+        return self.config.shell or _DEFAULT_SHELL
+
+    def with_config(self, config: ContainerConfig) -> StageState:
+        """The state with another container config."""
+        return self._replace(image=self.image._replace(config=config))
+
+    def variables(self) -> tuple[Variable, ...]:
+        """The environment of a RUN."""
+        return tuple(Variable(name, value, name in self.args_in_env) for name, value in self.env.items())
+
+    def declared_args(self) -> list[tuple[str, str]]:
+        """The ARGs in scope with the value that a RUN sees."""
+        return [(name, self.env.get(name, value)) for name, value in self.args]
+
+    def add_history(self, created_by: str, diff_id: DiffID | None = None, created: str = "") -> StageState:
+        """The state after a step: with a layer, made at `created`, or without one."""
+        line = History(created=created, created_by=created_by, comment=COMMENT, empty_layer=diff_id is None)
+        layers = self.diff_ids if diff_id is None else (*self.diff_ids, diff_id)
+        return self._replace(history=(*self.history, line), diff_ids=layers)
+
+
+def from_scratch(scope: Scope) -> StageState:
+    """The state right after `FROM scratch`."""
+    config = ContainerConfig(env=(f"PATH={DEFAULT_PATH}",), working_dir="/")
+    platform = scope.platform
+    image = ImageConfig(platform.architecture, platform.os, config=config, variant=platform.variant)
+    return StageState(scope, image, {"PATH": DEFAULT_PATH})
+
+
+def from_image(scope: Scope, image: ImageConfig) -> StageState:
+    """The state right after `FROM image`: its config, less its ONBUILD triggers, and with a PATH."""
+    env = dict(split_env(item) for item in image.config.env)
+    config = image.config._replace(on_build=())
+    if "PATH" not in env:
+        env["PATH"] = DEFAULT_PATH
+        config = config._replace(env=(*config.env, f"PATH={DEFAULT_PATH}"))
+    if config.working_dir:
+        config = config._replace(working_dir=join_path("/", config.working_dir))
+    return StageState(
+        scope, image._replace(config=config), env, history=image.history, diff_ids=image.diff_ids
+    )
+
+
+def from_stage(parent: StageState) -> StageState:
+    """The state right after `FROM stage`: its ARGs are in scope too; its ONBUILD and its CMD mark are not."""
+    return parent.with_config(parent.config._replace(on_build=()))._replace(cmd_set=False)
+
+
+def finish(state: StageState) -> ImageConfig:
+    """The config of the image that a stage ends as. Its times follow from those of its layers alone."""
+    inherited = len(state.image.history)
+    times = fill_times([line.created for line in state.history])[inherited:]
+    epoch = state.scope.epoch
+    fallback = state.image.created if epoch is None else rfc3339(epoch)
+    if epoch is not None:
+        times = [fallback] * len(times)
+    added = [
+        line._replace(created=time or fallback)
+        for line, time in zip(state.history[inherited:], times, strict=True)
+    ]
+    created = added[-1].created if added else state.image.created
+    history = (*state.history[:inherited], *added)
+    return state.image._replace(rootfs=RootFS(state.diff_ids), history=history, created=created)
+
+
+def rfc3339(seconds: int) -> str:
+    """A time as it stands in a config."""
+    days, rest = divmod(seconds, 86400)
+    year, month, day = _civil(days)
+    return f"{year:04d}-{month:02d}-{day:02d}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}Z"
+
+
+def _civil(days: int) -> tuple[int, int, int]:
+    """The Gregorian date that is `days` after 1970-01-01."""
+    era, day_of_era = divmod(days + 719468, 146097)
+    year = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    shifted = (5 * day_of_year + 2) // 153  # months since March
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    return year + era * 400 + (month <= 2), month, day_of_year - (153 * shifted + 2) // 5 + 1
+
+
+def split_env(item: str) -> tuple[str, str]:
+    """The name and the value of `NAME=value`."""
+    name, _, value = item.partition("=")
+    return name, value
+
+
+def join_path(folder: str, path: str) -> str:
+    """`path` from `folder`, absolute, without `.`, `..` and doubled slashes; `..` stops at the root."""
+    parts: list[str] = []
+    for part in f"{'' if path.startswith('/') else folder}/{path}".split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/" + "/".join(parts)

@@ -1,0 +1,55 @@
+"""Which images there are (`lamina images`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.db import imagedb
+from lamina.oci import reference
+
+if TYPE_CHECKING:
+    from lamina.insight.rows import Rows
+    from lamina.oci.digest import ImageID
+
+
+class ImageSummary(NamedTuple):
+    """One image; `tags` are short names as Docker prints them (app:latest)."""
+
+    image_id: str
+    tags: tuple[str, ...]
+    created: str  # RFC 3339
+    size: int  # bytes in the files of its layers
+    manifest: str  # digest
+    os: str
+    architecture: str
+    layers: int
+
+
+def images(rows: Rows) -> list[ImageSummary]:
+    """All images, the newest first."""
+    return [summary(rows, row) for row in imagedb.images(rows.connection)]
+
+
+def summary(rows: Rows, row: imagedb.ImageRow) -> ImageSummary:
+    """One row with its names."""
+    return ImageSummary(
+        row.image_id,
+        tags_of(rows, row.image_id),
+        row.created,
+        row.size,
+        row.manifest,
+        row.os,
+        row.architecture,
+        len(imagedb.layers_of(rows.connection, row.image_id)),
+    )
+
+
+def tags_of(rows: Rows, image_id: ImageID) -> tuple[str, ...]:
+    """The short names of an image, sorted."""
+    return tuple(sorted(reference.parse(name).familiar() for name in imagedb.tags(rows.connection, image_id)))
+
+
+def label(rows: Rows, image_id: ImageID) -> str:
+    """What to call an image in a list: its first name, else its short ID."""
+    tags = tags_of(rows, image_id)
+    return tags[0] if tags else image_id.removeprefix("sha256:")[:12]

@@ -1,0 +1,60 @@
+"""The layers of an image: what made each one, how large it is, and who else uses it (`lamina layers`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.db import imagedb, layerdb
+from lamina.insight.config import config_of, diff_ids, history_of, text
+from lamina.insight.history import pair, size_of
+from lamina.insight.images import label
+from lamina.oci.digest import ChainID, chain_id
+
+if TYPE_CHECKING:
+    from lamina.insight.rows import Rows
+    from lamina.oci.digest import DiffID, ImageID
+
+
+class LayerItem(NamedTuple):
+    """One layer; `shared_with` names the other images that have the same changes in one of their layers."""
+
+    number: int  # from 1, the bottom
+    diff_id: str
+    chain_id: str
+    size: int  # bytes in its files
+    created_by: str
+    created: str
+    shared_with: tuple[str, ...]
+    folder: str  # where its files lie
+
+
+def layers(rows: Rows, image_id: ImageID) -> list[LayerItem]:
+    """The layers of an image, the bottom first."""
+    config = config_of(rows, image_id)
+    items: list[LayerItem] = []
+    chain: ChainID | None = None
+    for entry, diff_id in pair(history_of(config), diff_ids(config)):
+        if diff_id is None:
+            continue
+        chain = chain_id(chain, diff_id)
+        items.append(
+            LayerItem(
+                len(items) + 1,
+                diff_id,
+                chain,
+                size_of(rows, diff_id),
+                text(entry, "created_by"),
+                text(entry, "created"),
+                shared_with(rows, diff_id, image_id),
+                rows.layout.diff_dir(diff_id),
+            )
+        )
+    return items
+
+
+def shared_with(rows: Rows, diff_id: DiffID, image_id: ImageID) -> tuple[str, ...]:
+    """The other images with a layer of these very changes, whatever lies below it."""
+    users: set[ImageID] = set()
+    for layer in layerdb.layers_using(rows.connection, diff_id):
+        users.update(imagedb.images_with_layer(rows.connection, layer.chain_id))
+    return tuple(sorted(label(rows, user) for user in users - {image_id}))

@@ -1,0 +1,44 @@
+"""The content of files in a layer's folder; paths are walked from a descriptor, so links lead nowhere."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from lamina.errors import Corrupt
+from lamina.fs.failures import shown
+from lamina.fs.folders import Folders
+from lamina.fs.walk import open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lamina.layers.context import Layers
+    from lamina.oci.digest import DiffID
+    from lamina.tree.entry import Entry
+
+_CHUNK = 1 << 18
+
+
+def open_in_diff(ctx: Layers, diff_id: DiffID, path: bytes) -> BinaryIO:
+    """Opens one file of a committed layer, unbuffered. Corrupt when it is not there."""
+    try:
+        with Folders(ctx.layout.diff_dir(diff_id)) as folders:
+            return cast(BinaryIO, open(open_file(folders, path), "rb", buffering=0))
+    except OSError as error:
+        raise Corrupt(f"layer {diff_id} lacks its file {shown(path)}: {error.strerror}") from error
+
+
+def content(folders: Folders, entry: Entry) -> Iterator[bytes]:
+    """The content of a FILE in pieces. Corrupt when its size is not that of its entry; OSError."""
+    left = entry.size
+    fd = open_file(folders, entry.path)
+    try:
+        while left >= 0 and (chunk := os.read(fd, _CHUNK)):
+            left -= len(chunk)
+            if left >= 0:
+                yield chunk
+    finally:
+        os.close(fd)
+    if left:
+        raise Corrupt(f"{shown(entry.path)} has another size than the {entry.size} bytes it should have")

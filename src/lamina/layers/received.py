@@ -1,0 +1,181 @@
+"""Received: the entries of a layer that somebody else packed, as its archive is read from start to end.
+
+An archive may name a path twice, put things below links that it made, leave out folders, and delete what it
+also has. Here all of that becomes what a layer of ours is: each path once, with its real folders. What would
+lead out of the layer is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from lamina.errors import InvalidInput
+from lamina.fs.failures import shown
+from lamina.fs.xattr import belongs
+from lamina.layers.canonical import LINK_MODE, parent_of
+from lamina.tree.entry import Entry, Kind
+from lamina.tree.whiteout import Mark, meaning, whiteout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    # Makes an entry on the disk; returns the digest of a FILE, else "".
+    Put = Callable[[Entry], str]
+
+_MAX_LINKS = 40  # as in Linux
+_ROOT = Entry(b"", Kind.DIR)
+
+
+class Received:
+    """Gathers entries; `put` is called with each that has to be made, after those that it needs."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+        self._made: dict[bytes, Entry] = {}
+        self._names: dict[bytes, list[bytes]] = {}  # path of a FILE -> its HARDLINKs
+
+    def add(self, entry: Entry, put_file: Put) -> None:
+        """Takes the next entry of the archive, with its path as in the archive; `put_file` makes a FILE.
+
+        InvalidInput for what leads out of the layer, a hard link to nothing, or a file used as a folder.
+        """
+        mark, path = meaning(entry.path)
+        if mark is Mark.IGNORED:
+            return
+        if path:
+            folder = self._folder(parent_of(path))
+            name = path.rpartition(b"/")[2]
+            path = folder + b"/" + name if folder else name
+        if mark is Mark.OPAQUE:
+            self._make(self._dir(path)._replace(opaque=True))
+        elif mark is Mark.WHITEOUT:
+            self._delete(path)
+        elif entry.kind is Kind.HARDLINK:
+            self._link(path, entry.link)
+        elif entry.kind is Kind.FILE:
+            entry = _kept(entry, path)
+            self._set(entry._replace(digest=put_file(entry)))
+        else:
+            self._make(_kept(entry, path))
+
+    def entries(self) -> list[Entry]:
+        """All entries, sorted by path. Deletions below an opaque folder say nothing more and are left out."""
+        opaque = {path for path, entry in self._made.items() if entry.opaque}
+        return sorted(
+            [
+                entry
+                for path, entry in self._made.items()
+                if entry.kind is not Kind.WHITEOUT or parent_of(path) not in opaque
+            ],
+            key=itemgetter(0),
+        )
+
+    def _make(self, entry: Entry) -> None:
+        self._put(entry)
+        self._set(entry)
+
+    def _set(self, entry: Entry) -> None:
+        """Notes an entry that is on the disk, in place of what had its path before."""
+        path = entry.path
+        old = self._made.get(path)
+        if old is not None:
+            if old.kind is Kind.DIR or old.kind is Kind.WHITEOUT:
+                if entry.kind is Kind.DIR and (old.opaque or old.kind is Kind.WHITEOUT):
+                    entry = entry._replace(opaque=True)
+            else:
+                self._forget(old)
+        self._made[path] = entry
+
+    def _delete(self, path: bytes) -> None:
+        """A whiteout is about the layers below: what this layer has itself at the path stays."""
+        if not path:
+            raise InvalidInput("a deletion of the root")
+        self._put(whiteout(path))
+        old = self._made.get(path)
+        if old is None:
+            self._made[path] = whiteout(path)
+        elif old.kind is Kind.DIR:
+            self._made[path] = old._replace(opaque=True)
+
+    def _link(self, path: bytes, link: bytes) -> None:
+        folder = self._folder(parent_of(link))
+        name = link.rpartition(b"/")[2]
+        target = self._made.get(folder + b"/" + name if folder else name)
+        if target is not None and target.kind is Kind.HARDLINK:
+            target = self._made[target.link]
+        if target is None or target.kind is Kind.WHITEOUT:
+            raise InvalidInput(f"{shown(path)}: a hard link to {shown(link)}, which the layer does not have")
+        if target.kind is Kind.DIR:
+            raise InvalidInput(f"{shown(path)}: a hard link to the folder {shown(link)}")
+        if target.path == path:  # a further name of a file, for the name that it has
+            return
+        if target.kind is Kind.FILE:
+            self._make(target._replace(path=path, kind=Kind.HARDLINK, link=target.path))
+            self._names.setdefault(target.path, []).append(path)
+        else:  # that links and devices share an inode can hardly be seen
+            self._make(target._replace(path=path))
+
+    def _forget(self, old: Entry) -> None:
+        """The name is taken by something else; a file with other names lives on under them."""
+        if old.kind is Kind.HARDLINK:
+            self._names[old.link].remove(old.path)
+        names = self._names.pop(old.path, None) if old.kind is Kind.FILE else None
+        if not names:
+            return
+        first, *others = names
+        self._made[first] = old._replace(path=first)
+        for name in others:
+            self._made[name] = self._made[name]._replace(link=first)
+        self._names[first] = others
+
+    def _dir(self, path: bytes) -> Entry:
+        """The folder at `path`, or one with nothing special about it; InvalidInput if it is no folder."""
+        entry = self._made.get(path)
+        if entry is None or entry.kind is Kind.WHITEOUT:
+            return _ROOT._replace(path=path, opaque=entry is not None)
+        if entry.kind is not Kind.DIR:
+            raise InvalidInput(f"{shown(path)} is a folder and something else in one layer")
+        return entry
+
+    def _folder(self, path: bytes) -> bytes:
+        """The real path of a folder that something lies in; what is missing on the way is made."""
+        entry = self._made.get(path)
+        if not path or (entry is not None and entry.kind is Kind.DIR):
+            return path
+        at, links = b"", 0
+        todo = path.split(b"/")[::-1]
+        while todo:
+            part = todo.pop()
+            if part == b".." and not at:
+                raise _leads_out(path)
+            if part in (b"", b".", b".."):
+                at = parent_of(at) if part == b".." else at
+                continue
+            here = at + b"/" + part if at else part
+            entry = self._made.get(here)
+            if entry is not None and entry.kind is Kind.SYMLINK:
+                links += 1
+                if entry.link.startswith(b"/") or links > _MAX_LINKS:
+                    raise _leads_out(path)
+                todo += entry.link.split(b"/")[::-1]
+                continue
+            if entry is None or entry.kind is not Kind.DIR:
+                self._make(self._dir(here))
+            at = here
+        return at
+
+
+def _kept(entry: Entry, path: bytes) -> Entry:
+    """What we keep of an entry: of its attributes only those that belong to a file."""
+    xattrs = entry.xattrs
+    if xattrs:
+        xattrs = tuple([pair for pair in xattrs if belongs(os.fsdecode(pair[0]))])
+    if entry.kind is Kind.SYMLINK:
+        return entry._replace(path=path, mode=LINK_MODE, xattrs=())
+    return entry._replace(path=path, xattrs=xattrs) if path != entry.path or xattrs != entry.xattrs else entry
+
+
+def _leads_out(path: bytes) -> InvalidInput:
+    return InvalidInput(f"{shown(path)}: a symbolic link on the way leads out of the layer")

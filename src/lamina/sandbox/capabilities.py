@@ -1,0 +1,60 @@
+"""The capabilities that a process keeps: Docker's default fourteen."""
+
+from __future__ import annotations
+
+import errno
+
+from lamina.mount import syscalls
+
+# Numbers from linux/capability.h.
+DEFAULT = {
+    "CHOWN": 0,
+    "DAC_OVERRIDE": 1,
+    "FOWNER": 3,
+    "FSETID": 4,
+    "KILL": 5,
+    "SETGID": 6,
+    "SETUID": 7,
+    "SETPCAP": 8,
+    "NET_BIND_SERVICE": 10,
+    "NET_RAW": 13,
+    "SYS_CHROOT": 18,
+    "MKNOD": 27,
+    "AUDIT_WRITE": 29,
+    "SETFCAP": 31,
+}
+_HIGHEST = 63
+
+
+def limit_bounding_set() -> int:
+    """Drop all others for good, also for setuid programs; the mask of what is left.
+
+    A capability that is not there to begin with is not missed. Needs CAP_SETPCAP.
+    """
+    left = 0
+    for number in range(_HIGHEST + 1):
+        try:
+            held = syscalls.prctl(syscalls.PR_CAPBSET_READ, number)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            break  # the kernel has no more than these
+        if not held:
+            continue
+        if number in _KEEP:
+            left |= 1 << number
+        else:
+            syscalls.prctl(syscalls.PR_CAPBSET_DROP, number)
+    return left
+
+
+def limit_held(uid: int, bounding: int) -> None:
+    """What the process itself holds: all that may be held for root, nothing for anyone else.
+
+    Nothing is inheritable, as in Docker since CVE-2022-24769.
+    """
+    held = bounding if uid == 0 else 0
+    syscalls.capset(held, held, 0)
+
+
+_KEEP = frozenset(DEFAULT.values())

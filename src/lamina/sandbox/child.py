@@ -1,0 +1,220 @@
+"""The way of one process from the clone to its exec: all that makes it a contained one.
+
+A clone prepares what every process needs, then waits for its one request, then becomes that process.
+Everything that can fail is told over the setup socket, which exec closes. Order matters throughout:
+descriptors of the host are closed before anything of the image is looked at, mounts are made while
+the process has all its powers, and those are given up last.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+from lamina.errors import InvalidInput
+from lamina.mount import syscalls
+from lamina.sandbox import accounts, capabilities, network, programs, rootfs, terminal, wire
+from lamina.sandbox.seccomp import profile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lamina.sandbox.spec import ProcessSpec
+
+DESCRIPTORS = 6  # of a request: the spec, the setup and status sockets, stdin, stdout, stderr
+_SETUP = 3  # the setup socket, after stdin, stdout and stderr
+_TABLE_LIMIT = 16 << 20  # bytes of /etc/passwd that are looked at
+
+
+class Tools(NamedTuple):
+    """What is the same for every process: made once in the spawner, found in each clone of it."""
+
+    single_id: bool
+    filter: bytes  # the seccomp program; b"" where there is none for this machine
+
+    @classmethod
+    def make(cls, single_id: bool) -> Tools:
+        """The tools for this machine."""
+        return cls(single_id, profile.build(os.uname().machine, single_id=single_id))
+
+
+class _Prepared(NamedTuple):
+    """What a clone has done before its request comes."""
+
+    root: rootfs.Root
+    bounding: int  # the capabilities that are left
+
+
+class _Doing:
+    """What is being done, for the message when it fails."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+
+def await_request(control: socket.socket, link: socket.socket, tools: Tools) -> NoReturn:
+    """Take one request from `control` and become that process; never returns.
+
+    `link` tells the spawner that it was taken: its packet has the status socket and the mount
+    namespace of the process.
+    """
+    channel = -1
+    doing = _Doing("cannot prepare a process")
+    try:
+        prepared: _Prepared | OSError
+        try:
+            prepared = _Prepared(rootfs.Root(), capabilities.limit_bounding_set())
+        except OSError as error:  # told to whoever asks
+            prepared = error
+        data, fds, _, _ = socket.recv_fds(control, 16, DESCRIPTORS)
+        if not data:
+            os._exit(0)
+        request, channel, status, *stdio = fds
+        doing.what = "cannot make a mount namespace"
+        _tell_spawner(link, status)
+        if isinstance(prepared, OSError):
+            raise prepared
+        doing.what = "cannot read what to run"
+        spec = wire.read_request(request)
+        for number, fd in enumerate((*stdio, channel)):
+            os.dup2(fd, number)
+        channel = _SETUP
+        _run(spec, tools, prepared, doing)
+    except programs.CannotRun as error:
+        _send(channel, wire.Failed(error.message, error.errno, error.status))
+    except InvalidInput as error:
+        _send(channel, wire.Failed(error.message, 0, 0))
+    except OSError as error:
+        complain(channel, error, doing.what)
+    except BaseException as error:  # a fault of ours: say it, and never fall back into the spawner
+        _send(channel, wire.Failed(f"{doing.what}: {error!r}", errno.EIO, 0))
+    finally:
+        os._exit(127)
+
+
+def _tell_spawner(link: socket.socket, status: int) -> None:
+    """The mounts are made in a namespace that is copied now: what the host mounted since is in it."""
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
+    finally:
+        mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        socket.send_fds(link, [b"!"], [status, mounts])
+
+
+def complain(channel: int, error: OSError, step: str) -> None:
+    """Report a failed call: what was done, on which file, and why."""
+    where = f" {error.filename}" if error.filename else ""
+    _send(channel, wire.Failed(f"{step}{where}: {error.strerror}", error.errno or errno.EIO, 0))
+
+
+def _send(channel: int, reply: wire.Ready | wire.Failed, fds: Sequence[int] = ()) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, os.dup(channel)) as stream:
+        try:
+            socket.send_fds(stream, [wire.encode_reply(reply)], fds)
+        except OSError:
+            pass  # who asked has gone, and we will too
+
+
+def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) -> None:
+    root = prepared.root
+    os.setsid()
+    os.umask(0)
+    doing.what = "cannot prepare the root file system"
+    root.mount_root(spec)
+    doing.what = "cannot set up the network"
+    _set_up_network(spec)
+    doing.what = "cannot prepare the mounts"
+    root.collect(spec)
+    doing.what = "cannot enter the root file system"
+    root.enter(spec)
+    doing.what = "cannot look up the user"
+    identity = _identity(spec.user)
+    doing.what = "cannot mount"
+    root.attach()
+    syscalls.close_range(_SETUP + 1)
+    doing.what = "cannot enter the working directory"
+    _enter_folder(spec.cwd)
+    master = -1
+    if spec.terminal:
+        doing.what = "cannot make a terminal"
+        master = terminal.take(spec.window, identity.uid, tools.single_id)
+    doing.what = "cannot protect the mounts"
+    root.finish(spec)
+    doing.what = f"cannot become user {spec.user or 'root'}"
+    _drop_powers(identity, prepared.bounding, tools)
+    os.umask(0o022)
+    doing.what = "cannot run"
+    _send(_SETUP, wire.Ready(tuple(root.stubs), master >= 0), [master] if master >= 0 else ())
+    syscalls.close_range(_SETUP, cloexec=True)
+    programs.execute(spec.args, _environment(spec, identity))
+
+
+def _set_up_network(spec: ProcessSpec) -> None:
+    if spec.network == "none":
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        network.loopback_up()
+    if spec.hostname:
+        socket.sethostname(spec.hostname)
+
+
+def _identity(user: str) -> accounts.Identity:
+    return accounts.look_up(user, _table("/etc/passwd"), _table("/etc/group"))
+
+
+def _table(path: str) -> bytes:
+    """A file of the image, which may be anything; b"" when there is none."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        info = os.fstat(fd)
+        return os.read(fd, min(info.st_size, _TABLE_LIMIT)) if stat.S_ISREG(info.st_mode) else b""
+    finally:
+        os.close(fd)
+
+
+def _enter_folder(path: str) -> None:
+    """Go to the working directory, made if missing, and make sure that it is inside the root."""
+    try:
+        os.chdir(path)
+    except FileNotFoundError:
+        os.makedirs(path, 0o755, exist_ok=True)
+        os.chdir(path)
+    # A link to a descriptor of the host would lead out; the kernel shows that in the path.
+    if not os.getcwd().startswith("/"):
+        raise InvalidInput(f"the working directory {path} is outside of the root file system")
+
+
+def _drop_powers(identity: accounts.Identity, bounding: int, tools: Tools) -> None:
+    """Groups, system calls, user and capabilities, in the only order that works."""
+    _own_pipes(identity.uid, tools.single_id)
+    if not tools.single_id:
+        os.setgroups(identity.groups)
+        os.setresgid(identity.gid, identity.gid, identity.gid)
+    if tools.filter:
+        syscalls.seccomp_filter(tools.filter)
+    uid = 0 if tools.single_id else identity.uid
+    os.setresuid(uid, uid, uid)
+    capabilities.limit_held(uid, bounding)
+
+
+def _own_pipes(uid: int, single_id: bool) -> None:
+    """Let the user open /dev/stdout and its like again, where they are pipes."""
+    if uid == 0 or single_id:
+        return
+    for fd in range(3):
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            try:
+                os.fchown(fd, uid, -1)
+            except PermissionError:
+                pass  # someone else's named pipe
+
+
+def _environment(spec: ProcessSpec, identity: accounts.Identity) -> dict[str, str]:
+    environment = dict(spec.env)
+    environment.setdefault("HOME", identity.home)
+    return environment

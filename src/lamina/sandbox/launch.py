@@ -1,0 +1,68 @@
+"""Forks the spawner into a PID namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import NoReturn
+
+from lamina.errors import Denied
+from lamina.mount import syscalls, userns
+
+
+def fork_spawner() -> tuple[socket.socket, int]:
+    """(the control socket, the process ID) of a new spawner. The caller must be privileged."""
+    if not userns.is_privileged():
+        raise Denied("cannot run processes: this process is not root", hint="enter a user namespace first")
+    single_id = userns.current_ids().single
+    # The kernel sends the death signal when the forking *thread* ends: only the main one stays.
+    dies_with_us = threading.current_thread() is threading.main_thread()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        pid = _fork_into_pid_namespace()
+    except OSError as error:
+        ours.close()
+        theirs.close()
+        raise Denied(f"cannot make a PID namespace: {error.strerror}") from None
+    if pid == 0:
+        _be_spawner(theirs, single_id, dies_with_us)
+    theirs.close()
+    return ours, pid
+
+
+def _fork_into_pid_namespace() -> int:
+    back = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # It counts for children of this thread only, and is undone when the first of them is there.
+        syscalls.unshare(syscalls.CLONE_NEWPID)
+        try:
+            pid = os.fork()
+        except OSError:
+            syscalls.setns(back, syscalls.CLONE_NEWPID)
+            raise
+        if pid:
+            syscalls.setns(back, syscalls.CLONE_NEWPID)
+        return pid
+    finally:
+        os.close(back)
+
+
+def _be_spawner(control: socket.socket, single_id: bool, dies_with_us: bool) -> NoReturn:
+    try:
+        if dies_with_us:
+            syscalls.die_with_parent()
+        os.setsid()  # Ctrl-C is for Lamina, which decides what becomes of the processes
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in range(3):
+            os.dup2(null, fd)
+        if control.fileno() != 3:
+            os.dup2(control.detach(), 3, inheritable=False)
+            control = socket.socket(fileno=3)
+        syscalls.close_range(4)
+        # What only the spawner needs is imported on its side of the fork.
+        from lamina.sandbox import spawner
+
+        spawner.serve(control, single_id)
+    finally:
+        os._exit(1)

@@ -1,0 +1,125 @@
+"""The spawner: a small process that clones the processes of all steps, and reaps them.
+
+It is forked once, early, because cloning a process costs in proportion to its memory. It is the init
+of a PID namespace of its own: when it dies, for whatever reason, the kernel kills all that it started.
+
+One clone always waits, in namespaces of its own and with everything prepared that does not depend on
+the request; that one takes the next packet from the control socket, tells the spawner over its link,
+and another is made. The end of the control socket is the end of the spawner.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+from typing import NamedTuple, NoReturn
+
+from lamina.mount import syscalls
+from lamina.sandbox import child, wire
+
+_NAMESPACES = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+_MOST_FAILURES = 5  # clones in a row that died before they took a request
+
+
+class _Clone(NamedTuple):
+    pid: int
+    pidfd: int
+    link: socket.socket
+
+
+def serve(control: socket.socket, single_id: bool) -> NoReturn:
+    """Answer requests until the other end is closed."""
+    _settle()
+    _Spawner(control, child.Tools.make(single_id)).run()
+
+
+def _settle() -> None:
+    """Quiet, default signals, and no garbage collections, which would touch and so copy every page."""
+    gc.disable()
+    gc.freeze()
+    os.chdir("/")
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+class _Spawner:
+    def __init__(self, control: socket.socket, tools: child.Tools) -> None:
+        self._control = control
+        self._tools = tools
+        self._running: dict[int, tuple[int, socket.socket]] = {}  # pidfd: (pid, status socket)
+        self._poller = select.poll()
+        self._failures = 0
+
+    def run(self) -> NoReturn:
+        """The loop: what happens to the waiting clone, and the ends of those that run."""
+        self._poller.register(self._control, 0)  # its end only: requests are the clone's
+        waiting = self._make_clone()
+        while True:
+            for fd, _ in self._poller.poll():
+                if fd == self._control.fileno():
+                    os._exit(0)
+                elif fd == waiting.link.fileno():
+                    self._taken(waiting)
+                    waiting = self._make_clone()
+                elif fd in self._running:
+                    self._reap(fd)
+
+    def _make_clone(self) -> _Clone:
+        link, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            pid, pidfd = syscalls.clone(_NAMESPACES, signal.SIGCHLD)
+        except OSError as error:
+            self._refuse_all(error)
+        if pid == 0:
+            link.close()
+            child.await_request(self._control, other_end, self._tools)
+        other_end.close()
+        self._poller.register(link, select.POLLIN)
+        return _Clone(pid, pidfd, link)
+
+    def _taken(self, clone: _Clone) -> None:
+        """The clone took a request, or died: it has another life now, and a status socket."""
+        self._poller.unregister(clone.link)
+        _, fds, _, _ = socket.recv_fds(clone.link, 16, 2)
+        clone.link.close()
+        if len(fds) != 2:
+            self._failures += 1
+            os.waitpid(clone.pid, 0)
+            os.close(clone.pidfd)
+            if self._failures >= _MOST_FAILURES:
+                os._exit(1)
+            return
+        self._failures = 0
+        status = socket.socket(fileno=fds[0])
+        try:
+            socket.send_fds(status, [wire.STARTED], [clone.pidfd, fds[1]])
+        except OSError:
+            pass  # who asked has gone; it is killed when they are, and reaped
+        os.close(fds[1])
+        self._running[clone.pidfd] = (clone.pid, status)
+        self._poller.register(clone.pidfd, select.POLLIN)
+
+    def _reap(self, pidfd: int) -> None:
+        self._poller.unregister(pidfd)
+        pid, status = self._running.pop(pidfd)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        try:
+            status.send(wire.STATUS.pack(code if code >= 0 else 128 - code))
+        except OSError:
+            pass
+        status.close()
+        os.close(pidfd)
+
+    def _refuse_all(self, error: OSError) -> NoReturn:
+        """The kernel makes no more namespaces: say so to whoever asks."""
+        while True:
+            data, fds, _, _ = socket.recv_fds(self._control, 16, child.DESCRIPTORS)
+            if not data:
+                os._exit(0)
+            child.complain(fds[1], error, "cannot make the namespaces of the process")
+            for fd in fds:
+                os.close(fd)

@@ -1,0 +1,53 @@
+"""recover: removes what processes that died left behind."""
+
+from __future__ import annotations
+
+import os
+
+from lamina.store.files import remove_tree
+from lamina.store.guard import guard
+from lamina.store.layout import Layout, temp_owner
+from lamina.store.lock import LOCK_PREFIX, let_go, try_lock
+
+
+def recover(layout: Layout) -> list[str]:
+    """Removes temporary files and folders of dead leases, then the leases; returns the paths removed.
+
+    Costs one listing when nobody died. Several processes may do it at once: a dead lease is locked by
+    the one that cleans up after it, and its file goes last, so a crash in here is recovered as well.
+    """
+    try:
+        with guard(layout.leases):
+            names = os.listdir(layout.leases)
+    except FileNotFoundError:
+        return []
+    removed: list[str] = []
+    dead: dict[str, int] = {}
+    try:
+        for name in names:
+            descriptor = try_lock(f"{layout.leases}/{name}")
+            if descriptor is None:
+                continue
+            if name.startswith(LOCK_PREFIX):
+                os.unlink(f"{layout.leases}/{name}")
+                let_go(descriptor)
+            else:
+                dead[name] = descriptor
+        if dead:
+            removed = _remove_temps(layout, dead)
+            for name in dead:
+                os.unlink(f"{layout.leases}/{name}")
+    finally:
+        for descriptor in dead.values():
+            let_go(descriptor)
+    return removed
+
+
+def _remove_temps(layout: Layout, dead: dict[str, int]) -> list[str]:
+    removed = []
+    for folder in layout.temp_folders():
+        for name in os.listdir(folder):
+            if temp_owner(name) in dead:
+                remove_tree(f"{folder}/{name}")
+                removed.append(f"{folder}/{name}")
+    return removed
