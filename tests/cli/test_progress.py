@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 
 import pytest
 
@@ -176,6 +177,7 @@ def test_terminal_shows_a_long_build_while_it_goes_on(monkeypatch: pytest.Monkey
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setattr("lamina.cli.progress.terminal._PATIENCE", 0.01)
+    monkeypatch.setattr("lamina.cli.progress.terminal._PERIOD", 0.01)
     out = Screen()
     drawer = Terminal(out)
     drawer(_start(1, "RUN sleep"))
@@ -185,7 +187,10 @@ def test_terminal_shows_a_long_build_while_it_goes_on(monkeypatch: pytest.Monkey
         time.sleep(0.02)
     drawer(StepFailed(1, 0.5, "exit code: 1"))
     assert drawer.failed() is not None
-    assert "hello there" in out.getvalue()
+    drawn = out.getvalue()
+    assert "[+] Building 0.0s (0/3)" in drawn
+    assert "\r\x1b[3A" in drawn  # over its three lines
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     assert "=> ERROR [1/3] RUN sleep" in out.getvalue().splitlines()[-1]
 
 

@@ -12,7 +12,8 @@ from lamina.errors import InvalidInput
 from lamina.oci import canonical
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda x: st.lists(x) | st.dictionaries(st.text(), x),
 )
 
 
@@ -23,9 +24,7 @@ def test_what_is_written_reads_back(value: object) -> None:
 
 def test_is_written_as_go_writes_it() -> None:
     value = {"b": "<a> & b", "a": ["\u2028\u2029", "é", "\x7f", '"\\\n'], "n": None, "t": True}
-    expected = (
-        b'{"b":"\\u003ca\\u003e \\u0026 b","a":["\\u2028\\u2029","\xc3\xa9","\x7f","\\"\\\\\\n"],"n":null,"t":true}'
-    )
+    expected = b'{"b":"\\u003ca\\u003e \\u0026 b","a":["\\u2028\\u2029","\xc3\xa9","\x7f","\\"\\\\\\n"],"n":null,"t":true}'
     assert canonical.dumps(value) == expected
 
 

@@ -34,7 +34,11 @@ BUILDKIT: dict[str, Any] = {
     },
     "created": "2024-01-02T03:04:05.678901234Z",
     "history": [
-        {"created": "2024-01-02T03:04:05Z", "created_by": "COPY x / # buildkit", "comment": "buildkit.dockerfile.v0"},
+        {
+            "created": "2024-01-02T03:04:05Z",
+            "created_by": "COPY x / # buildkit",
+            "comment": "buildkit.dockerfile.v0",
+        },
         {"created_by": "CMD", "empty_layer": True, "author": "me"},
     ],
     "os": "linux",
@@ -63,7 +67,9 @@ DOCKER_20: dict[str, Any] = {
     "container_config": {"Hostname": "c", "Cmd": ["/bin/sh", "-c", "#(nop) "]},
     "created": "2021-01-01T00:00:00Z",
     "docker_version": "20.10.24",
-    "history": [{"created": "2021-01-01T00:00:00Z", "created_by": "/bin/sh -c #(nop)  CMD", "empty_layer": True}],
+    "history": [
+        {"created": "2021-01-01T00:00:00Z", "created_by": "/bin/sh -c #(nop)  CMD", "empty_layer": True}
+    ],
     "os": "linux",
     "rootfs": {"type": "layers", "diff_ids": None},
     "moby.buildkit.cache.v0": {"deep": [1, {"x": None}]},
@@ -118,7 +124,11 @@ def test_a_value_that_is_set_later_wins_over_an_empty_one_that_was_kept() -> Non
     made = config.from_json(DOCKER_20)
     changed = made._replace(config=made.config._replace(env=("A=1",), user="root", labels={"x": "y"}))
     out: Any = changed.to_json()
-    assert (out["config"]["Env"], out["config"]["User"], out["config"]["Labels"]) == (["A=1"], "root", {"x": "y"})
+    assert (out["config"]["Env"], out["config"]["User"], out["config"]["Labels"]) == (
+        ["A=1"],
+        "root",
+        {"x": "y"},
+    )
     assert out["config"]["Tty"] is False
 
 

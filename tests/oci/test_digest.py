@@ -17,7 +17,15 @@ def test_sha256() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", EMPTY, f"sha256:{EMPTY[:-1]}", f"sha256:{EMPTY.upper()}", f"sha256:{EMPTY}\n", "sha256:../" + "a" * 61]
+    "text",
+    [
+        "",
+        EMPTY,
+        f"sha256:{EMPTY[:-1]}",
+        f"sha256:{EMPTY.upper()}",
+        f"sha256:{EMPTY}\n",
+        "sha256:../" + "a" * 61,
+    ],
 )
 def test_what_is_no_digest(text: str) -> None:
     with pytest.raises(InvalidInput, match="invalid digest"):

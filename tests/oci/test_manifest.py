@@ -22,7 +22,13 @@ IMAGE: dict[str, Any] = {
     "artifactType": "a/b",
     "config": {"mediaType": media.CONFIG, "digest": sha256(b"{}"), "size": 2, "data": "e30="},
     "layers": [
-        {"mediaType": media.LAYER, "digest": sha256(b"x"), "size": 1, "urls": ["http://x"], "annotations": {"a": "1"}},
+        {
+            "mediaType": media.LAYER,
+            "digest": sha256(b"x"),
+            "size": 1,
+            "urls": ["http://x"],
+            "annotations": {"a": "1"},
+        },
         {"mediaType": media.LAYER, "digest": sha256(b"y"), "size": 0, "vendor": {"x": 1}},
     ],
     "subject": {"mediaType": media.MANIFEST, "digest": sha256(b"z"), "size": 3},
@@ -36,7 +42,13 @@ LIST: dict[str, Any] = {
             "mediaType": media.MANIFEST,
             "digest": sha256(b"m"),
             "size": 5,
-            "platform": {"architecture": "arm", "os": "linux", "variant": "v7", "os.features": ["f"], "features": ["q"]},
+            "platform": {
+                "architecture": "arm",
+                "os": "linux",
+                "variant": "v7",
+                "os.features": ["f"],
+                "features": ["q"],
+            },
             "artifactType": "x/y",
         }
     ],
@@ -48,7 +60,9 @@ def parse(value: object, media_type: str = "") -> Manifest | Index:
     return manifest.parse(json.dumps(value).encode(), media_type)
 
 
-@pytest.mark.parametrize("value", [IMAGE, LIST, {**LIST, "mediaType": media.DOCKER_INDEX}, {**LIST, "manifests": []}])
+@pytest.mark.parametrize(
+    "value", [IMAGE, LIST, {**LIST, "mediaType": media.DOCKER_INDEX}, {**LIST, "manifests": []}]
+)
 def test_reading_and_writing_gives_the_same(value: dict[str, Any]) -> None:
     assert parse(value).to_json() == value
 

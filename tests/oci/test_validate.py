@@ -48,9 +48,13 @@ def layer(tar: bytes, packed: bytes, media_type: str) -> MemoryLayer:
 
 def image(layers: list[MemoryLayer], *, manifest: dict[str, Any] | None = None, **config: Any) -> MemoryImage:
     made = ImageConfig("amd64", "linux", rootfs=RootFS(tuple(item.diff_id for item in layers)))
-    data = made._replace(history=(History(), History(empty_layer=True), History()))._replace(**config).to_bytes()
+    data = (
+        made._replace(history=(History(), History(empty_layer=True), History()))._replace(**config).to_bytes()
+    )
     described = tuple(Descriptor(item.media_type, item.digest, item.size) for item in layers)
-    value = Manifest(Descriptor(media.CONFIG, sha256(data), len(data)), described)._replace(**(manifest or {}))
+    value = Manifest(Descriptor(media.CONFIG, sha256(data), len(data)), described)._replace(
+        **(manifest or {})
+    )
     return MemoryImage(value.to_bytes(), data, layers)
 
 

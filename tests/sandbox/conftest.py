@@ -15,7 +15,9 @@ from lamina.sandbox.native import NativeProcess, NativeRuntime
 from lamina.sandbox.spec import ProcessSpec
 
 BUSYBOX = "/bin/busybox"
-APPLETS = "sh cat ls id env grep sleep true false mount ps hostname kill mknod chown touch mkdir stat tty stty ip"
+APPLETS = (
+    "sh cat ls id env grep sleep true false mount ps hostname kill mknod chown touch mkdir stat tty stty ip"
+)
 
 
 def make_root(folder: Path) -> Path:

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.sandbox.conftest import Box
 
 from lamina.errors import InvalidInput, LaminaError, ProcessFailed
 from lamina.mount.types import Mount
 from lamina.sandbox.native import NativeRuntime
-from tests.sandbox.conftest import Box
 
 
 def test_namespaces_are_its_own(box: Box) -> None:
@@ -102,7 +102,9 @@ def test_unknown_user(box: Box) -> None:
 def test_exit_codes(box: Box) -> None:
     assert box.sh("exit 7").status == 7
     assert box.sh("kill -9 $$ & sleep 9 & exec /bin/sh -c 'exit 3'").status == 3
-    with pytest.raises(ProcessFailed, match=r'exec: "nothere": executable file not found in \$PATH') as caught:
+    with pytest.raises(
+        ProcessFailed, match=r'exec: "nothere": executable file not found in \$PATH'
+    ) as caught:
         box.run("nothere")
     assert caught.value.status == 127
     (box.lower / "bin/plain").write_text("x")
@@ -249,7 +251,9 @@ def test_user_may_open_its_standard_output_again(box: Box) -> None:
 
 
 def test_terminal(box: Box) -> None:
-    process = box.start("/bin/sh", "-c", "tty; stty size; read x; echo got $x", terminal=True, window=(33, 99))
+    process = box.start(
+        "/bin/sh", "-c", "tty; stty size; read x; echo got $x", terminal=True, window=(33, 99)
+    )
     master = process.terminal
     assert master is not None
     os.write(master, b"word\n")

@@ -6,9 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import lamina
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(lamina.__file__)))
 

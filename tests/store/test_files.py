@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.store.processes import forked
 
 from lamina.errors import Conflict, Denied
 from lamina.store.files import remove_tree
 
-from .processes import forked
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_all_kinds_of_files(tmp_path: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
+from typing import TYPE_CHECKING
 
-from lamina.store.layout import Layout
+from tests.store.processes import end, forked, kill, line_of, spawn
+
 from lamina.store.lease import Lease, alive, leases, living
 from lamina.store.lock import NameLock
 from lamina.store.recover import recover
 
-from .processes import end, forked, kill, line_of, spawn
+if TYPE_CHECKING:
+    from lamina.store.layout import Layout
 
 HOLD = """
 import sys
@@ -59,6 +63,10 @@ def test_a_child_that_outlives_us_does_not_keep_it(layout: Layout) -> None:
     try:
         process.kill()
         process.wait()
+        for _ in range(100):  # a child lets go as soon as it runs at all
+            if not alive(layout, lease_id):
+                break
+            time.sleep(0.02)
         assert not alive(layout, lease_id)
     finally:
         for pid in children:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lamina.errors import Denied, NoSpace
 from lamina.store.guard import guard
 from lamina.store.sync import FEW, fsync_dir, sync_tree, tree_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_trees_small_and_big_with_all_kinds(tmp_path: Path) -> None:

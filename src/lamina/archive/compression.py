@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from typing import BinaryIO, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 
 from lamina.errors import InvalidInput, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CHUNK = 1 << 18  # bytes read from a stream at a time
 BLOCK = 1 << 20  # what the compressor is fed: isal's output depends on how the input is cut
@@ -82,7 +84,7 @@ def _zstd() -> Codec:
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
 
     def feed(decoder: _Decoder, data: bytes) -> tuple[bytes, bool]:
-        return cast(bytes, decoder.decompress(data)), False  # type: ignore[attr-defined]
+        return cast("bytes", decoder.decompress(data)), False  # type: ignore[attr-defined]
 
     # A block of four bytes can stand for 128 KiB, and this decoder has no bound of its own.
     return Codec(decompressor.decompressobj, feed, (zstandard.ZstdError,), 1 << 12)
@@ -133,7 +135,7 @@ class _Raw(io.RawIOBase):
             data = self._produce()
             self._account(data)
             self._chunk = memoryview(data)
-        view = memoryview(cast(bytearray, buffer)).cast("B")
+        view = memoryview(cast("bytearray", buffer)).cast("B")
         n = min(len(view), len(self._chunk))
         view[:n] = self._chunk[:n]
         self._chunk = self._chunk[n:]

@@ -13,10 +13,10 @@ from lamina.archive.image import ArchivedImage, ArchivedLayer, check_count, chec
 from lamina.errors import InvalidInput
 from lamina.oci import canonical
 from lamina.oci import config as configs
-from lamina.oci.digest import DiffID
 
 if TYPE_CHECKING:
     from lamina.archive.files import Files
+    from lamina.oci.digest import DiffID
 
 MANIFEST = "manifest.json"
 _BLOBS = "blobs/sha256/"

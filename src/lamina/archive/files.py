@@ -89,7 +89,7 @@ class FolderFiles:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise InvalidInput(f"archive: {name} is not a regular file")
-        return cast(BinaryIO, open(fd, "rb", buffering=0))
+        return cast("BinaryIO", open(fd, "rb", buffering=0))
 
     def _leave(self, folder: int) -> None:
         if folder != self._fd:
@@ -123,7 +123,7 @@ class TarFiles:
     def open(self, name: str) -> BinaryIO:
         member = self._member(name)
         return cast(
-            BinaryIO, io.BufferedReader(_Part(self._stream.fileno(), member.offset, member.size), 1 << 18)
+            "BinaryIO", io.BufferedReader(_Part(self._stream.fileno(), member.offset, member.size), 1 << 18)
         )
 
     def close(self) -> None:
@@ -186,7 +186,7 @@ class _Part(io.RawIOBase):
         return True
 
     def readinto(self, buffer: object) -> int:
-        view = memoryview(cast(bytearray, buffer)).cast("B")
+        view = memoryview(cast("bytearray", buffer)).cast("B")
         n = os.preadv(self._fd, [view[: self._end - self._at]], self._at) if self._at < self._end else 0
         if n == 0 and self._at < self._end:
             raise InvalidInput("archive is truncated")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.errors import Corrupt, InvalidInput
-from lamina.oci.digest import Digest, DiffID, sha256
+from lamina.oci.digest import DiffID, Digest, sha256
 
 if TYPE_CHECKING:
     from lamina.archive.files import Files

@@ -75,7 +75,7 @@ def _manifest(
 
 
 def _for_platform(descriptors: tuple[Descriptor, ...], host: Platform) -> list[Descriptor]:
-    """The images among `descriptors`: `host`'s where there is one of the same name for it, else all others."""
+    """The images among `descriptors`; where one of several with one name is for `host`, that one."""
     images = [each for each in descriptors if _ATTESTATION not in each.annotations]
     ours = {tuple(_names(each)) for each in images if each.platform and each.platform.runs(host)}
     return [

@@ -26,7 +26,7 @@ def open_files(source: str | BinaryIO, spool: str) -> Files:
     try:
         if stat.S_ISDIR(os.stat(source).st_mode):
             return FolderFiles(source)
-        stream = cast(BinaryIO, open(source, "rb"))  # noqa: SIM115: it lives on in TarFiles
+        stream = cast("BinaryIO", open(source, "rb"))  # noqa: SIM115
     except FileNotFoundError as error:
         raise NotFound(f"open {source}: no such file or directory") from error
     except OSError as error:
@@ -49,8 +49,8 @@ def nameless(folder: str) -> BinaryIO:
             raise Denied(f"cannot write in {folder}: {error.strerror}") from error
         import tempfile  # only on file systems without O_TMPFILE
 
-        return cast(BinaryIO, tempfile.TemporaryFile(dir=folder))
-    return cast(BinaryIO, open(fd, "w+b"))
+        return cast("BinaryIO", tempfile.TemporaryFile(dir=folder))
+    return cast("BinaryIO", open(fd, "w+b"))
 
 
 def spool_stream(stream: BinaryIO, folder: str) -> BinaryIO:

@@ -20,7 +20,9 @@ def detect(files: Files) -> str:
     if files.has(oci_layout.LAYOUT) and files.has(oci_layout.INDEX):
         return "oci"
     if files.has("repositories"):
-        raise InvalidInput("archive: written by a Docker before 1.10", hint="load and save it with a newer one")
+        raise InvalidInput(
+            "archive: written by a Docker before 1.10", hint="load and save it with a newer one"
+        )
     raise InvalidInput(
         "archive: neither docker save nor an OCI tool wrote it: no manifest.json, no index.json",
         hint="for the files of a root file system use `lamina import`",

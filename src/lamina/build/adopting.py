@@ -50,29 +50,36 @@ class Adoption:
         work = self._work
         if self._replace:
             cachedb.delete_step(c, work.key.digest)
-        ingredients = tuple(Ingredient(*part) for part in (*work.key.ingredients, *work.key.listing))
+        parts = (*work.key.ingredients, *work.key.listing)
+        ingredients = tuple(Ingredient(_text(label), _text(value)) for label, value in parts)
+        created_by = _text(work.created_by)
         created = rfc3339(self._epoch) if self._epoch is not None else now()
         seconds = time.monotonic() - self._start
-        mine = Step(work.key.digest, diff.diff_id, ingredients, work.created_by, created, seconds)
+        mine = Step(work.key.digest, diff.diff_id, ingredients, created_by, created, seconds)
         step = cachedb.put_step(c, mine)
         if step.diff_id is not None and step.diff_id != diff.diff_id:
             diff = layerdb.need_diff(c, step.diff_id)
         parent = self._parent.chain_id if self._parent else None
-        self.top = stack(c, self._ctx, parent, diff, work.created_by, step.created)
+        self.top = stack(c, self._ctx, parent, diff, created_by, step.created)
         self.diff, self.created = diff, step.created
 
 
 def restack(
     ctx: Layers, parent: Layer | None, diff_id: DiffID, created_by: str, created: str
 ) -> Layer | None:
-    """The row of a known layer on top of `parent`, made where it is missing; None when the layer is gone."""
+    """The row of a known layer on top of `parent`, made if it is missing; None when the layer is gone."""
     found: list[Layer] = []
 
     def also(c: sqlite3.Connection, diff: Diff) -> None:
-        found.append(stack(c, ctx, parent.chain_id if parent else None, diff, created_by, created))
+        found.append(stack(c, ctx, parent.chain_id if parent else None, diff, _text(created_by), created))
 
     reuse_diff(ctx, diff_id, also=also)
     return found[0] if found else None
+
+
+def _text(text: str) -> str:
+    """What a row can hold: bytes that are not UTF-8 are shown as escapes."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def now() -> str:

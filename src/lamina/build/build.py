@@ -26,14 +26,20 @@ if TYPE_CHECKING:
 
 
 def build(
-    ctx: Layers, request: BuildRequest, platform: Platform, observer: Observer, tools: Callable[[], Tools]
+    ctx: Layers,
+    request: BuildRequest,
+    platform: Platform,
+    observer: Observer,
+    enter: Callable[[], None],
+    tools: Callable[[], Tools],
 ) -> BuildResult:
     """Builds an image and gives it its names.
 
-    `tools` is called when the first process has to run, in this thread and before anything heavy is
-    loaded; a build from the cache never calls it. DockerfileError for what the Dockerfile says,
-    BuildFailed for a RUN that ends badly, other LaminaErrors for the machine's own problems. KeyboardInterrupt
-    ends the build cleanly; what was finished until then stays in the cache.
+    `enter` makes us root in here; it is called, in this thread, before the first layer is made. So is
+    `tools` when processes may have to run, before anything heavy is loaded. A build from the cache calls
+    neither. DockerfileError for what the Dockerfile says,
+    BuildFailed for a RUN that ends badly, other LaminaErrors for the machine's own problems.
+    KeyboardInterrupt ends the build cleanly; what was finished until then stays in the cache.
     """
     tags = tuple(str(reference.parse_tagged(tag)) for tag in request.tags)
     dockerfile = parse(request.dockerfile, request.dockerfile_name)
@@ -45,7 +51,7 @@ def build(
     runs = {number: StageRun(session, session.plan.stages[number]) for number in session.needed}
     try:
         _from_cache(session, runs)
-        _execute(session, runs)
+        _execute(session, runs, enter)
     finally:
         session.save_stats()
     image_id = _register(ctx, runs[session.plan.target], tags)
@@ -63,11 +69,12 @@ def _from_cache(session: Session, runs: Mapping[int, StageRun]) -> None:
             pass
 
 
-def _execute(session: Session, runs: Mapping[int, StageRun]) -> None:
+def _execute(session: Session, runs: Mapping[int, StageRun], enter: Callable[[], None]) -> None:
     """Does what is left, if anything is."""
     pending = [run for run in runs.values() if not run.done]
     if not pending:
         return
+    enter()
     # The process that starts all others is forked from here: a process with few modules forks fast.
     tools = session.tools() if any(_may_run(run) for run in pending) else None
     from lamina.build.executing import Executor  # with all that a build from the cache does not load

@@ -6,21 +6,24 @@ from lamina.errors import ProcessFailed
 
 
 class BuildFailed(ProcessFailed):
-    """The process of a RUN ended with `status`. `line` counts from 1; `output` is the end of what it wrote."""
+    """The process of a RUN ended with `status`. `line` counts from 1; `output` is the end of what it wrote.
 
-    def __init__(self, file: str, line: int, text: str, status: int, output: bytes = b"") -> None:
-        super().__init__(
-            f"{file}:{line}: {text}: did not complete successfully: exit code: {status}",
-            status,
-            hint=_hint(status),
-        )
+    `detail` says why it did not even begin, if it did not.
+    """
+
+    def __init__(
+        self, file: str, line: int, text: str, status: int, output: bytes = b"", detail: str = ""
+    ) -> None:
+        why = f"{detail} (exit code: {status})" if detail else f"exit code: {status}"
+        super().__init__(f"{file}:{line}: {text}: did not complete: {why}", status, hint=_hint(status))
+        self.detail = detail
         self.file = file
         self.line = line
         self.text = text
         self.output = output
 
-    def __reduce__(self) -> tuple[type[BuildFailed], tuple[str, int, str, int, bytes]]:
-        return type(self), (self.file, self.line, self.text, self.status, self.output)
+    def __reduce__(self) -> tuple[type[BuildFailed], tuple[str, int, str, int, bytes, str]]:
+        return type(self), (self.file, self.line, self.text, self.status, self.output, self.detail)
 
 
 def _hint(status: int) -> str | None:

@@ -61,7 +61,7 @@ class Executor:
             raise (real or self._failures)[0]
 
     def _side_by_side(self, pending: Sequence[StageRun]) -> None:
-        threads = [threading.Thread(target=self._finish, args=(run,), daemon=True) for run in pending]
+        threads = [threading.Thread(target=self._in_thread, args=(run,), daemon=True) for run in pending]
         for thread in threads:
             thread.start()
         try:
@@ -82,6 +82,12 @@ class Executor:
                 if layerdb.get_layer(c, name) is None:
                     raise Conflict("a layer that the build needs was just removed", hint="build again")
 
+    def _in_thread(self, run: StageRun) -> None:
+        try:
+            self._finish(run)
+        finally:
+            self._session.ctx.db.close()  # this thread's connection
+
     def _finish(self, run: StageRun) -> None:
         """The life of one stage; never raises."""
         try:
@@ -99,14 +105,13 @@ class Executor:
             self._cancel.set()
         finally:
             self._ended[run.stage.number].set()
-            if threading.current_thread() is not threading.main_thread():
-                self._session.ctx.db.close()
 
     def _step(self, run: StageRun, work: Work) -> None:
         """One step. Two stages that come to the same step at once do it once."""
         with self._same:
             while work.key.digest in self._in_work:
                 self._same.wait()
+            self._cancel.check()
             if run.find_cached():
                 return
             self._in_work.add(work.key.digest)

@@ -68,9 +68,12 @@ class Placement:
         if entry.kind is not Kind.HARDLINK:
             return item
         first = self._items.get(entry.link)
-        if first is not None and first.entry.kind is Kind.FILE:
-            if first.source is item.source or (entry.digest and first.entry.digest == entry.digest):
-                return LayerItem(entry)
+        is_file = first is not None and first.entry.kind is Kind.FILE
+        same = first and (
+            first.source is item.source or (entry.digest and first.entry.digest == entry.digest)
+        )
+        if is_file and same:
+            return LayerItem(entry)
         return item._replace(entry=entry._replace(kind=Kind.FILE, link=b""))
 
     def get(self, path: bytes) -> Entry | None:

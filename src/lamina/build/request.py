@@ -51,7 +51,7 @@ class BuildRequest(NamedTuple):
         target: str | None = None,
         no_cache: bool = False,
     ) -> BuildRequest:
-        """The request for a folder and its Dockerfile (or another `file`). NotFound when that is not there."""
+        """The request for a folder and its Dockerfile, or another `file`. NotFound when that is not there."""
         path = os.path.join(folder, "Dockerfile") if file is None else os.fspath(file)
         try:
             with open(path, "rb") as opened:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from lamina.build.errors import BuildFailed
 from lamina.build.session import show
+from lamina.errors import ProcessFailed
 from lamina.events import StepOutput
 from lamina.graph.runs import SCRIPTS
 from lamina.layers.capture import capture
@@ -47,19 +48,21 @@ def run_layer(run: StageRun, work: Work, tools: Tools, cancel: Cancel, adoption:
     try:
         parents = [ctx.layout.diff_dir(diff_id) for diff_id in run.chain()]
         tools.snapshotter.prepare(key, parents, volatile=True)
-        ended = _run(run, work, tools, cancel, key)
+        try:
+            ended = _run(run, work, tools, cancel, key)
+        except ProcessFailed as error:
+            raise _failed(run, work, error.status, b"", error.message) from None
         if ended.status:
             cancel.check()  # killed because another step failed: that one is to be reported
-            raise BuildFailed(
-                run.session.plan.dockerfile.name,
-                work.instruction.source.start_line,
-                show(work.instruction, run.stage),
-                ended.status,
-                ended.tail,
-            )
+            raise _failed(run, work, ended.status, ended.tail)
         capture(ctx, tools.snapshotter, key, below, stubs=ended.stubs, also=adoption)
     finally:
         tools.snapshotter.remove(key)
+
+
+def _failed(run: StageRun, work: Work, status: int, output: bytes, detail: str = "") -> BuildFailed:
+    name, line = run.session.plan.dockerfile.name, work.instruction.source.start_line
+    return BuildFailed(name, line, show(work.instruction, run.stage), status, output, detail)
 
 
 def _run(run: StageRun, work: Work, tools: Tools, cancel: Cancel, key: str) -> Ended:

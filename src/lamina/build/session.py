@@ -11,7 +11,7 @@ from lamina.build.context import Context
 from lamina.build.request import StepResult
 from lamina.db import contexts
 from lamina.dockerfile import Add, Copy, IgnoreFile, Run, Workdir, locate
-from lamina.errors import InvalidInput, LaminaError, NotFound
+from lamina.errors import Conflict, InvalidInput, LaminaError, NotFound
 from lamina.events import StepStarted
 from lamina.graph import stages
 from lamina.graph.supported import check_supported
@@ -68,7 +68,7 @@ class Session:
         if found is None:
             try:
                 found = self._bases[name] = images.find_base(self.ctx, name)
-            except (NotFound, InvalidInput) as error:
+            except (NotFound, InvalidInput, Conflict) as error:
                 raise self.locate(instruction, error, at=name) from None
         return found
 

@@ -32,7 +32,7 @@ class CopySources(NamedTuple):
 def copy_sources(
     session: Session, instruction: Instruction, op: CopyOp, others: Mapping[int, StageRun]
 ) -> CopySources:
-    """Finds all sources of a COPY, with the digests of their files. DockerfileError at the one that is missing."""
+    """Finds all sources of a COPY, with the files' digests. DockerfileError at the one that is missing."""
     if not op.sources:
         return CopySources(None, ())
     if op.stage is None and not op.image:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Work(NamedTuple):
-    """A step that makes a layer: what it is, and what it depends on. `sources` and `owner` are COPY's and WORKDIR's."""
+    """A step that makes a layer, and what it depends on; `sources` and `owner` are COPY's and WORKDIR's."""
 
     number: int
     instruction: Instruction
@@ -121,7 +121,7 @@ class StageRun:
         return Work(self._number, instruction, op, created_by, key, None, owner)
 
     def _owner(self, text: str, must_exist: bool) -> tuple[int, int] | None:
-        """The numbers of --chown, or of the user in force. A USER that the image lacks makes root's folders."""
+        """The numbers of --chown, or of the user in force. A USER that the image lacks makes root folders."""
         if not text:
             return None
         from lamina.build.owners import find_owner  # most builds name nobody

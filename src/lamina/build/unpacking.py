@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lamina.archive.compression import decompressed
 from lamina.errors import InvalidInput, LaminaError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.build.placing import Placement
+    from lamina.tree.tar.content import Readable
     from lamina.tree.tar.read import Record
 
 _CHUNK = 1 << 20
@@ -78,7 +79,7 @@ def _take(record: Record, placement: Placement, root: bytes, spool: BinaryIO) ->
 
 
 def _take_link(entry: Entry, target: bytes, path: bytes, placement: Placement) -> None:
-    """A hard link names a file of the archive, which this layer then has; anything else is no link to make."""
+    """A hard link names a file of the archive, which this layer then has; nothing else can be linked to."""
     found = placement.item(target)
     if found is None or found.entry.kind not in (Kind.FILE, Kind.HARDLINK):
         raise InvalidInput(
@@ -93,7 +94,7 @@ def _below(root: bytes, path: bytes) -> bytes:
     return root + b"/" + path if root and path else root or path
 
 
-def _copy(content: BinaryIO, spool: BinaryIO) -> int:
+def _copy(content: Readable, spool: BinaryIO) -> int:
     size = 0
     while data := content.read(_CHUNK):
         spool.write(data)
@@ -122,8 +123,8 @@ class _Piece(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object, /) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[call-overload]
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
         data: bytes = os.pread(self._descriptor, min(len(view), self._end - self._at), self._at)
         view[: len(data)] = data
         self._at += len(data)

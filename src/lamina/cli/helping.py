@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from lamina.cli.flags import Command
 
 
+_PREFACE = """\
+Written by `scripts/cli-docs` from `--help`; a test holds it to that. Flags, output and exit codes are
+Docker's where Docker has the command; `docs/differences.md` says where not."""
+
+
 def overview(program: Command) -> str:
     """All commands and the global flags."""
     blocks = [
@@ -41,8 +46,7 @@ def reference() -> str:
 
     parts = [
         "# The command line",
-        "Written by `scripts/cli-docs` from `--help`; a test holds it to that. Flags, output and exit codes are "
-        "Docker's where Docker has the command; `docs/differences.md` says where not.",
+        _PREFACE,
         _section(PROGRAM, overview(program())),
     ]
     parts += [

@@ -8,40 +8,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from lamina.cli.flags import Command, HelpWanted, UsageError
+from lamina.cli.session import Session
 from lamina.cli.verbs import GROUPS, VERBS, Verb
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from lamina.cli.session import Session
 
 PROGRAM = "lamina"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (without the program's name) and returns its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    debug = False
-    verb = VERBS["version"]
-    session: Session | None = None
+    session = Session(os.environ)
+    own_failures = 1
     try:
         try:
-            session, words = _global_flags(words)
-            debug = session.debug
+            words = _global_flags(session, sys.argv[1:] if argv is None else argv)
             path, verb, words = find(words)
+            own_failures = verb.own_failures
             code = run_verb(session, path, verb, words)
+        except HelpWanted as wanted:
+            print(wanted.text)
+            code = 0
         finally:
-            if session is not None:
-                session.close()
+            session.close()
         sys.stdout.flush()
         return code
-    except HelpWanted as wanted:
-        print(wanted.text)
-        return 0
     except (Exception, KeyboardInterrupt) as error:
         from lamina.cli.errors import report  # a command that ends well does without
 
-        return report(error, debug=debug, ours=verb.own_failures)
+        return report(error, debug=session.debug, ours=own_failures)
 
 
 def program() -> Command:
@@ -56,9 +52,8 @@ def program() -> Command:
     return command
 
 
-def _global_flags(words: list[str]) -> tuple[Session, list[str]]:
-    from lamina.cli.session import Session  # here so that this module loads nothing that help does not need
-
+def _global_flags(session: Session, words: Sequence[str]) -> list[str]:
+    """Notes the flags before the command in `session`; returns the words from the command on."""
     try:
         args = program().parse(words)
     except HelpWanted:
@@ -66,13 +61,12 @@ def _global_flags(words: list[str]) -> tuple[Session, list[str]]:
     if args.on("version"):
         import lamina
 
-        raise HelpWanted(f"Lamina version {getattr(lamina, '__version__', '0.1.0')}")
+        raise HelpWanted(f"Lamina version {lamina.__version__}")
     if not args.operands:
         raise HelpWanted(_help())
-    session = Session(
-        os.environ, root=args.text("root"), snapshotter=args.text("snapshotter"), debug=args.on("debug")
-    )
-    return session, args.operands
+    session.root, session.snapshotter = args.text("root"), args.text("snapshotter")
+    session.debug = args.on("debug")
+    return args.operands
 
 
 def find(words: list[str]) -> tuple[str, Verb, list[str]]:

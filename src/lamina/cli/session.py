@@ -13,19 +13,11 @@ if TYPE_CHECKING:
 class Session:
     """The global flags and the environment of one call of the program."""
 
-    def __init__(
-        self,
-        environ: Mapping[str, str],
-        *,
-        root: str = "",
-        snapshotter: str = "",
-        debug: bool = False,
-        engine: Engine | None = None,
-    ) -> None:
+    def __init__(self, environ: Mapping[str, str], engine: Engine | None = None) -> None:
         self.environ = environ
-        self.root = root
-        self.snapshotter = snapshotter
-        self.debug = debug
+        self.root = ""
+        self.snapshotter = ""
+        self.debug = False
         self._engine = engine
 
     @property
@@ -35,7 +27,10 @@ class Session:
             from lamina.engine.engine import Engine  # help, usage errors and `dockerfile parse` do without
 
             self._engine = Engine.open(
-                self.root or None, snapshotter=self.snapshotter or None, environ=self.environ
+                self.root or None,
+                snapshotter=self.snapshotter or None,
+                environ=self.environ,
+                own_process=True,
             )
         return self._engine
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.dockerfile import words
 from lamina.dockerfile.flags import Flags
 from lamina.dockerfile.heredoc import Heredoc, heredoc_word
 from lamina.dockerfile.instructions import (
@@ -30,6 +29,7 @@ from lamina.dockerfile.instructions import (
     Workdir,
 )
 from lamina.dockerfile.source import Fault, SourceRange, quote
+from lamina.dockerfile.words import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,23 +48,6 @@ class Parts(NamedTuple):
     args: tuple[str, ...]
     is_json: bool
     heredocs: tuple[Heredoc, ...]
-
-
-def shape(keyword: str, rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
-    """The arguments in the shape that `keyword` asks for, and whether they came as JSON."""
-    if keyword in ("RUN", "CMD", "ENTRYPOINT", "SHELL"):
-        return words.json_or_text(rest)
-    if keyword in ("COPY", "ADD", "VOLUME"):
-        return words.json_or_words(rest)
-    if keyword in ("ENV", "LABEL"):
-        return words.pairs(keyword, rest, escape), False
-    if keyword == "ARG":
-        return tuple(words.quoted_words(rest, escape)), False
-    if keyword in ("FROM", "EXPOSE"):
-        return words.blank_words(rest), False
-    if keyword == "HEALTHCHECK":
-        return words.typed_command(rest)
-    return ((rest,) if rest else ()), False
 
 
 def _from(parts: Parts) -> From:
@@ -231,7 +214,7 @@ def _expose(parts: Parts) -> Expose:
 def _volume(parts: Parts) -> Volume:
     _at_least_one(parts)
     Flags("VOLUME", parts.flags)
-    paths = tuple(path.strip(words.SPACE) for path in parts.args)
+    paths = tuple(path.strip(SPACE) for path in parts.args)
     if not all(paths):
         raise Fault("VOLUME specified can not be an empty string", at='""')
     return Volume(*_base(parts), paths, parts.is_json)
@@ -260,42 +243,11 @@ def _shell(parts: Parts) -> Shell:
 
 
 def _healthcheck(parts: Parts) -> Healthcheck:
-    from lamina.dockerfile.durations import interval  # rare: spares its import
+    from lamina.dockerfile.healthcheck import health  # rare: spares its import
 
     _at_least_one(parts)
-    flags = Flags("HEALTHCHECK", parts.flags)
-    kind, command = parts.args[0].upper(), parts.args[1:]
-    if kind == "NONE":
-        if command:
-            raise Fault("HEALTHCHECK NONE takes no arguments", at=command[0])
-        return Healthcheck(*_base(parts), ("NONE",), False, 0, 0, 0, 0, 0)
-    if kind != "CMD":
-        raise Fault(
-            f"Unknown type {quote(kind)} in HEALTHCHECK (try CMD)", at=parts.args[0], hint="CMD or NONE"
-        )
-    if not command:
-        raise Fault("Missing command after HEALTHCHECK CMD", at=parts.args[0])
-    return Healthcheck(
-        *_base(parts),
-        ("CMD" if parts.is_json else "CMD-SHELL", *command),
-        parts.is_json,
-        interval("interval", flags.text("interval")),
-        interval("timeout", flags.text("timeout")),
-        interval("start-period", flags.text("start-period")),
-        interval("start-interval", flags.text("start-interval")),
-        _retries(flags.text("retries")),
-    )
-
-
-def _retries(text: str | None) -> int:
-    if not text:
-        return 0
-    digits = text[1:] if text[0] in "+-" else text
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 100 or int(digits) >= 2**31:
-        raise Fault(f"--retries must be a whole number, not {quote(text)}", at="--retries")
-    if text[0] == "-" and int(digits):
-        raise Fault(f"--retries cannot be negative ({text})", at="--retries")
-    return int(digits)
+    source, original, flags, args = _base(parts)
+    return Healthcheck(source, original, flags, args, *health(parts, Flags("HEALTHCHECK", flags)))
 
 
 def _base(parts: Parts) -> tuple[SourceRange, str, tuple[str, ...], tuple[str, ...]]:

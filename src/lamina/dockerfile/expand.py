@@ -21,6 +21,9 @@ Quotes = Literal["remove", "keep", "literal"]
 _SPECIAL = re.compile(r"""[$'"}/`\\]""")
 _SPACES = re.compile(f"[{SPACE}]+")
 _PARAMETERS = frozenset("@*#?-$!0")
+MAX_RESULT = (
+    4 * 1024 * 1024
+)  # characters that variables may bring into one text: `ENV A=$A$A` doubles each time
 _MAX_DEPTH = 64  # `${a:-${b:-...}}` nested deeper than this is an attack, not a Dockerfile
 
 
@@ -106,6 +109,7 @@ class _Lexer:
         self.raw_escapes = False
         self.skip_unset = False
         self.depth = 0
+        self.brought = 0  # characters from variables so far
 
     def whole(self, words: _Words | None) -> str:
         try:
@@ -152,6 +156,7 @@ class _Lexer:
         splits = True
         if char == "$":
             piece = self._dollar()
+            self._count(piece)
         elif char in "'\"" and not self.literal_quotes:
             piece = self._single() if char == "'" else self._double()
             splits = False
@@ -165,6 +170,11 @@ class _Lexer:
         out.append(piece)
         if words:
             (words.plain if splits else words.quoted)(piece)
+
+    def _count(self, piece: str) -> None:
+        self.brought += len(piece)
+        if self.brought > MAX_RESULT:
+            raise ExpandError(f"the result is longer than {MAX_RESULT >> 20} MiB")
 
     def _single(self) -> str:
         end = self.text.find("'", self.position + 1)
@@ -187,7 +197,9 @@ class _Lexer:
                 out.append(mark)
                 return "".join(out)
             if char == "$":
-                out.append(self._dollar())
+                piece = self._dollar()
+                self._count(piece)
+                out.append(piece)
             elif char == self.escape:
                 self._escape_in_quotes(out)
             else:

@@ -27,7 +27,7 @@ class Flags:
 
     def __init__(self, keyword: str, written: tuple[str, ...]) -> None:
         self._texts: dict[str, str] = {}
-        self._many: dict[str, tuple[str, ...]] = {}
+        self._many: dict[str, list[str]] = {}
         self._yes: dict[str, bool] = {}
         for flag in written:
             self._read(keyword, flag)
@@ -45,7 +45,7 @@ class Flags:
         if not equals:
             raise Fault(f"missing a value on flag: --{name}", at=f"--{name}", hint=f"write --{name}=VALUE")
         if kind == "texts":
-            self._many[name] = (*self._many.get(name, ()), value)
+            self._many.setdefault(name, []).append(value)
         else:
             self._texts[name] = value
 
@@ -55,7 +55,7 @@ class Flags:
 
     def texts(self, name: str) -> tuple[str, ...]:
         """The values of a flag that may be repeated, in order."""
-        return self._many.get(name, ())
+        return tuple(self._many.get(name, ()))
 
     def yes(self, name: str) -> bool | None:
         """Whether a flag is on."""

@@ -58,7 +58,8 @@ def heredoc_word(word: str) -> Heredoc | None:
         bare = lex_words(name)
         raw = lex_words(name, keep_quotes=True)
     except ExpandError as error:
-        raise Fault(str(error), at=word) from None
+        hint = "close the quote; a name that COPY or ADD reads cannot have spaces"
+        raise Fault(str(error), at=word, hint=hint) from None
     if len(bare) != 1 or len(raw) != 1:
         return None
     quoted = _quotes(bare[0]) != _quotes(raw[0])

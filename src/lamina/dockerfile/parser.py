@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from lamina.dockerfile.convert import CONVERTERS, Parts, shape
+from lamina.dockerfile.convert import CONVERTERS, Parts
 from lamina.dockerfile.flags import Flags
 from lamina.dockerfile.heredoc import Heredoc, heredocs_of
 from lamina.dockerfile.instructions import Arg, From, Instruction, Onbuild
 from lamina.dockerfile.lines import LogicalLine, Reader
 from lamina.dockerfile.source import DockerfileError, Fault, SourceRange
-from lamina.dockerfile.words import Command, split_command
+from lamina.dockerfile.words import Command, shape, split_command
 
 _WITH_HEREDOCS = ("RUN", "COPY", "ADD")
 
@@ -94,7 +94,7 @@ def _onbuild(reader: Reader, line: LogicalLine, command: Command) -> Onbuild:
         raise Fault("ONBUILD requires at least one argument")
     Flags("ONBUILD", command.flags)
     inner_command = split_command(command.rest, reader.escape)
-    keyword = _keyword(inner_command.word)
+    keyword = _keyword(inner_command.word, at=inner_command.word)
     if keyword in ("ONBUILD", "FROM", "MAINTAINER"):
         raise _no_trigger(keyword, inner_command.word)
     inner = _plain(reader, line, command.rest, keyword, inner_command)
@@ -110,7 +110,7 @@ def _no_trigger(keyword: str, at: str | None = None) -> Fault:
     return Fault(f"{keyword} isn't allowed as an ONBUILD trigger", at=at)
 
 
-def _keyword(word: str) -> str:
+def _keyword(word: str, at: str | None = None) -> str:
     keyword = word.upper()
     if word.isascii() and (keyword in CONVERTERS or keyword == "ONBUILD"):
         return keyword
@@ -118,7 +118,7 @@ def _keyword(word: str) -> str:
 
     near = closest(keyword, (*CONVERTERS, "ONBUILD"))
     detail = f"unknown instruction: {word if len(word) <= 80 else word[:77] + '...'}"
-    raise Fault(detail, at=word, hint=f"did you mean {near}?" if near else None)
+    raise Fault(detail, at=at, hint=f"did you mean {near}?" if near else None)
 
 
 def _read_heredocs(reader: Reader, line: str) -> tuple[Heredoc, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from lamina.dockerfile.expand import ExpandError
+from lamina.dockerfile.expand import MAX_RESULT, ExpandError
 
 
 def trim_prefix(value: str, pattern: str, longest: bool) -> str:
@@ -29,11 +29,15 @@ def replace(value: str, pattern: str, replacement: str, every: bool) -> str:
     blocks = _blocks(_tokens(pattern))
     out: list[str] = []
     copied = position = 0
+    room = MAX_RESULT
     while (found := _search(value, blocks, position)) is not None:
         start, end = found
         out.append(value[copied:start])
         if end > copied or start == 0:  # an empty match right after another match does not count
             out.append(replacement)
+            room -= len(replacement)
+        if room < 0:
+            raise ExpandError(f"the result is longer than {MAX_RESULT >> 20} MiB")
         copied = end
         position = max(end, position + 1)
         if not every:

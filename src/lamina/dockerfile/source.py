@@ -116,7 +116,8 @@ def _place(lines: tuple[str, ...], source: SourceRange, at: str | None) -> tuple
     loose: tuple[int, int] | None = None
     for number in range(source.start_line, min(source.end_line, len(lines)) + 1):
         text = lines[number - 1]
-        found = text.find(at, start if number == source.start_line else 0)
+        # The instruction's own first word is what an error without `at` points at.
+        found = text.find(at, start + 1 if number == source.start_line else 0)
         while found >= 0:
             if found == 0 or text[found - 1].isspace():
                 return number, found + 1

@@ -84,6 +84,23 @@ def _flag_word(text: str, position: int, escape: str) -> tuple[str, int]:
     return "".join(out), min(position, len(text))
 
 
+def shape(keyword: str, rest: str, escape: str) -> tuple[tuple[str, ...], bool]:
+    """The arguments in the shape that `keyword` asks for, and whether they came as JSON."""
+    if keyword in ("RUN", "CMD", "ENTRYPOINT", "SHELL"):
+        return json_or_text(rest)
+    if keyword in ("COPY", "ADD", "VOLUME"):
+        return json_or_words(rest)
+    if keyword in ("ENV", "LABEL"):
+        return pairs(keyword, rest, escape), False
+    if keyword == "ARG":
+        return tuple(quoted_words(rest, escape)), False
+    if keyword in ("FROM", "EXPOSE"):
+        return blank_words(rest), False
+    if keyword == "HEALTHCHECK":
+        return typed_command(rest)
+    return ((rest,) if rest else ()), False
+
+
 def typed_command(rest: str) -> tuple[tuple[str, ...], bool]:
     """A type and a command in exec or shell form (HEALTHCHECK)."""
     kind = rest

@@ -153,8 +153,8 @@ class Builder:
                 missing.append(path)
             for path in reversed(missing):
                 parent, _, name = path.rpartition(b"/")
-                self._mkdir(path, name, self._folders.fd(parent), parent)
-                self._made[path] = None
+                deleted = self._mkdir(path, name, self._folders.fd(parent), parent)
+                self._made[path] = Entry(path, Kind.DIR, opaque=True) if deleted else None
         return self._folders.fd(path)
 
     def _make_folder(self, entry: Entry, name: bytes, folder: int, parent: bytes) -> None:

@@ -1,1 +1,1 @@
-"""From instructions to a plan: stages, steps, cache keys and history. Pure: no files, no clock, no database."""
+"""From instructions to a plan: stages, steps, cache keys, history. Pure: no files, no clock, no database."""

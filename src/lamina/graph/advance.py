@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Advanced(NamedTuple):
-    """The state after an instruction; `op` when it makes a layer; `created_by` is "" when history has no line."""
+    """The state after an instruction; `op` if it makes a layer; `created_by` is "" if history has no line."""
 
     state: StageState
     created_by: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.graph.key import CacheKey, Ingredient, cache_key
@@ -40,17 +41,18 @@ def run_key(op: RunOp, parent: str, platform: Platform) -> CacheKey:
     parts = [
         Ingredient("instruction", "RUN"),
         Ingredient("parent", parent),
-        Ingredient("command", "\0".join(op.args[len(op.shell) :])),
-        Ingredient("shell", "\0".join(op.shell)),
+        Ingredient("command", op.args[-1] if op.shell else json.dumps(op.args)),
+        Ingredient("shell", json.dumps(op.shell) if op.shell else ""),
         Ingredient("user", op.user),
         Ingredient("workdir", op.cwd),
         Ingredient("network", op.network),
         Ingredient("platform", str(platform)),
     ]
     if op.script:
-        parts.append(Ingredient("script", f"{op.script.name}\0{op.script.content}"))
-    for variable in sorted(op.env):
-        parts.append(Ingredient(("ARG " if variable.is_arg else "ENV ") + variable.name, variable.value))
+        parts.append(Ingredient("script", f"{op.script.name}\n{op.script.content}"))
+    parts += [
+        Ingredient(("ARG " if is_arg else "ENV ") + name, value) for name, value, is_arg in sorted(op.env)
+    ]
     return cache_key(parts)
 
 
@@ -102,7 +104,7 @@ def workdir_key(op: WorkdirOp, parent: str, owner: tuple[int, int], epoch: int |
 
 
 def _document(number: int, document: Document) -> Ingredient:
-    return Ingredient(f"document {number}", f"{document.name}\0{document.content}")
+    return Ingredient(f"document {number}", f"{document.name}\n{document.content}")
 
 
 def _lines(match: Picked) -> list[tuple[bytes, bytes]]:

@@ -37,7 +37,7 @@ class Scope(NamedTuple):
 
     @property
     def epoch(self) -> int | None:
-        """SOURCE_DATE_EPOCH in seconds: the time of all that the build makes. InvalidInput if it is no number."""
+        """SOURCE_DATE_EPOCH: the time in seconds of all that is made. InvalidInput if it is no number."""
         text = self.build_args.get(EPOCH) or self.global_args.get(EPOCH)
         if not text:
             return None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import layerdb
-from lamina.insight.config import config_of, created_of, diff_ids, history_of, text
+from lamina.insight.config import config_of
 from lamina.insight.images import tags_of
+from lamina.oci.config import History
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lamina.insight.rows import Rows
     from lamina.oci.digest import DiffID, ImageID
 
@@ -31,35 +34,32 @@ def history(rows: Rows, image_id: ImageID) -> list[HistoryItem]:
     items = [
         HistoryItem(
             "<missing>",
-            text(entry, "created"),
-            text(entry, "created_by"),
+            entry.created,
+            entry.created_by,
             size_of(rows, diff_id),
-            text(entry, "comment"),
+            entry.comment,
             (),
             diff_id or "",
         )
-        for entry, diff_id in pair(history_of(config), diff_ids(config))
+        for entry, diff_id in pair(config.history, config.diff_ids)
     ]
     if not items:
-        items = [HistoryItem("<missing>", created_of(config), "", 0, "", (), "")]
+        items = [HistoryItem("<missing>", config.created, "", 0, "", (), "")]
     items[-1] = items[-1]._replace(image_id=image_id, tags=tags_of(rows, image_id))
     return items[::-1]
 
 
-def pair(
-    entries: list[dict[str, object]], layers: list[DiffID]
-) -> list[tuple[dict[str, object], DiffID | None]]:
+def pair(entries: Iterable[History], layers: Iterable[DiffID]) -> list[tuple[History, DiffID | None]]:
     """Each entry with the layer that it made: one that is not empty_layer takes the next layer.
 
     Histories of others can be short, long or absent: an entry too many has no layer, a layer too many has
     an empty entry.
     """
     rest = list(layers)
-    pairs: list[tuple[dict[str, object], DiffID | None]] = []
+    pairs: list[tuple[History, DiffID | None]] = []
     for entry in entries:
-        takes = entry.get("empty_layer") is not True and rest
-        pairs.append((entry, rest.pop(0) if takes else None))
-    return pairs + [({}, diff_id) for diff_id in rest]
+        pairs.append((entry, rest.pop(0) if rest and not entry.empty_layer else None))
+    return pairs + [(History(), diff_id) for diff_id in rest]
 
 
 def size_of(rows: Rows, diff_id: DiffID | None) -> int:

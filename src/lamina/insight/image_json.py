@@ -5,52 +5,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.db import imagedb
-from lamina.insight.config import config_of, created_of, diff_ids, items, part, text
+from lamina.insight.config import config_of
 from lamina.insight.images import tags_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lamina.insight.rows import Rows
     from lamina.oci.digest import DiffID, ImageID
 
 Json = dict[str, object]
-_NEVER = "0001-01-01T00:00:00Z"
+NEVER = "0001-01-01T00:00:00Z"
 
 
-def image_json(rows: Rows, image_id: ImageID, snapshotter: str) -> Json:
-    """An image; `Config` is exactly what its config document has."""
+def image_json(rows: Rows, image_id: ImageID) -> Json:
+    """An image; `Config` is what its config document has."""
     config = config_of(rows, image_id)
-    row = imagedb.get_image(rows.connection, image_id)
-    history = items(config, "history")
-    newest = history[-1] if history and isinstance(history[-1], dict) else {}
+    row = imagedb.need_image(rows.connection, image_id)
+    comment = config.extra.get("comment") or (config.history[-1].comment if config.history else "")
     found: Json = {
         "Id": image_id,
         "RepoTags": list(tags_of(rows, image_id)),
         "RepoDigests": [],
         "Parent": "",
-        "Comment": text(config, "comment") or text(newest, "comment"),
-        "Created": created_of(config) or _NEVER,
-        "DockerVersion": text(config, "docker_version"),
-        "Author": text(config, "author"),
-        "Architecture": text(config, "architecture"),
+        "Comment": comment,
+        "Created": config.created or NEVER,
+        "DockerVersion": config.extra.get("docker_version") or "",
+        "Author": config.author,
+        "Config": config.config.to_json(),
+        "Architecture": config.architecture,
     }
-    if text(config, "variant"):
-        found["Variant"] = text(config, "variant")
+    if config.variant:
+        found["Variant"] = config.variant
     return found | {
-        "Os": text(config, "os"),
-        "Size": row.size if row else 0,
-        "GraphDriver": {"Name": snapshotter, "Data": _folders(rows, diff_ids(config))},
-        "RootFS": {"Type": "layers", "Layers": diff_ids(config)},
-        "Metadata": {"LastTagTime": row.added if row else _NEVER},
-        "Config": part(config, "config"),
+        "Os": config.os,
+        "Size": row.size,
+        # Layers lie in overlay's own form, whatever mounts them.
+        "GraphDriver": {"Data": folders(rows, config.diff_ids), "Name": "overlay"},
+        "RootFS": {"Type": config.rootfs.type, "Layers": list(config.diff_ids)},
+        "Metadata": {"LastTagTime": row.added or NEVER},
     }
 
 
-def _folders(rows: Rows, layers: list[DiffID]) -> Json:
-    """Where the files of the layers lie, as the overlay driver names them."""
-    folders = [rows.layout.diff_dir(diff_id) for diff_id in reversed(layers)]
+def folders(rows: Rows, layers: Iterable[DiffID]) -> Json:
+    """Where the files of the layers (bottom first) lie, as Docker's overlay driver names them."""
+    top_first = [rows.layout.diff_dir(diff_id) for diff_id in layers][::-1]
     data: Json = {}
-    if folders:
-        data["UpperDir"] = folders[0]
-    if len(folders) > 1:
-        data["LowerDir"] = ":".join(folders[1:])
+    if len(top_first) > 1:
+        data["LowerDir"] = ":".join(top_first[1:])
+    if top_first:
+        data["UpperDir"] = top_first[0]
     return data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, layerdb
-from lamina.insight.config import config_of, diff_ids, history_of, text
+from lamina.insight.config import config_of
 from lamina.insight.history import pair, size_of
 from lamina.insight.images import label
 from lamina.oci.digest import ChainID, chain_id
@@ -33,7 +33,7 @@ def layers(rows: Rows, image_id: ImageID) -> list[LayerItem]:
     config = config_of(rows, image_id)
     items: list[LayerItem] = []
     chain: ChainID | None = None
-    for entry, diff_id in pair(history_of(config), diff_ids(config)):
+    for entry, diff_id in pair(config.history, config.diff_ids):
         if diff_id is None:
             continue
         chain = chain_id(chain, diff_id)
@@ -43,8 +43,8 @@ def layers(rows: Rows, image_id: ImageID) -> list[LayerItem]:
                 diff_id,
                 chain,
                 size_of(rows, diff_id),
-                text(entry, "created_by"),
-                text(entry, "created"),
+                entry.created_by,
+                entry.created,
                 shared_with(rows, diff_id, image_id),
                 rows.layout.diff_dir(diff_id),
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
@@ -12,19 +11,18 @@ from lamina.errors import Corrupt, InvalidInput
 from lamina.fs.create import Builder
 from lamina.fs.failures import failure, shown
 from lamina.fs.folders import Folders
-from lamina.layers.commit import commit_diff, temp_dir
+from lamina.layers.commit import TempFolder, commit_diff
 from lamina.layers.pack import canonical_pieces, canonical_size
 from lamina.layers.received import Received
 from lamina.oci import media
 from lamina.oci.digest import DiffID, Digest
-from lamina.store.files import remove_tree
 from lamina.tree.tar.read import read_tar
 
 if TYPE_CHECKING:
     from lamina.db.layerdb import Diff
     from lamina.layers.commit import Also
     from lamina.layers.context import Layers
-    from lamina.store.blobs import BlobWriter
+    from lamina.store.blobio import BlobWriter
     from lamina.tree.entry import Entry
     from lamina.tree.tar.content import Readable
 
@@ -47,11 +45,10 @@ def apply_layer(
     Corrupt when a digest is wrong; InvalidInput when the archive is broken or hostile; Denied when it needs
     root; NoSpace. After an error the store is as before.
     """
-    temp = temp_dir(ctx)
-    try:
+    with TempFolder(ctx) as temp:
         with ctx.blobs.writer(blob) as out:
             source = _Source(stream, out, blob)
-            tar = _unpack(cast(BinaryIO, source), temp)
+            tar = _unpack(cast("BinaryIO", source), temp)
             if diff_id is not None and tar.diff_id != diff_id:
                 raise Corrupt(f"a layer's archive is {tar.diff_id}, and should be {diff_id}")
             source.check()
@@ -63,9 +60,6 @@ def apply_layer(
         return commit_diff(
             ctx, temp, tar.entries, tar.diff_id, tar.size, blob=received, media_type=media_type, also=also
         )
-    finally:
-        if os.path.lexists(temp):
-            remove_tree(temp)
 
 
 class _Tar(NamedTuple):

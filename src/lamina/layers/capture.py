@@ -11,10 +11,9 @@ from lamina.fs.folders import Folders
 from lamina.fs.walk import open_file, scan, sha256
 from lamina.layers.canonical import Canonical, plain
 from lamina.layers.changed import Parent, changed
-from lamina.layers.commit import commit_diff, commit_empty, temp_dir
+from lamina.layers.commit import TempFolder, commit_diff, commit_empty
 from lamina.layers.difffiles import content
 from lamina.mount.userns import current_ids
-from lamina.store.files import remove_tree
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ def capture(
     `stubs` are mount points that the sandbox made; those still empty are left out. What `parent` has just
     so is left out too (see `changed`). NoSpace, Denied.
     """
-    temp = temp_dir(ctx)
-    try:
+    with TempFolder(ctx) as temp:
         snapshotter.commit(key, temp, hidden=parent.names, keep=keep)
         found = list(scan(temp))
         with Folders(temp) as folders:
@@ -55,9 +53,6 @@ def capture(
             entries = _with_files([_take(folders, canonical, entry) for entry in _with_files(kept)])
             _restore_times(folders, found, entries)
         return commit_diff(ctx, temp, entries, *canonical.finish(), also=also)
-    finally:
-        if os.path.lexists(temp):
-            remove_tree(temp)
 
 
 def _changes(

@@ -56,7 +56,7 @@ def changed(
 
     Left out are: what equals the parent's (a folder's mtime aside, unless something in it changed), `stubs`
     that are still empty, deletions of what the parent does not have, sockets. `digest` reads a file that looks
-    like the parent's. With `one_owner`, the disk cannot hold owners: what is root's keeps the parent's owner.
+    like the parent's. With `one_owner` the disk cannot hold owners: what is root's keeps the parent's.
     """
     olds: list[Entry | None] = []
     news: list[Entry] = []
@@ -106,7 +106,7 @@ def _is_change(
 def _changed_links(
     news: Sequence[Entry], olds: Sequence[Entry | None], digest: Callable[[Entry], str]
 ) -> dict[bytes, bool]:
-    """For each FILE with further names: whether any of the names changed. They are kept or left out together."""
+    """For each FILE with further names: whether any name changed: they stay together."""
     groups = {entry.link: False for entry in news if entry.kind is Kind.HARDLINK}
     for entry, old in zip(news, olds, strict=True):
         group = entry.link if entry.kind is Kind.HARDLINK else entry.path

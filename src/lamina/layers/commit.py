@@ -52,20 +52,17 @@ def commit_diff(
 ) -> Diff:
     """Makes the folder `temp` the layer `diff_id`, or drops it when that layer is there already.
 
-    `entries` are sorted by path. `temp` is gone afterwards, also after an error. NoSpace, Denied.
+    `entries` are sorted by path. What is still at `temp` afterwards is the TempFolder's to remove. NoSpace, Denied.
     """
     size = sum([entry.size for entry in entries if entry.kind is Kind.FILE])
     diff = Diff(diff_id, content_id(entries), size, tar_size, len(entries), blob, media_type or media.LAYER)
-    try:
-        if layerdb.get_diff(ctx.db.read(), diff_id) is None:
-            sync_tree(temp, len(entries))
-        with ctx.db.write() as c:
-            if layerdb.put_diff(c, diff):
-                place_diff(ctx.layout, temp, diff_id)
-                cachedb.put_files(c, diff_id, entries)
-            return _held(ctx, c, layerdb.need_diff(c, diff_id), also)
-    finally:
-        remove_tree(temp)
+    if layerdb.get_diff(ctx.db.read(), diff_id) is None:
+        sync_tree(temp, len(entries))
+    with ctx.db.write() as c:
+        if layerdb.put_diff(c, diff):
+            place_diff(ctx.layout, temp, diff_id)
+            cachedb.put_files(c, diff_id, entries)
+        return _held(ctx, c, layerdb.need_diff(c, diff_id), also)
 
 
 def commit_empty(ctx: Layers, *, also: Also | None = None) -> Diff:
@@ -76,10 +73,10 @@ def commit_empty(ctx: Layers, *, also: Also | None = None) -> Diff:
         if diff is None:
             diff = Diff(diff_id, EMPTY_CONTENT, 0, EMPTY_TAR_SIZE, 0, None, media.LAYER)
             layerdb.put_diff(c, diff)
-            temp = temp_dir(ctx)
-            os.mkdir(temp, 0o755)
-            if not place_diff(ctx.layout, temp, diff_id):
-                os.rmdir(temp)
+            with TempFolder(ctx) as temp:
+                os.mkdir(temp)
+                os.chmod(temp, 0o755)  # whatever the umask is
+                place_diff(ctx.layout, temp, diff_id)
         return _held(ctx, c, diff, also)
 
 
@@ -108,9 +105,20 @@ def stack(
     return layerdb.put_layer(c, layer)
 
 
-def temp_dir(ctx: Layers) -> str:
-    """A path for the folder of a layer to be; nothing is there yet."""
-    return f"{ctx.layout.diff}/{ctx.lease.temp_name()}"
+class TempFolder:
+    """`with TempFolder(ctx) as temp:` a path for the folder of a layer to be; what is there at the end goes."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, ctx: Layers) -> None:
+        self._path = f"{ctx.layout.diff}/{ctx.lease.temp_name()}"
+
+    def __enter__(self) -> str:
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        if os.path.lexists(self._path):
+            remove_tree(self._path)
 
 
 def _held(ctx: Layers, c: sqlite3.Connection, diff: Diff, also: Also | None) -> Diff:

@@ -24,7 +24,7 @@ def open_in_diff(ctx: Layers, diff_id: DiffID, path: bytes) -> BinaryIO:
     """Opens one file of a committed layer, unbuffered. Corrupt when it is not there."""
     try:
         with Folders(ctx.layout.diff_dir(diff_id)) as folders:
-            return cast(BinaryIO, open(open_file(folders, path), "rb", buffering=0))
+            return cast("BinaryIO", open(open_file(folders, path), "rb", buffering=0))
     except OSError as error:
         raise Corrupt(f"layer {diff_id} lacks its file {shown(path)}: {error.strerror}") from error
 

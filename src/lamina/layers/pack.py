@@ -16,7 +16,7 @@ from lamina.tree.tar.header import padding
 from lamina.tree.tar.write import TarWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID, Digest
@@ -36,7 +36,7 @@ def pack(ctx: Layers, diff_id: DiffID, sink: Callable[[bytes], object]) -> int:
     return size
 
 
-def packed(ctx: Layers, diff_id: DiffID) -> Iterator[bytes]:
+def packed(ctx: Layers, diff_id: DiffID) -> Generator[bytes, None, None]:
     """The same as pieces; after the last one Corrupt is raised when they are not what `diff_id` names."""
     diff = layerdb.need_diff(ctx.db.read(), diff_id)
     pieces = _from_rows(ctx, diff_id) if diff.blob is None else _from_blob(ctx, diff.blob)
@@ -53,7 +53,7 @@ def packed(ctx: Layers, diff_id: DiffID) -> Iterator[bytes]:
 
 def open_packed(ctx: Layers, diff_id: DiffID) -> BinaryIO:
     """The same as a stream; the read that meets its end raises Corrupt if the bytes were not right."""
-    return cast(BinaryIO, io.BufferedReader(_Pieces(packed(ctx, diff_id)), CHUNK))
+    return cast("BinaryIO", io.BufferedReader(_Pieces(packed(ctx, diff_id)), CHUNK))
 
 
 def _from_blob(ctx: Layers, blob: Digest) -> Iterator[bytes]:
@@ -105,12 +105,16 @@ def canonical_size(entries: Iterable[Entry]) -> int:
 class _Pieces(io.RawIOBase):
     """A stream over pieces of bytes."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
+    def __init__(self, pieces: Generator[bytes, None, None]) -> None:
         self._pieces = pieces
         self._piece = memoryview(b"")
 
     def readable(self) -> bool:
         return True
+
+    def close(self) -> None:
+        self._pieces.close()  # what it reads from
+        super().close()
 
     def readinto(self, buffer: object) -> int:
         while not self._piece:
@@ -118,7 +122,7 @@ class _Pieces(io.RawIOBase):
             if piece is None:
                 return 0
             self._piece = memoryview(piece)
-        view = memoryview(cast(bytearray, buffer)).cast("B")
+        view = memoryview(cast("bytearray", buffer)).cast("B")
         n = min(len(view), len(self._piece))
         view[:n] = self._piece[:n]
         self._piece = self._piece[n:]

@@ -6,18 +6,17 @@ canonical tar, which never exists.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.errors import InvalidInput
 from lamina.fs.create import Builder
 from lamina.layers.canonical import Canonical, default_root, hard_links_last, parent_of, plain
-from lamina.layers.commit import commit_diff, commit_empty, temp_dir
+from lamina.layers.commit import TempFolder, commit_diff, commit_empty
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lamina.db.layerdb import Diff
     from lamina.layers.commit import Also
@@ -50,12 +49,12 @@ def write_layer(
     ordered = _ordered(items, parent)
     if not ordered:
         return commit_empty(ctx, also=also)
-    temp = temp_dir(ctx)
     canonical = Canonical()
-    with Builder(temp) as builder:
-        entries = _build(builder, canonical, ordered)
-        builder.finish()
-    return commit_diff(ctx, temp, entries, *canonical.finish(), also=also)
+    with TempFolder(ctx) as temp:
+        with Builder(temp) as builder:
+            entries = _build(builder, canonical, ordered)
+            builder.finish()
+        return commit_diff(ctx, temp, entries, *canonical.finish(), also=also)
 
 
 def _build(builder: Builder, canonical: Canonical, items: list[LayerItem]) -> list[Entry]:

@@ -243,6 +243,6 @@ def rootfs_from_json(value: object) -> RootFS:
     diff_ids = fields.texts("diff_ids")
     return RootFS(
         diff_ids=tuple([DiffID(digests.parse(item)) for item in diff_ids]),
-        type=fields.text("type", "layers"),
+        type=fields.text("type") or "layers",
         extra=fields.extra,
     )

@@ -40,9 +40,9 @@ class Fields:
         del self.extra[key]
         return value
 
-    def text(self, key: str, default: str = "") -> str:
-        """The text at `key`."""
-        return self._take(key, str, default)
+    def text(self, key: str) -> str:
+        """The text at `key`, "" when there is none."""
+        return self._take(key, str, "")
 
     def number(self, key: str) -> int:
         """The whole number at `key`, 0 when there is none."""

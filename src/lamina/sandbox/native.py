@@ -90,7 +90,8 @@ class NativeProcess:
 
     def __init__(self, watch: socket.socket) -> None:
         self._watch = watch
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may call `signal` while this thread holds it.
+        self._lock = threading.RLock()
         self._pidfd = -1
         # Held until `close`: undoing the mounts takes time, and syncs the disk under an overlay.
         self._mounts = -1
@@ -101,7 +102,7 @@ class NativeProcess:
 
     @property
     def pid(self) -> int:
-        """See protocol.Process; 0 when it ended before anybody asked."""
+        """See protocol.Process; 0 when it had ended and been reaped before anybody asked."""
         if not self._pid and self._pidfd >= 0:
             with open(f"/proc/self/fdinfo/{self._pidfd}", "rb") as info:
                 rows = dict(row.split(b":", 1) for row in info if b":" in row)
@@ -109,7 +110,7 @@ class NativeProcess:
         return self._pid
 
     def fileno(self) -> int:
-        """A descriptor that can be read once the process has ended, for poll."""
+        """See protocol.Process."""
         return self._watch.fileno()
 
     def wait(self) -> int:
@@ -147,11 +148,12 @@ class NativeProcess:
         self.kill()
         self.wait()
         with self._lock:
+            fds = (self._pidfd, self._mounts)
+            self._pidfd = self._mounts = -1
             self._watch.close()
-            for fd in (self._pidfd, self._mounts):
+            for fd in fds:
                 if fd >= 0:
                     os.close(fd)
-            self._pidfd = self._mounts = -1
 
     def adopt(self) -> None:
         """Take what the first packet on the status socket brings."""

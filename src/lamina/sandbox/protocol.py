@@ -34,6 +34,9 @@ class Process(Protocol):
         They belong to the runtime, not to the layer, as long as they are empty when the process ends.
         """
 
+    def fileno(self) -> int:
+        """A descriptor that can be read once the process has ended, for poll."""
+
     def wait(self) -> int:
         """Wait for the end: the exit code, or 128 + the number of the signal that ended it."""
 

@@ -16,7 +16,7 @@ from lamina.oci import config as configs
 from lamina.oci import media
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import ImageID, sha256
+from lamina.oci.digest import Digest, ImageID, sha256
 from lamina.oci.manifest import Manifest, parse_manifest
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def register_image(
     if tuple(diff_ids) != parsed.diff_ids:
         raise InvalidInput(f"image {image_id} has other layers than those given")
     diffs = [layerdb.need_diff(ctx.db.read(), diff_id) for diff_id in diff_ids]
-    if manifest is None or not _complete(ctx, manifest, diffs):
-        manifest = make_manifest(data, diffs).to_bytes()
+    if manifest is None or not _complete(manifest, diffs):
+        manifest = make_manifest(ctx, data, diffs).to_bytes()
     ctx.blobs.put(data)
     row = _row(image_id, parsed, diffs, ctx.blobs.put(manifest))
     with ctx.db.write() as c:
@@ -66,9 +66,9 @@ def register_image(
     return row
 
 
-def make_manifest(config: bytes, diffs: Sequence[Diff]) -> Manifest:
+def make_manifest(ctx: Layers, config: bytes, diffs: Sequence[Diff]) -> Manifest:
     """The OCI manifest of an image: layers as they were received, or as plain tars."""
-    layers = [_descriptor(diff) for diff in diffs]
+    layers = [_descriptor(ctx, diff) for diff in diffs]
     return Manifest(Descriptor(media.CONFIG, sha256(config), len(config)), tuple(layers))
 
 
@@ -81,7 +81,7 @@ def now() -> str:
 def _known(ctx: Layers, image_id: ImageID, names: Sequence[str]) -> ImageRow | None:
     """The row of an image that is in the store; it gets the names that it lacks."""
     row = imagedb.get_image(ctx.db.read(), image_id)
-    if row is None or not (ctx.blobs.has(row.manifest) and ctx.blobs.has(sha256_of(image_id))):
+    if row is None or not (ctx.blobs.has(row.manifest) and ctx.blobs.has(Digest(image_id))):
         return None
     if all(imagedb.get_tag(ctx.db.read(), name) == image_id for name in names):
         return row
@@ -110,20 +110,29 @@ def _history(config: ImageConfig, count: int) -> Sequence[History]:
     return lines if len(lines) == count else [configs.History(created=config.created)] * count
 
 
-def _descriptor(diff: Diff) -> Descriptor:
+def _descriptor(ctx: Layers, diff: Diff) -> Descriptor:
     if diff.blob is None:
-        return Descriptor(media.LAYER, sha256_of(diff.diff_id), diff.tar_size)
-    raise NotImplementedError
+        return Descriptor(media.LAYER, Digest(diff.diff_id), diff.tar_size)
+    return Descriptor(diff.media_type, diff.blob, ctx.blobs.size(diff.blob))
 
 
-def _complete(ctx: Layers, manifest: bytes, diffs: Sequence[Diff]) -> bool:
+def _complete(manifest: bytes, diffs: Sequence[Diff]) -> bool:
     """Whether the store has each layer in just the form that the manifest names."""
     layers = parse_manifest(manifest).layers
     return len(layers) == len(diffs) and all(
-        layer.digest == diff.diff_id or layer.digest == diff.blob
+        layer.digest == Digest(diff.diff_id) or layer.digest == diff.blob
         for layer, diff in zip(layers, diffs, strict=True)
     )
 
 
-def _row(image_id: ImageID, config: ImageConfig, diffs: Sequence[Diff], manifest: str) -> ImageRow:
-    raise NotImplementedError
+def _row(image_id: ImageID, config: ImageConfig, diffs: Sequence[Diff], manifest: Digest) -> ImageRow:
+    return ImageRow(
+        image_id=image_id,
+        manifest=manifest,
+        created=config.created,
+        size=sum(diff.size for diff in diffs),
+        os=config.os,
+        architecture=config.architecture,
+        variant=config.variant,
+        added=now(),
+    )

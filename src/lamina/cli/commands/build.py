@@ -57,7 +57,7 @@ def run(session: Session, args: Args) -> int:
         os.unlink(iidfile)  # a build that fails must not leave the ID of an older one
     engine = session.engine
     try:
-        result = engine.build(request, drawer, sink=sys.stdout.buffer)
+        result = engine.build(request, drawer)
     except (LaminaError, KeyboardInterrupt) as error:
         _explain(drawer, request, error)
         raise

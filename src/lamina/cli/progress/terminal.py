@@ -1,26 +1,28 @@
-"""Progress in a terminal. rich draws it, and is loaded only when a build lasts long enough to be watched."""
+"""Progress in a terminal: a picture that is redrawn while the build goes on.
+
+The redrawing is driven by a timer signal and not by a thread: entering a user namespace needs a process
+with one thread, and the spawner is forked from it; both may come long after the first step began. That
+rules out rich.live, which also takes 80 ms to load; all that is needed of it is to go up some lines.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from _thread import allocate_lock, start_new_thread
 from typing import TYPE_CHECKING, TextIO
 
 from lamina.cli.progress.drawer import Drawer
 from lamina.cli.progress.picture import Line, final, picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    from rich.console import Console, ConsoleOptions
-    from rich.live import Live
-    from rich.text import Text
-
+    from lamina.cli.progress.steps import Step
     from lamina.events import Event
 
-_PATIENCE = 0.3  # seconds; a build that is done by then is only summed up
+_PATIENCE, _PERIOD = 0.3, 0.1  # seconds; a build that is done before the first is only summed up
 _CODES = {"blue": "34", "red": "31", "dim": "2"}
+_NO_WRAP, _WRAP, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[?7l", "\x1b[?7h", "\x1b[2K", "\x1b[J"
 
 
 class Terminal(Drawer):
@@ -28,80 +30,83 @@ class Terminal(Drawer):
 
     def __init__(self, out: TextIO) -> None:
         super().__init__(out)
-        self._live: Live | None = None
-        self._watching = False
-        self._over = allocate_lock()  # held while the build goes on
+        self._started = False
+        self._height = 0  # lines of the picture that is on the screen
+        self._colour = out.isatty() and "NO_COLOR" not in os.environ
 
     def draw(self, event: Event, lines: list[tuple[float, str]]) -> None:
-        if not self._watching:
-            self._watching = True
-            self._over.acquire()
-            start_new_thread(self._wait, ())
+        if not self._started:
+            self._started = True
+            self._start_clock()
 
-    def _wait(self) -> None:
-        """A thread of its own: starts the live picture if the build is not over soon."""
-        if self._over.acquire(timeout=_PATIENCE):
-            self._over.release()
-            return
-        from rich.console import Console  # 80 ms
-        from rich.live import Live
+    def _start_clock(self) -> None:
+        import signal  # only with a terminal
 
-        console = Console(file=self.out)
-        live = Live(
-            self,
-            console=console,
-            transient=True,
-            refresh_per_second=10,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        with self.lock:
-            if self._over.locked():
-                self._live = live
-                live.start()
+        try:
+            signal.signal(signal.SIGALRM, self._tick)
+        except ValueError:
+            return  # not the main thread: the final picture has to do
+        signal.siginterrupt(signal.SIGALRM, False)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE, _PERIOD)
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        from rich.text import Text  # loaded with rich
+    def _stop_clock(self) -> None:
+        if self._started:
+            import signal  # see _start_clock
 
-        size = console.size
-        lines = picture(self.steps, time.monotonic(), size.width, size.height)
-        for line in lines:
-            yield Text(line.text, style=line.style, no_wrap=True, overflow="crop")
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _stop(self) -> None:
-        """Takes the live picture down; the lock is held."""
-        if self._watching and self._over.locked():
-            self._over.release()
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+    def _tick(self, *_: object) -> None:
+        """The timer went off, anywhere in the main thread: so never wait for the lock."""
+        if self.lock.acquire(False):
+            try:
+                self.redraw()
+            except OSError:
+                self._stop_clock()  # the terminal is gone; that must not end the build
+            finally:
+                self.lock.release()
+
+    def redraw(self) -> None:
+        """Draws the picture over the one before; the lock is held."""
+        size = _size(self.out)
+        lines = picture(self.steps, time.monotonic(), size.columns, size.lines)
+        text = "".join(f"{_CLEAR_LINE}{self._painted(line)}\n" for line in lines)
+        self.out.write(f"{self._up()}{_NO_WRAP}{text}{_CLEAR_BELOW}{_WRAP}")
+        self.out.flush()
+        self._height = len(lines)
+
+    def _up(self) -> str:
+        return f"\r\x1b[{self._height}A" if self._height else ""
 
     def succeeded(self, results: Sequence[str]) -> None:
+        self._stop_clock()
         with self.lock:
-            self._stop()
             self._leave([*results, self.steps.summary()])
 
+    def failed(self) -> Step | None:
+        self._stop_clock()
+        return super().failed()
+
     def ended(self) -> None:
-        self._stop()
         self._leave([])
 
     def _leave(self, results: Sequence[str]) -> None:
-        width = _width(self.out)
-        lines = final(self.steps, time.monotonic(), width, results)
-        colour = self.out.isatty() and "NO_COLOR" not in os.environ
-        self.out.write("".join(_painted(line, colour) + "\n" for line in lines))
+        """Puts the final picture in the place of the last one."""
+        if self._height:
+            self.out.write(self._up() + _CLEAR_BELOW)
+        lines = final(self.steps, time.monotonic(), _size(self.out).columns, results)
+        self.out.write("".join(self._painted(line) + "\n" for line in lines if self.steps.steps or results))
         for notice in self.steps.notices:
             self.out.write(notice + "\n")
         self.out.flush()
 
+    def _painted(self, line: Line) -> str:
+        code = _CODES.get(line.style)
+        return f"\x1b[{code}m{line.text}\x1b[0m" if self._colour and code else line.text
 
-def _width(out: TextIO) -> int:
+
+def _size(out: TextIO) -> os.terminal_size:
     try:
-        return os.get_terminal_size(out.fileno()).columns or 80
+        size = os.get_terminal_size(out.fileno())
     except (OSError, ValueError):
-        return 80
-
-
-def _painted(line: Line, colour: bool) -> str:
-    code = _CODES.get(line.style)
-    return f"\x1b[{code}m{line.text}\x1b[0m" if colour and code else line.text
+        return os.terminal_size((80, 24))
+    return size if size.columns and size.lines else os.terminal_size((80, 24))

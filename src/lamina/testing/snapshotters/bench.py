@@ -124,8 +124,18 @@ def hidden(parents: Sequence[str]) -> Hidden:
 
 
 def seen(root: str) -> dict[str, Entry]:
-    """All that a process sees below `root`. Sockets do not go into layers, so they do not count."""
-    return {path: entry for path, entry in trees.tree(root).items() if entry.kind is not Kind.SOCKET}
+    """All that a process sees below `root`, as far as every snapshotter must show the same.
+
+    Sockets do not go into layers. Which names are links of one file is seen only sometimes: overlay breaks
+    a link when it copies one of its names up, and in a user namespace it shows other inodes until remounted.
+    """
+    entries = {}
+    for path, entry in trees.tree(root).items():
+        if entry.kind is Kind.HARDLINK:
+            entry = entry._replace(kind=Kind.FILE, link=b"")
+        if entry.kind is not Kind.SOCKET:
+            entries[path] = entry
+    return entries
 
 
 def changes(diff: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Checks of commit: which changes make which layer. Bench.commit checks that the layer shows what was written."""
+"""Checks of commit: which changes make which layer. That it shows what was written, Bench.commit checks."""
 
 from __future__ import annotations
 

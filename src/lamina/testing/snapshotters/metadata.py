@@ -180,7 +180,11 @@ def check_a_change_of_anything_is_a_change(bench: Bench) -> None:
     if bench.ids != "one":
         touches["d"] = lambda path: os.chown(path, 5, 6)
     for name, touch in touches.items():
-        diff = bench.commit([base], lambda root, name=name, touch=touch: touch(f"{root}/{name}"))
+
+        def change(root: str, name: str = name, touch: Callable[[str], object] = touch) -> None:
+            touch(f"{root}/{name}")
+
+        diff = bench.commit([base], change)
         assert list(trees.kinds(diff)) == [name]
 
 

@@ -1,0 +1,60 @@
+"""changes: what a container added, changed and deleted."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.containers import creating, state
+from lamina.containers.settings import parse
+from lamina.layers.lookup import Lookup
+from lamina.tree.entry import Entry, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lamina.containers.context import Containers
+
+
+class ContainerChange(NamedTuple):
+    """One path; `kind` is A, C or D as in `docker diff`."""
+
+    kind: str
+    path: str  # absolute; os.fsencode gives its bytes
+
+
+def changes(ctx: Containers, name: str) -> list[ContainerChange]:
+    """The changes of a container, sorted by path; a folder with a change in it counts as changed."""
+    row = state.find(ctx, name)
+    parent = Lookup(ctx.layers, creating.diffs(ctx, row))
+    stubs = frozenset(map(os.fsencode, parse(row.config_json).stubs))
+    found = creating.snapshotter_of(ctx, row).changes(row.id, hidden=parent.names)
+    listed = []
+    for entry in _without_stubs([entry for entry in found if entry.path], parent, stubs):
+        kind = "D" if entry.kind is Kind.WHITEOUT else "C" if parent.get(entry.path) else "A"
+        listed.append(ContainerChange(kind, "/" + os.fsdecode(entry.path)))
+    return sorted(listed, key=lambda change: os.fsencode(change.path))
+
+
+def _without_stubs(found: list[Entry], parent: Lookup, stubs: frozenset[bytes]) -> Iterable[Entry]:
+    """Leaves out mount points that are still empty, and folders that are here only because of them."""
+    kept: list[Entry] = []
+    inside: set[bytes] = set()  # folders with something kept in them
+    for entry in reversed(found):  # sorted by path: what is in a folder comes before it
+        if entry.path not in inside and (_is_stub(entry, stubs) or _is_on_the_way(entry, parent)):
+            continue
+        kept.append(entry)
+        inside.add(entry.path.rpartition(b"/")[0])
+    return kept
+
+
+def _is_stub(entry: Entry, stubs: frozenset[bytes]) -> bool:
+    return entry.path in stubs and (entry.kind is Kind.DIR or not entry.size)
+
+
+def _is_on_the_way(entry: Entry, parent: Lookup) -> bool:
+    """Whether a folder is as it was, aside from its time."""
+    if entry.kind is not Kind.DIR:
+        return False
+    old = parent.get(entry.path)
+    return old is not None and old._replace(mtime=0) == entry._replace(mtime=0)

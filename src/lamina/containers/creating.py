@@ -1,0 +1,90 @@
+"""create: a container that has not run yet: a row, and a writable layer over its image."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.containers import names, settings, state, volumes
+from lamina.db import cachedb, containerdb, imagedb, layerdb
+from lamina.db.names import resolve_image
+from lamina.oci import config as configs
+from lamina.oci.digest import Digest
+from lamina.snapshot import probe
+
+if TYPE_CHECKING:
+    from lamina.containers.context import Containers
+    from lamina.containers.request import RunRequest
+    from lamina.containers.settings import Settings
+    from lamina.db.containerdb import Container
+    from lamina.oci.config import ImageConfig
+    from lamina.oci.digest import DiffID, ImageID
+    from lamina.snapshot.protocol import Snapshotter
+
+
+class Created(NamedTuple):
+    """A container and how it is to be run."""
+
+    row: Container
+    settings: Settings
+
+
+def create(ctx: Containers, request: RunRequest) -> Created:
+    """Makes a container. NotFound without the image, Conflict when the name is taken, InvalidInput."""
+    layers, snapshotter = ctx.layers, ctx.snapshotter()
+    container_id = os.urandom(32).hex()
+    c = layers.db.read()
+    image_id = resolve_image(c, request.image).image_id
+    chosen = settings.merge(image_config(ctx, image_id).config, request, container_id)
+    volumes.parse(chosen.volumes)  # what is wrong with them is said before anything is made
+    chain = imagedb.layers_of(c, image_id)
+    row = containerdb.Container(
+        id=container_id,
+        name=_name(ctx, request.name),
+        image_id=image_id,
+        image_name=request.image,
+        chain_id=chain[-1] if chain else None,
+        config_json=chosen.to_text(),
+        snapshotter=snapshotter.name,
+        state=containerdb.CREATED,
+        pid=0,
+        pid_start=0,
+        exit_code=None,
+        created=state.now(),
+        started="",
+        finished="",
+        command=" ".join(chosen.args),
+    )
+    with layers.db.write() as tx:
+        imagedb.need_image(tx, image_id)  # not removed meanwhile
+        containerdb.create(tx, row)
+        cachedb.put_writable(tx, cachedb.Writable(container_id, row.chain_id, row.created, ""))
+    try:
+        snapshotter.prepare(container_id, [layers.layout.diff_dir(diff) for diff in diffs(ctx, row)])
+    except BaseException:
+        with layers.db.write() as tx:
+            containerdb.delete(tx, container_id)
+        raise
+    return Created(row, chosen)
+
+
+def diffs(ctx: Containers, row: Container) -> tuple[DiffID, ...]:
+    """The layers of the container's image, top first."""
+    chain = layerdb.chain(ctx.layers.db.read(), row.chain_id)
+    return tuple([layer.diff_id for layer in reversed(chain)])
+
+
+def snapshotter_of(ctx: Containers, row: Container) -> Snapshotter:
+    """The one that made the container's writable layer."""
+    return probe.named(row.snapshotter, ctx.layers.layout)
+
+
+def image_config(ctx: Containers, image_id: ImageID) -> ImageConfig:
+    """The config of an image in the store."""
+    return configs.parse(ctx.layers.blobs.read(Digest(image_id), configs.MAX_SIZE))
+
+
+def _name(ctx: Containers, wanted: str) -> str:
+    if wanted:
+        return names.check(wanted)
+    return names.make_up({row.name for row in containerdb.containers(ctx.layers.db.read())})

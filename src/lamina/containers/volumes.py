@@ -1,0 +1,65 @@
+"""-v: folders and files of the host in a container."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+
+from lamina.errors import Denied, InvalidInput, Unsupported
+from lamina.mount.types import Mount
+
+_MEANINGLESS = {"rw", "z", "Z", "private", "rprivate", "consistent", "cached", "delegated", "nocopy"}
+
+
+def parse(volumes: tuple[str, ...]) -> tuple[Mount, ...]:
+    """The mounts for HOST:CONTAINER[:OPTIONS]; a missing host folder is made, as Docker does.
+
+    InvalidInput for what is malformed, Unsupported for named and anonymous volumes, Denied.
+    """
+    mounts = [_parse(volume) for volume in volumes]
+    seen: set[str] = set()
+    for mount in mounts:
+        if mount.target in seen:
+            raise InvalidInput(f"Duplicate mount point: {mount.target}")
+        seen.add(mount.target)
+    return tuple(mounts)
+
+
+def _parse(volume: str) -> Mount:
+    source, *rest = volume.split(":")
+    if not rest:
+        raise Unsupported(
+            f"{volume!r} is a volume without a host folder, and Lamina has no volumes",
+            hint="write HOST:CONTAINER with a folder of the host",
+        )
+    if len(rest) > 2 or not source or not rest[0]:
+        raise InvalidInput(f"invalid volume specification: '{volume}'")
+    target, options = posixpath.normpath(rest[0]), rest[1].split(",") if len(rest) == 2 else []
+    if not rest[0].startswith("/"):
+        raise InvalidInput(
+            f"invalid volume specification: '{volume}': invalid mount config for type \"bind\": "
+            f"invalid mount path: '{rest[0]}' mount path must be absolute"
+        )
+    if target.strip("/") == "":
+        raise InvalidInput(f"invalid volume specification: '{volume}': destination can't be '/'")
+    unknown = [word for word in options if word != "ro" and word not in _MEANINGLESS]
+    if unknown or (len(rest) == 2 and not rest[1]):
+        raise InvalidInput(f"invalid volume specification: '{volume}': unknown option {','.join(unknown)!r}")
+    path = _host_path(source)
+    return Mount("bind", target, path, read_only="ro" in options, recursive=True)
+
+
+def _host_path(source: str) -> str:
+    if source.startswith("."):
+        source = os.path.abspath(source)
+    elif not source.startswith("/"):
+        raise Unsupported(
+            f"{source!r} is a named volume, and Lamina has none",
+            hint=f"for a folder write its path: ./{source} or an absolute one",
+        )
+    if not os.path.exists(source):
+        try:
+            os.makedirs(source, 0o755, exist_ok=True)
+        except OSError as error:
+            raise Denied(f"cannot make the folder {source} for a volume: {error.strerror}") from None
+    return source

@@ -1,0 +1,356 @@
+"""Engine: every use case as one method. The composition root: it joins the rooms below and does nothing itself.
+
+Rooms are imported where they are used, so that a command loads only what it needs.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from lamina.engine.opened import Opened
+from lamina.engine.root import root_folder
+from lamina.events import ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from lamina.build.request import BuildRequest, BuildResult
+    from lamina.containers.changes import ContainerChange
+    from lamina.containers.context import Containers
+    from lamina.containers.request import RunRequest, RunResult
+    from lamina.containers.stdio import Stdio
+    from lamina.events import Observer
+    from lamina.gc.images import Deleted, Untagged
+    from lamina.gc.usage import Usage
+    from lamina.insight.containers import ContainerSummary
+    from lamina.insight.history import HistoryItem
+    from lamina.insight.images import ImageSummary
+    from lamina.insight.info import Info, MountSummary
+    from lamina.insight.layers import LayerItem
+    from lamina.insight.pruned import Pruned
+    from lamina.oci.digest import ImageID
+    from lamina.transfer.loaded import LoadedImage
+
+Result = TypeVar("Result")
+
+
+class Engine:
+    """One store and everything that can be done with it.
+
+    All methods raise lamina.LaminaError, with a message and often a hint; none prints. One Engine may be used
+    by several threads for questions; work is done by one thread at a time.
+    """
+
+    def __init__(self, root: str, snapshotter: str | None, *, own_process: bool) -> None:
+        self.root = root
+        self._snapshotter = snapshotter
+        self._own_process = own_process
+        self._opened = Opened(root, snapshotter)
+
+    @classmethod
+    def open(
+        cls,
+        root: str | None = None,
+        *,
+        snapshotter: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        own_process: bool = False,
+    ) -> Engine:
+        """The Engine on a store; nothing is made until something is written.
+
+        `root` is a folder, else LAMINA_ROOT, else the default for this user. `snapshotter` is overlay or
+        native, else LAMINA_SNAPSHOTTER, else what works. `own_process` allows an ordinary user's process to
+        enter a user namespace for good (the command line does); otherwise such work is done by a worker.
+        """
+        chosen = snapshotter or environ.get("LAMINA_SNAPSHOTTER")
+        return cls(root_folder(root, environ), chosen, own_process=own_process)
+
+    def close(self) -> None:
+        """Ends what this Engine started. Harmless when done twice."""
+        self._opened.close()
+        self._opened = Opened(self.root, self._snapshotter)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- work as root in here
+
+    def _inside(
+        self,
+        work: Callable[[Opened, Observer, BinaryIO | None], Result],
+        observer: Observer = ignore,
+        sink: BinaryIO | None = None,
+    ) -> Result:
+        """Does `work` where it is root: here, or in a worker (lamina.engine.inside says when and why)."""
+        if os.geteuid() == 0 or self._own_process:
+            self._opened.enter()
+            return work(self._opened, observer, sink)
+        from lamina.engine.inside import in_worker  # pickle and pipes, for programs of ordinary users only
+
+        return in_worker(self._as_worker(work), observer, sink)
+
+    def _as_worker(
+        self, work: Callable[[Opened, Observer, BinaryIO | None], Result]
+    ) -> Callable[[Observer, BinaryIO], Result]:
+        def run(observer: Observer, sink: BinaryIO) -> Result:
+            opened = Opened(self.root, self._snapshotter)
+            try:
+                opened.enter()
+                return work(opened, observer, sink)
+            finally:
+                opened.close()
+
+        return run
+
+    # --- making
+
+    def build(self, request: BuildRequest, observer: Observer = ignore) -> BuildResult:
+        """Builds an image from a Dockerfile. DockerfileError, BuildFailed."""
+        if os.geteuid() == 0 or self._own_process:
+            return _build(self._opened, request, observer)
+        return self._inside(lambda opened, tell, _: _build(opened, request, tell), observer)
+
+    def run(self, request: RunRequest, stdio: Stdio | None = None) -> RunResult:
+        """Runs a process on a writable layer over an image, and waits for its end."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> RunResult:
+            from lamina.containers.run import run
+
+            return run(_containers(opened), request, stdio)
+
+        return self._inside(work)
+
+    def commit(
+        self,
+        container: str,
+        tag: str | None = None,
+        *,
+        message: str = "",
+        author: str = "",
+        changes: Sequence[str] = (),
+    ) -> ImageID:
+        """Makes an image of a container's writable layer; `changes` are Dockerfile instructions."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> ImageID:
+            from lamina.containers.commit import commit
+
+            return commit(
+                _containers(opened), container, tag, message=message, author=author, changes=changes
+            )
+
+        return self._inside(work)
+
+    def import_(
+        self, source: str | BinaryIO, tag: str | None = None, *, message: str = "", changes: Sequence[str] = ()
+    ) -> ImageID:
+        """Makes an image of one layer from the tar of a root file system (a path, or a stream)."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> ImageID:
+            from lamina.transfer.import_ import import_
+
+            return import_(opened.ctx, source, tag, message=message, changes=changes)
+
+        return self._inside(work)
+
+    # --- naming and removing
+
+    def tag(self, source: str, target: str) -> None:
+        """Gives an image one more name."""
+        from lamina.db import imagedb, names
+        from lamina.oci import reference
+
+        name = str(reference.parse_tagged(target))
+        with self._opened.ctx.db.write() as tx:
+            imagedb.put_tag(tx, name, names.resolve_image(tx, source).image_id)
+
+    def rmi(self, name: str, *, force: bool = False) -> Sequence[Untagged | Deleted]:
+        """Removes a name, and the image when that was its last one. What happened, in order."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Sequence[Untagged | Deleted]:
+            from lamina.gc.context import Context
+            from lamina.gc.images import remove_image
+
+            return remove_image(Context(*opened.ctx), name, force=force)
+
+        return self._inside(work)
+
+    def rm(self, name: str, *, force: bool = False) -> None:
+        """Removes a container; a running one only with `force`, which kills it."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> None:
+            from lamina.containers.remove import remove
+
+            remove(_containers(opened), name, force=force)
+
+        self._inside(work)
+
+    def prune(
+        self, *, containers: bool = False, dangling: bool = False, all_images: bool = False, cache: bool = False
+    ) -> Pruned:
+        """Removes what is not in use: stopped containers, images, the build cache."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Pruned:
+            return _prune(opened, containers, dangling, all_images, cache)
+
+        return self._inside(work)
+
+    # --- moving
+
+    def save(self, images: Sequence[str], sink: BinaryIO, *, format: str = "docker-archive") -> None:
+        """Writes images as an archive: docker-archive (which is an OCI layout too), or oci-archive."""
+
+        def work(opened: Opened, _: Observer, out: BinaryIO | None) -> None:
+            from lamina.transfer.save import save
+
+            assert out is not None
+            save(opened.ctx, images, out, format)
+
+        self._inside(work, sink=sink)
+
+    def load(self, source: str | BinaryIO, observer: Observer = ignore) -> Sequence[LoadedImage]:
+        """Takes the images of an archive (a path, or a stream) into the store."""
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Sequence[LoadedImage]:
+            from lamina.transfer.load import load
+
+            return load(opened.ctx, source, tell)
+
+        return self._inside(work, observer)
+
+    def export(self, container: str, sink: BinaryIO) -> None:
+        """Writes a container's whole file system as a tar."""
+
+        def work(opened: Opened, _: Observer, out: BinaryIO | None) -> None:
+            from lamina.containers.export import export
+
+            assert out is not None
+            export(_containers(opened), container, out)
+
+        self._inside(work, sink=sink)
+
+    # --- asking
+
+    def images(self) -> list[ImageSummary]:
+        """All images, the newest first."""
+        from lamina.insight.images import images
+
+        return images(self._opened.rows)
+
+    def history(self, name: str) -> list[HistoryItem]:
+        """What made an image, the newest instruction first."""
+        from lamina.insight.history import history
+
+        return history(self._opened.rows, self._image(name))
+
+    def layers(self, name: str) -> list[LayerItem]:
+        """The layers of an image, the bottom first."""
+        from lamina.insight.layers import layers
+
+        return layers(self._opened.rows, self._image(name))
+
+    def inspect(self, name: str, kind: str | None = None) -> dict[str, object]:
+        """An image or a container (`kind` image or container; None: whichever there is) as Docker's JSON."""
+        from lamina.insight.inspect import inspect
+
+        return inspect(self._opened.rows, name, kind)
+
+    def ps(self, *, all: bool = False, size: bool = False) -> list[ContainerSummary]:
+        """Containers, the newest first: running ones, or all."""
+        from lamina.containers.listing import listing
+
+        return listing(_containers(self._opened), all=all, size=size)
+
+    def diff(self, container: str) -> Sequence[ContainerChange]:
+        """What a container added, changed and deleted."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Sequence[ContainerChange]:
+            from lamina.containers.changes import changes
+
+            return changes(_containers(opened), container)
+
+        return self._inside(work)
+
+    def mount(self, name: str) -> str:
+        """Mounts an image (read-only) or a container, and returns where; `umount` ends it."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> str:
+            from lamina.containers.mounting import mount
+
+            return mount(_containers(opened), name)
+
+        return self._inside(work)
+
+    def umount(self, name: str) -> None:
+        """Ends what `mount` made."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> None:
+            from lamina.containers.mounting import umount
+
+            umount(_containers(opened), name)
+
+        self._inside(work)
+
+    def mounts(self) -> list[MountSummary]:
+        """What `mount` mounted and is still there."""
+        from lamina.containers.mounting import mounts
+
+        return [found for found in mounts(_containers(self._opened))]
+
+    def df(self) -> Usage:
+        """What the store costs on disk, and what could be freed."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Usage:
+            from lamina.gc.context import Context
+            from lamina.gc.usage import usage
+
+            return usage(Context(*opened.ctx))
+
+        return self._inside(work)
+
+    def info(self) -> Info:
+        """The store, and what this machine gives."""
+        from lamina.engine.machine import info
+
+        return self._inside(lambda opened, _, __: info(opened))
+
+    def _image(self, name: str) -> ImageID:
+        from lamina.db.names import resolve_image
+
+        return resolve_image(self._opened.rows.connection, name).image_id
+
+
+def _containers(opened: Opened) -> Containers:
+    """What the room `containers` works on."""
+    from lamina.containers.context import Containers
+
+    return Containers(opened.ctx, lambda: opened.snapshotter, lambda: opened.runtime)
+
+
+def _build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildResult:
+    """A build, then the outputs that were asked for."""
+    from lamina.build.build import build
+    from lamina.oci.platform import host
+
+    result = build(opened.ctx, request, host(os.uname().machine), observer, opened.enter, opened.tools)
+    if request.output:
+        from lamina.transfer.output import write_output  # with all that writes archives
+
+        opened.enter()
+        for output in request.output:
+            write_output(opened.ctx, result.image_id, output.type, output.dest, result.tags)
+    return result
+
+
+def _prune(opened: Opened, containers: bool, dangling: bool, all_images: bool, cache: bool) -> Pruned:
+    from lamina.containers.remove import prune
+    from lamina.gc.context import Context
+    from lamina.gc.sweep import sweep
+    from lamina.insight.pruned import Pruned
+
+    gone = prune(_containers(opened)) if containers else ((), 0)
+    freed = sweep(Context(*opened.ctx), cache=cache, all_images=all_images, dangling=dangling)
+    return Pruned(gone[0], freed.untagged, freed.images, freed.steps, freed.bytes + gone[1])

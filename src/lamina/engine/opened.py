@@ -1,0 +1,112 @@
+"""The store behind an Engine: opened when it is first asked for, made when something is first written."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lamina.db.connect import Database
+from lamina.errors import Denied
+from lamina.insight.rows import Rows
+from lamina.layers.context import Layers
+from lamina.store.blobs import BlobStore
+from lamina.store.layout import Layout
+from lamina.store.lease import Lease
+
+if TYPE_CHECKING:
+    from lamina.build.session import Tools
+    from lamina.sandbox.native import NativeRuntime
+    from lamina.snapshot.protocol import Snapshotter
+
+
+class Opened:
+    """One root as one process uses it; nothing of it may be carried through a fork."""
+
+    def __init__(self, root: str, snapshotter: str | None) -> None:
+        self.layout = Layout(root)
+        self._snapshotter_name = snapshotter
+        self._reading: Database | None = None
+        self._writing: Layers | None = None
+        self._snapshotter: Snapshotter | None = None
+        self._runtime: NativeRuntime | None = None
+        self._refused: Denied | None = None  # why there is no user namespace
+
+    @property
+    def rows(self) -> Rows:
+        """For questions. A store that does not exist is not made: it is an empty one."""
+        if self._writing is not None:
+            return Rows(self._writing.db.read(), self._writing.blobs, self.layout)
+        if self._reading is None:
+            self.layout.exists()  # Denied when it is someone else's
+            self._reading = Database.open(self.layout.database, create=False)
+        return Rows(self._reading.read(), BlobStore(self.layout), self.layout)
+
+    @property
+    def ctx(self) -> Layers:
+        """For work: with a lease, and after cleaning up what dead processes left."""
+        if self._writing is None:
+            lease = Lease.acquire(self.layout)
+            db = Database.open(self.layout.database)
+            self._writing = Layers(self.layout, BlobStore(self.layout, lease), db, lease)
+            self._recover(self._writing)
+        return self._writing
+
+    def _recover(self, ctx: Layers) -> None:
+        from lamina.gc.recover import recover  # imported here so that questions do without
+
+        try:
+            recover(ctx.layout, ctx.db)
+        except Denied:  # left by a process in a user namespace, with owners that only exist there
+            self.enter()
+            recover(ctx.layout, ctx.db)
+
+    def enter(self) -> None:
+        """Makes this process root in here, if it is not. Where that is refused, files still work as they can."""
+        if os.geteuid() == 0 or self._refused is not None:
+            return
+        from lamina.mount import userns  # only work that changes files comes here
+
+        try:
+            userns.enter()
+        except Denied as error:
+            self._refused = error
+
+    @property
+    def snapshotter(self) -> Snapshotter:
+        """What mounts: found out by trying, once."""
+        if self._snapshotter is None:
+            from lamina.snapshot.probe import choose  # loads ctypes
+
+            self._snapshotter = choose(self._snapshotter_name, self.layout, self.ctx.lease)
+        return self._snapshotter
+
+    @property
+    def runtime(self) -> NativeRuntime:
+        """What runs processes. Denied, with the reason, where nothing may mount."""
+        if self._runtime is None:
+            from lamina.mount import userns
+            from lamina.sandbox.native import NativeRuntime
+
+            if not userns.is_privileged():
+                raise self._refused or Denied("running a process needs root, or a user namespace")
+            self._runtime = NativeRuntime()
+            self._runtime.warm()
+        return self._runtime
+
+    def tools(self) -> Tools:
+        """What a RUN step needs; the process that starts all others is forked first, while we are thin."""
+        self.enter()
+        runtime = self.runtime
+        from lamina.build.session import Tools
+
+        return Tools(self.snapshotter, runtime)
+
+    def close(self) -> None:
+        """Ends the runtime's processes and the lease."""
+        if self._runtime is not None:
+            self._runtime.close()
+        if self._writing is not None:
+            self._writing.db.close()
+            self._writing.lease.release()
+        if self._reading is not None:
+            self._reading.close()

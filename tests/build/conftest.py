@@ -1,0 +1,30 @@
+"""Kitchens on tmpfs: creating files on the disks of test machines is slow and uneven."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lamina.store.files import remove_tree
+
+from .kitchen import Kitchen
+
+
+@pytest.fixture
+def kitchen() -> Iterator[Kitchen]:
+    """A store with the image `busybox`, and an empty context."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix="lamina-build-", dir=place)
+    made = Kitchen(Path(folder))
+    try:
+        made.add_busybox()
+        yield made
+    finally:
+        made.close()
+        remove_tree(folder)
+        shutil.rmtree(folder, ignore_errors=True)

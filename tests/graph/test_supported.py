@@ -1,0 +1,43 @@
+"""Parts of the language that are not built yet are refused, by name and place."""
+
+from __future__ import annotations
+
+import pytest
+
+from lamina.dockerfile import DockerfileError, parse
+from lamina.graph.supported import check_supported
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("RUN --mount=type=cache,target=/x y", "RUN --mount"),
+        ("RUN --security=insecure y", "RUN --security"),
+        ("RUN --device=gpu y", "RUN --device"),
+        ("COPY --link a b", "COPY --link"),
+        ("COPY --parents a b", "COPY --parents"),
+        ("COPY --exclude=*.x a b", "COPY --exclude"),
+        ("ADD --link a b", "ADD --link"),
+        ("ADD --exclude=x a b", "ADD --exclude"),
+        ("ADD --keep-git-dir=true a b", "ADD --keep-git-dir"),
+        ("ADD --unpack=false a b", "ADD --unpack"),
+        ("ADD https://example.org/x /y", "ADD of a URL"),
+        ("ADD git@github.com:a/b.git /y", "ADD of a URL"),
+        ("ONBUILD COPY --link a b", "COPY --link"),
+    ],
+)
+def test_refused(line: str, name: str) -> None:
+    dockerfile = parse(f"FROM a\nRUN fine\n{line}\n".encode())
+    with pytest.raises(DockerfileError, match=name) as caught:
+        check_supported(dockerfile, dockerfile.instructions)
+    assert caught.value.line == 3
+    assert caught.value.column > 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["RUN --network=none x", "RUN --security=sandbox x", "COPY --chown=1 --chmod=1 --from=a b c", "ADD a b"],
+)
+def test_supported(line: str) -> None:
+    dockerfile = parse(f"FROM a\n{line}\n".encode())
+    check_supported(dockerfile, dockerfile.instructions)

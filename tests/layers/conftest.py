@@ -1,0 +1,43 @@
+"""Stores to work on, and archives made by Python's own tarfile."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.layers.stores import open_store
+
+from lamina.layers.context import Layers
+from lamina.store.files import remove_tree
+
+
+@pytest.fixture
+def folder() -> Iterator[str]:
+    """A folder on tmpfs, where files cost little."""
+    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    path = tempfile.mkdtemp(prefix="lamina-layers-", dir=base)
+    yield path
+    remove_tree(path)
+
+
+@pytest.fixture
+def make_store(folder: str) -> Iterator[Callable[[], Layers]]:
+    """Makes stores, each with a lease of its own."""
+    made: list[Layers] = []
+
+    def make() -> Layers:
+        made.append(open_store(f"{folder}/store{len(made)}"))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.db.close()
+        each.lease.release()
+
+
+@pytest.fixture
+def store(make_store: Callable[[], Layers]) -> Layers:
+    """One store."""
+    return make_store()
