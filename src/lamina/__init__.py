@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from lamina.build.request import BuildResult as BuildResult
     from lamina.containers.request import RunRequest as RunRequest
     from lamina.containers.request import RunResult as RunResult
+    from lamina.containers.stdio import Stdio as Stdio
     from lamina.engine.engine import Engine as Engine
     from lamina.errors import LaminaError as LaminaError
 
 __version__ = "0.1.0"
-__all__ = ["BuildRequest", "BuildResult", "Engine", "LaminaError", "RunRequest", "RunResult", "__version__"]
+__all__ = ["BuildRequest", "BuildResult", "Engine", "LaminaError", "RunRequest", "RunResult", "Stdio", "__version__"]
 
 _HOMES = {
     "BuildRequest": "lamina.build.request",
@@ -26,6 +27,7 @@ _HOMES = {
     "LaminaError": "lamina.errors",
     "RunRequest": "lamina.containers.request",
     "RunResult": "lamina.containers.request",
+    "Stdio": "lamina.containers.stdio",
 }
 
 

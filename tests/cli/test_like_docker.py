@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not DOCKER, reason="Docker's client is not installed")
 
 NOW = int(time.time())
-APP, BARE, BOX = "sha256:" + "ab" * 32, "sha256:" + "cd" * 32, "ef" * 32
+APP, BARE, OTHER = (f"sha256:{pair * 32}" for pair in ("ab", "cd", "12"))
+BOX = "ef" * 32
 COMMAND = "/bin/sh -c 'while true; do sleep 1; done'"
 LONG = "RUN /bin/sh -c echo hello world this is a very long line indeed yes"
 
@@ -61,9 +62,17 @@ ANSWERS: dict[str, object] = {
     "/images/json": [
         {
             "Id": APP,
-            "RepoTags": ["app:latest", "other/app:v1"],
+            "RepoTags": ["app:latest"],  # Docker prints several names in any order
             "Created": NOW - 3 * 86400,
             "Size": 1_240_000,
+            "SharedSize": -1,
+            "Containers": -1,
+        },
+        {
+            "Id": OTHER,
+            "RepoTags": ["other/app:v1"],
+            "Created": NOW - 4 * 86400,
+            "Size": 999,
             "SharedSize": -1,
             "Containers": -1,
         },
@@ -107,7 +116,8 @@ class Facts:
     def images(self) -> list[ImageSummary]:
         kind = ("sha256:" + "0" * 64, "linux", "amd64", 1)
         return [
-            ImageSummary(APP, ("app:latest", "other/app:v1"), moment(NOW - 3 * 86400), 1_240_000, *kind),
+            ImageSummary(APP, ("app:latest",), moment(NOW - 3 * 86400), 1_240_000, *kind),
+            ImageSummary(OTHER, ("other/app:v1",), moment(NOW - 4 * 86400), 999, *kind),
             ImageSummary(BARE, (), moment(NOW - 100), 133_456_789, *kind),
         ]
 

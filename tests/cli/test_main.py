@@ -176,8 +176,9 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     code = (
         "import os, sys\n"
         "read, write = os.pipe(); os.close(read); os.dup2(write, 1)\n"
-        "from lamina.cli.main import main\n"
-        "sys.exit(main(['--help']))\n"
+        "from lamina.cli.main import entry\n"
+        "sys.argv[1:] = ['--help']\n"
+        "entry()\n"
     )
     done = _python("-c", code, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (141, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import stat
 import threading
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.db.making import an_image, put_chain
-from tests.store.processes import end, forked, kill, line_of, spawn
+from tests.store.processes import as_nobody, end, forked, kill, line_of, open_up, spawn
 
 from lamina.db import imagedb, leases
 from lamina.db.connect import SCHEMA_VERSION, Database
@@ -198,10 +197,5 @@ def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
             Database.open(str(folder / "lamina.db"))
         assert str(folder) in caught.value.message
 
-    if os.geteuid() == 0:
-        tmp_path.chmod(0o777)
-        for parent in list(tmp_path.parents)[:2]:
-            parent.chmod(0o755)
-        assert forked(action, uid=65534) == 0
-    else:
-        action()
+    open_up(tmp_path)
+    as_nobody(action)

@@ -85,7 +85,8 @@ def test_heredocs_of_copy_are_files() -> None:
 
 def test_healthcheck() -> None:
     check = one(
-        "HEALTHCHECK --interval=1m30s --timeout=1.5s --start-period=1h --start-interval=500ms --retries=+2 CMD a b"
+        "HEALTHCHECK --interval=1m30s --timeout=1.5s --start-period=1h --start-interval=500ms \\\n"
+        "--retries=+2 CMD a b"
     )
     assert (check.test, check.is_json) == (("CMD-SHELL", "a b"), False)
     assert (check.interval, check.timeout) == (90_000_000_000, 1_500_000_000)
@@ -159,7 +160,8 @@ def test_the_escape_character_counts_in_flags_too() -> None:
 def test_importing_the_language_loads_nothing_heavy() -> None:
     code = (
         "import sys, lamina.dockerfile as d; d.parse(b'FROM a\\nRUN x\\nENV a=$b');"
-        "print(*sorted({'dataclasses','inspect','pathlib','ctypes','tempfile','shutil','subprocess'} & set(sys.modules)))"
+        "heavy = {'dataclasses', 'inspect', 'pathlib', 'ctypes', 'tempfile', 'shutil', 'subprocess'};"
+        "print(*sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-S", "-c", code],

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.layers.stores import open_store
 
-from lamina.layers.context import Layers
 from lamina.store.files import remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lamina.layers.context import Layers
 
 
 @pytest.fixture

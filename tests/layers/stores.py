@@ -6,18 +6,22 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from lamina.db import cachedb
 from lamina.db.connect import Database
 from lamina.layers.context import Layers
-from lamina.layers.lookup import Lookup
 from lamina.layers.pack import pack
 from lamina.oci.digest import DiffID
 from lamina.store.blobs import BlobStore
 from lamina.store.layout import Layout
 from lamina.store.lease import Lease
-from lamina.tree.entry import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from lamina.layers.lookup import Lookup
+    from lamina.tree.entry import Entry
 
 Member = tuple[str, str, object]  # name, kind, content or link or extra
 

@@ -9,7 +9,7 @@ import lzma
 import os
 import struct
 import tarfile
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
@@ -28,10 +28,14 @@ from tests.layers.stores import (
 
 from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError
 from lamina.layers.apply import apply_layer
-from lamina.layers.context import Layers
 from lamina.layers.lookup import Lookup
 from lamina.oci.digest import DiffID, Digest, sha256
 from lamina.tree.entry import Entry, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.layers.context import Layers
 
 TAR = tar_of(
     member("dir", "d"), file("dir/file", b"content", mtime=12.5), member("dir/link", "l", link="/etc")

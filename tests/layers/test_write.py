@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,12 +15,16 @@ from lamina.db import layerdb
 from lamina.errors import Corrupt, InvalidInput
 from lamina.layers.apply import apply_layer
 from lamina.layers.commit import commit_empty
-from lamina.layers.context import Layers
 from lamina.layers.lookup import EMPTY_DIFF, Lookup
 from lamina.layers.pack import open_packed
 from lamina.layers.write import LayerItem, write_layer
 from lamina.tree.content import content_id
 from lamina.tree.entry import Entry, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.layers.context import Layers
 
 SECOND = 1_000_000_000
 
@@ -149,9 +153,9 @@ def test_a_file_below_a_file_is_refused(store: Layers) -> None:
 def test_pack_notices_what_happened_to_the_disk(store: Layers) -> None:
     diff = write_layer(store, [file(b"f", b"good")])
     path = store.layout.diff_dir(diff.diff_id) + "/f"
-    for content in (b"evil", b"too long", b""):
+    for data in (b"evil", b"too long", b""):
         with open(path, "wb") as out:
-            out.write(content)
+            out.write(data)
         with pytest.raises(Corrupt):
             packed_bytes(store, diff.diff_id)
     os.unlink(path)

@@ -173,7 +173,7 @@ def test_bytes_are_fixed() -> None:
     ],
 )
 def test_wrong_types_are_refused(change: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput, match="image config|digest"):
+    with pytest.raises(InvalidInput, match=r"image config|digest"):
         config.from_json({**MINIMAL, **change})
 
 

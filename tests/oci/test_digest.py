@@ -36,4 +36,4 @@ def test_chain_id_of_two_layers() -> None:
     first = digest.chain_id(None, DiffID("sha256:" + "a" * 64))
     assert first == "sha256:" + "a" * 64
     second = digest.chain_id(first, DiffID("sha256:" + "b" * 64))
-    assert second == digest.sha256(b"sha256:" + b"a" * 64 + b" sha256:" + b"b" * 64)
+    assert str(second) == digest.sha256(b"sha256:" + b"a" * 64 + b" sha256:" + b"b" * 64)

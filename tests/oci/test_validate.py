@@ -110,7 +110,7 @@ def test_manifest_lies() -> None:
 
 
 def test_layer_lies() -> None:
-    for change, message in [
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"data": b"\x1f\x8bother"}, "size of the bytes"),
         ({"data": b"plain tar"}, "packing of the bytes"),
         ({"media_type": media.LAYER}, "packing of the bytes"),
@@ -118,18 +118,20 @@ def test_layer_lies() -> None:
         ({"size": 5}, "size of the bytes"),
         ({"digest": sha256(b"")}, "digest of the bytes"),
         ({"diff_id": DiffID(sha256(b""))}, "digest of the unpacked bytes"),
-    ]:
+    ]
+    for change, message in changes:
         layers = good()
         layers[0] = replace(layers[0], **change)
         refused(image(layers), message)
 
 
 def test_descriptor_lies() -> None:
-    for change, message in [
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"media_type": media.LAYER}, "media type against"),
         ({"size": 5}, "size against"),
         ({"digest": sha256(b"")}, "digest against"),
-    ]:
+    ]
+    for change, message in changes:
         layers = good()
         made = image(layers)
         layers[0] = replace(layers[0], **change)

@@ -12,6 +12,9 @@ import lamina
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.abspath(lamina.__file__)))
 
@@ -42,6 +45,25 @@ def end(process: subprocess.Popen[bytes]) -> int:
     """Waits for its end; its exit status."""
     process.communicate()
     return process.returncode
+
+
+def as_nobody(action: Callable[[], object]) -> None:
+    """Runs `action` as an ordinary user: as it is when we are one, else in a child that becomes one."""
+    if os.geteuid() != 0:
+        action()
+        return
+    with open("/proc/self/uid_map") as file:
+        if max(int(line.split()[2]) for line in file) < 2:
+            pytest.skip("there is one user only in this namespace")
+    assert forked(action, uid=65534) == 0
+
+
+def open_up(folder: Path) -> None:
+    """Lets everybody into a folder of pytest's, and write there."""
+    folder.chmod(0o777)
+    for parent in list(folder.parents)[:2]:
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/tmp"):
+            parent.chmod(0o755)
 
 
 def forked(action: Callable[[], object], *, uid: int | None = None) -> int:

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.store.processes import forked
+from tests.store.processes import as_nobody, open_up
 
 from lamina.errors import Conflict, Denied
 from lamina.store.files import remove_tree
@@ -71,12 +71,9 @@ def test_folders_that_are_shut(tmp_path: Path) -> None:
         remove_tree(str(tree))
         assert not os.path.lexists(tree)
 
-    if os.geteuid() == 0:
-        os.chmod(tmp_path, 0o777)
-        for parent in list(tmp_path.parents)[:2]:
-            os.chmod(parent, 0o755)
-        assert forked(action, uid=65534) == 0
     action()
+    open_up(tmp_path)
+    as_nobody(action)
 
 
 def test_a_mounted_folder_is_left(tmp_path: Path) -> None:
@@ -101,12 +98,11 @@ def test_a_folder_of_someone_else_is_denied(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root to make one")
     (tmp_path / "tree" / "a").mkdir(parents=True)
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
-        os.chmod(folder, 0o755)
 
     def action() -> None:
         with pytest.raises(Denied):
             remove_tree(str(tmp_path / "tree"))
 
-    assert forked(action, uid=65534) == 0
+    open_up(tmp_path)
+    as_nobody(action)
     assert (tmp_path / "tree" / "a").is_dir()

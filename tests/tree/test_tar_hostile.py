@@ -42,7 +42,7 @@ FILE = header()
         (header(b"/.", type_=b"2", link=b"/etc"), "the name of a folder"),
         (header(b"/", type_=b"1", link=b"x"), "the name of a folder"),
         (
-            header(b"n" * 100, prefix=b"p" * 155)[:0] + pax((b"path", b"n" * 256)) + FILE,
+            pax((b"path", b"n" * 256)) + FILE,
             "a name of 256 bytes",
         ),
         (pax((b"path", b"n/" * 2100 + b"n")) + FILE, "a path of 4201 bytes"),
@@ -152,7 +152,8 @@ FILE = header()
         (pax((b"GNU.sparse.name", b"../x"), (b"GNU.sparse.size", b"0")) + FILE, r"with \.\."),
         (pax((b"GNU.sparse.name", b"x"), (b"GNU.sparse.size", b"0")) + long_name(b"y") + FILE, "two ways"),
         (pax((b"GNU.sparse.size", b"0")) + header(type_=b"5"), "its type cannot have any"),
-        (header(type_=b"S"), "in two formats"),
+        (header(type_=b"S"), "format that is not known"),
+        (pax((b"GNU.sparse.size", b"0")) + header(type_=b"S", magic=b"ustar  "), "in two formats"),
         # the end
         (FILE + bytes(512) + FILE, "more after a single zero block"),
         (FILE[:300], "cut short"),
@@ -177,7 +178,7 @@ def test_is_refused(data: bytes, message: str | None) -> None:
 
 
 def test_the_entry_is_counted() -> None:
-    with pytest.raises(TarError, match="^archive entry 3: "):
+    with pytest.raises(TarError, match=r"^archive entry 3: "):
         names(FILE + header(b"g") + header(b"../h") + END)
 
 
@@ -194,7 +195,7 @@ def test_the_entry_is_counted() -> None:
 )
 def test_limits(limits: Limits, data: bytes) -> None:
     limits = limits._replace(component=min(limits.component, limits.path))
-    with pytest.raises(TarError, match="at most|more than"):
+    with pytest.raises(TarError, match=r"at most|more than"):
         read(data, limits=limits)
     read(data)
 

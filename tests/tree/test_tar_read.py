@@ -192,12 +192,12 @@ def test_pax_sizes() -> None:
 
 def test_gnu_long_names() -> None:
     name, link = b"n/" * 300 + b"n", b"l" * 3000
-    gnu = {"type_": b"2", "magic": b"ustar  "}
+    last = header(b"n", type_=b"2", link=b"l", magic=b"ustar  ")
     expected = Entry(name, Kind.SYMLINK, 0o644, link=link)
     for first, second in ((b"LK", (name, link)), (b"KL", (link, name))):
         data = long_name(second[0], first[:1]) + long_name(second[1], first[1:])
-        assert one(data + header(b"n", link=b"l", **gnu)).entry == expected  # type: ignore[arg-type]
-    mixed = long_name(b"named") + pax((b"mtime", b"7"), (b"linkpath", b"x")) + header(b"n", link=b"l", **gnu)  # type: ignore[arg-type]
+        assert one(data + last).entry == expected
+    mixed = long_name(b"named") + pax((b"mtime", b"7"), (b"linkpath", b"x")) + last
     assert one(mixed).entry == Entry(b"named", Kind.SYMLINK, 0o644, mtime=7 * SECOND, link=b"x")
 
 

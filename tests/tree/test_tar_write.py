@@ -13,9 +13,9 @@ from lamina.tree.entry import Entry, Kind
 from lamina.tree.tar.errors import TarError
 from lamina.tree.tar.header import encode, tar_name
 from lamina.tree.tar.write import TarWriter, write_tar
-from lamina.tree.whiteout import whiteout
+from lamina.tree.whiteout import Mark, meaning, whiteout
 from tree.strategies import SECOND, entries
-from tree.tars import END, header, pax, record, written
+from tree.tars import END, header, pax, read, record, written
 
 TIME = 0o14500000000
 
@@ -122,6 +122,14 @@ def test_opaque_folders_bring_their_marker() -> None:
     assert made == header(b"d/", mode=b"0000755\0", type_=b"5") + marker + END
     root = written([(Entry(b"", Kind.DIR, 0o755, opaque=True), b"")])
     assert root[512:1024] == header(b".wh..wh..opq", mode=b"0000000\0")
+
+
+@pytest.mark.parametrize("path", [b"d/" * 60 + b"x", b"x" * 251, "d/é".encode(), b"\xff" * 120])
+def test_whiteouts_with_hard_names(path: bytes) -> None:
+    ((found, content),) = read(written([(whiteout(path), b"")]))
+    assert meaning(found.path) == (Mark.WHITEOUT, path)
+    assert found._replace(path=b"") == Entry(b"", Kind.FILE, 0)
+    assert content == b""
 
 
 def test_sockets_are_refused() -> None:

@@ -22,7 +22,7 @@ def open_files(source: str | BinaryIO, spool: str) -> Files:
     when the archive is closed or the process ends.
     """
     if not isinstance(source, str):
-        return TarFiles(spool_stream(decompressed(source)[0], spool))
+        return _tar(spool_stream(decompressed(source)[0], spool))
     try:
         if stat.S_ISDIR(os.stat(source).st_mode):
             return FolderFiles(source)
@@ -35,9 +35,17 @@ def open_files(source: str | BinaryIO, spool: str) -> Files:
         head = stream.read(MAGIC_SIZE)
         stream.seek(0)
         if not detect(head):
-            return TarFiles(stream)
+            return _tar(stream)
     with stream:
-        return TarFiles(spool_stream(decompressed(stream)[0], spool))
+        return _tar(spool_stream(decompressed(stream)[0], spool))
+
+
+def _tar(stream: BinaryIO) -> TarFiles:
+    try:
+        return TarFiles(stream)
+    except BaseException:
+        stream.close()
+        raise
 
 
 def nameless(folder: str) -> BinaryIO:
@@ -79,3 +87,24 @@ def spooled(folder: str, fill: Callable[[Callable[[bytes], object]], object]) ->
 def _copy(stream: BinaryIO, write: Callable[[bytes], object]) -> None:
     while chunk := stream.read(CHUNK):
         write(chunk)
+
+
+class Spools:
+    """`with Spools(folder) as spools:` nameless files in a folder, gone at the end of the block."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._files: list[BinaryIO] = []
+
+    def add(self, fill: Callable[[Callable[[bytes], object]], object]) -> Callable[[], BinaryIO]:
+        """Makes a file of what `fill` writes; returns what opens it, any number of times."""
+        made = spooled(self._folder, fill)
+        self._files.append(made)
+        return lambda: cast("BinaryIO", open(f"/proc/self/fd/{made.fileno()}", "rb"))
+
+    def __enter__(self) -> Spools:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._files:
+            each.close()

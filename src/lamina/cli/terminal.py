@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def raw(descriptor: int) -> Iterator[None]:
-    """Keys go through unread and unchanged (Ctrl-C too) until the block ends, however it ends."""
-    if not os.isatty(descriptor):
+def raw(descriptor: int, *, wanted: bool = True) -> Iterator[None]:
+    """Keys go through unread and unchanged (Ctrl-C too) until the block ends, however it ends.
+
+    Nothing happens when it is not `wanted`, or `descriptor` is no terminal.
+    """
+    if not wanted or not os.isatty(descriptor):
         yield
         return
     import termios  # only `run -it` needs these

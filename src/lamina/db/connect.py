@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1  # how many migrations there are
 BUSY_SECONDS = 60.0
-_orphans: list[sqlite3.Connection] = []  # a parent's connections in a forked child: never used, never closed
+_orphans: list[Connection] = []  # a parent's connections in a forked child: never used, never closed
 
 
 class Connection(sqlite3.Connection):
     """A connection whose errors are Lamina's. Rows are tuples; no transaction begins by itself."""
+
+    path = "the database"
+    pid = 0
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As sqlite3's, but raises what `translate` makes of its errors."""
@@ -27,7 +30,12 @@ class Connection(sqlite3.Connection):
         except sqlite3.IntegrityError:
             raise  # the caller may know what it means; `write` translates it otherwise
         except sqlite3.Error as error:
-            raise translate(error) from error
+            raise translate(error, self.path) from error
+
+    def __del__(self) -> None:
+        # a thread's connection goes with the thread; one from before a fork is the parent's to close
+        if self.pid == os.getpid():
+            self.close()
 
 
 class Database:
@@ -53,6 +61,9 @@ class Database:
 
     def read(self) -> sqlite3.Connection:
         """This thread's connection, for queries; each sees what was committed when it began."""
+        return self._connection()
+
+    def _connection(self) -> Connection:
         if os.getpid() != self._pid:  # SQLite forbids to carry a connection through fork
             self._forget()
         try:
@@ -67,7 +78,7 @@ class Database:
         Waits up to 60 s for another writer. When it ends the rows are on disk, unless `durable` is
         False: such rows (leases) may be lost by a power cut, never mixed up.
         """
-        return Transaction(self.read(), durable)
+        return Transaction(self._connection(), durable)
 
     def snapshot(self) -> Snapshot:
         """`with db.snapshot() as c:` several queries that see the database at one moment."""
@@ -98,7 +109,7 @@ class Transaction:
 
     __slots__ = ("_connection", "_durable")
 
-    def __init__(self, connection: sqlite3.Connection, durable: bool) -> None:
+    def __init__(self, connection: Connection, durable: bool) -> None:
         self._connection = connection
         self._durable = durable
 
@@ -120,7 +131,7 @@ class Transaction:
             if not self._durable:
                 self._connection.execute("PRAGMA synchronous=FULL")
         if isinstance(error, sqlite3.Error):
-            raise translate(error) from error
+            raise translate(error, self._connection.path) from error
 
 
 class Snapshot:
@@ -139,30 +150,30 @@ class Snapshot:
         self._connection.rollback()
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str) -> Connection:
     try:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, factory=Connection)
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            if version != SCHEMA_VERSION:
-                from lamina.db.migrations import migrate  # spares the schema's text once it is made
-
-                migrate(connection, path)
-        except BaseException:
-            connection.close()
-            raise
+        connection = sqlite3.connect(
+            path, BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
+        )
     except sqlite3.Error as error:
         raise translate(error, path) from error
-    except LaminaError as error:
-        error.message = error.message.replace("the database", path, 1)
-        error.args = (error.message,)
+    connection.path = path
+    connection.pid = os.getpid()
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        if version != SCHEMA_VERSION:
+            from lamina.db.migrations import migrate  # spares the schema's text once it is made
+
+            migrate(connection, path)
+    except BaseException:
+        connection.close()
         raise
     return connection
 
 
-def translate(error: sqlite3.Error, what: str = "the database") -> LaminaError:
+def translate(error: sqlite3.Error, what: str) -> LaminaError:
     """The error that a user should see for one of SQLite's; `what` names the file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL:

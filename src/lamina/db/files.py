@@ -31,7 +31,22 @@ def rows_of(number: int, entries: Iterable[Entry]) -> Iterator[Row]:
         device = rdev[0] << 32 | rdev[1] if rdev != _NO_DEVICE else 0
         packed = pack_xattrs(xattrs) if xattrs else b""
         raw = fromhex(digest) if digest else b""
-        yield number, parent, name, kind, mode, uid, gid, size, mtime, link, device, packed, raw, opaque
+        yield (
+            number,
+            parent,
+            name,
+            kind._value_,
+            mode,
+            uid,
+            gid,
+            size,
+            mtime,
+            link,
+            device,
+            packed,
+            raw,
+            opaque,
+        )
 
 
 def entry_of(row: Row) -> Entry:

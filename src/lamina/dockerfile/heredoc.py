@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lamina.dockerfile.expand import ExpandError, lex_words
-from lamina.dockerfile.source import Fault
 
 _DIGITS = frozenset("0123456789")
 _MAX_DESCRIPTOR = 2**64 - 1
@@ -57,9 +56,8 @@ def heredoc_word(word: str) -> Heredoc | None:
     try:
         bare = lex_words(name)
         raw = lex_words(name, keep_quotes=True)
-    except ExpandError as error:
-        hint = "close the quote; a name that COPY or ADD reads cannot have spaces"
-        raise Fault(str(error), at=word, hint=hint) from None
+    except ExpandError:
+        return None
     if len(bare) != 1 or len(raw) != 1:
         return None
     quoted = _quotes(bare[0]) != _quotes(raw[0])

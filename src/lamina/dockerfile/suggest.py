@@ -24,12 +24,16 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def _edits(left: str, right: str) -> int:
-    """Levenshtein distance."""
+    """How many letters to put in, take out or change, or neighbours to swap."""
+    before: list[int] = []
     row = list(range(len(right) + 1))
     for number, char in enumerate(left, 1):
-        diagonal, row[0] = row[0], number
+        above, row = row, [number]
         for column, other in enumerate(right, 1):
-            above = row[column]
-            row[column] = min(above + 1, row[column - 1] + 1, diagonal + (char != other))
-            diagonal = above
+            least = min(above[column] + 1, row[column - 1] + 1, above[column - 1] + (char != other))
+            swapped = left[number - 2 : number] == other + right[column - 2 : column - 1]
+            if swapped and number > 1 and column > 1:
+                least = min(least, before[column - 2] + 1)
+            row.append(least)
+        before = above
     return row[-1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from lamina.db import containerdb
 from lamina.engine.opened import Opened
 from lamina.engine.root import root_folder
 from lamina.events import ignore
@@ -145,14 +146,14 @@ class Engine:
         return self._inside(work)
 
     def import_(
-        self, source: str | BinaryIO, tag: str | None = None, *, message: str = "", changes: Sequence[str] = ()
+        self, source: BinaryIO, tag: str | None = None, *, message: str = "", changes: Sequence[str] = ()
     ) -> ImageID:
-        """Makes an image of one layer from the tar of a root file system (a path, or a stream)."""
+        """Makes an image of one layer from the tar of a root file system."""
 
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> ImageID:
-            from lamina.transfer.import_ import import_
+            from lamina.transfer.import_image import import_
 
-            return import_(opened.ctx, source, tag, message=message, changes=changes)
+            return import_(opened.ctx, source, tag=tag or "", message=message, changes=changes).image_id
 
         return self._inside(work)
 
@@ -207,7 +208,7 @@ class Engine:
             from lamina.transfer.save import save
 
             assert out is not None
-            save(opened.ctx, images, out, format)
+            save(opened.ctx, images, out.write, format)
 
         self._inside(work, sink=sink)
 
@@ -217,7 +218,7 @@ class Engine:
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Sequence[LoadedImage]:
             from lamina.transfer.load import load
 
-            return load(opened.ctx, source, tell)
+            return load(opened.ctx, source, observer=tell)
 
         return self._inside(work, observer)
 
@@ -256,13 +257,20 @@ class Engine:
         """An image or a container (`kind` image or container; None: whichever there is) as Docker's JSON."""
         from lamina.insight.inspect import inspect
 
+        if kind != "image":
+            self._settle()
         return inspect(self._opened.rows, name, kind)
 
     def ps(self, *, all: bool = False, size: bool = False) -> list[ContainerSummary]:
         """Containers, the newest first: running ones, or all."""
-        from lamina.containers.listing import listing
+        from lamina.insight.containers import summary
 
-        return listing(_containers(self._opened), all=all, size=size)
+        if size:
+            return self._inside(lambda opened, _, __: _listed(opened, all=all, size=True))
+        self._settle()
+        rows = self._opened.rows
+        found = [summary(rows, row) for row in containerdb.containers(rows.connection)]
+        return [one for one in found if all or one.state == containerdb.RUNNING]
 
     def diff(self, container: str) -> Sequence[ContainerChange]:
         """What a container added, changed and deleted."""
@@ -297,8 +305,9 @@ class Engine:
     def mounts(self) -> list[MountSummary]:
         """What `mount` mounted and is still there."""
         from lamina.containers.mounting import mounts
+        from lamina.insight.info import MountSummary
 
-        return [found for found in mounts(_containers(self._opened))]
+        return [MountSummary(*found) for found in mounts(_containers(self._opened))]
 
     def df(self) -> Usage:
         """What the store costs on disk, and what could be freed."""
@@ -317,6 +326,12 @@ class Engine:
 
         return self._inside(lambda opened, _, __: info(opened))
 
+    def _settle(self) -> None:
+        """Sets right what the rows say of containers that ran with a Lamina that died."""
+        rows = self._opened.rows
+        if any(row.state == containerdb.RUNNING for row in containerdb.containers(rows.connection)):
+            self._inside(lambda opened, _, __: _listed(opened, all=True, size=False))
+
     def _image(self, name: str) -> ImageID:
         from lamina.db.names import resolve_image
 
@@ -330,6 +345,15 @@ def _containers(opened: Opened) -> Containers:
     return Containers(opened.ctx, lambda: opened.snapshotter, lambda: opened.runtime)
 
 
+def _listed(opened: Opened, *, all: bool, size: bool) -> list[ContainerSummary]:
+    """Containers as they are now, with the sizes of their writable layers where asked for."""
+    from lamina.containers.listing import listing
+    from lamina.insight.containers import summary
+
+    found = listing(_containers(opened), all=all, size=size)
+    return [summary(opened.rows, one.row)._replace(size=one.size) for one in found]
+
+
 def _build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildResult:
     """A build, then the outputs that were asked for."""
     from lamina.build.build import build
@@ -337,11 +361,10 @@ def _build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRe
 
     result = build(opened.ctx, request, host(os.uname().machine), observer, opened.enter, opened.tools)
     if request.output:
-        from lamina.transfer.output import write_output  # with all that writes archives
+        from lamina.engine.outputs import write_outputs  # with all that writes archives
 
         opened.enter()
-        for output in request.output:
-            write_output(opened.ctx, result.image_id, output.type, output.dest, result.tags)
+        write_outputs(opened.ctx, result, request.output)
     return result
 
 

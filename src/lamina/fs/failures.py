@@ -30,5 +30,7 @@ def failure(error: OSError, path: bytes | str) -> LaminaError:
 
 def shown(path: bytes | str) -> str:
     """`path` as text that can be printed on any terminal, on one line."""
-    text = os.fsdecode(path) or "/"
-    return text if text.isprintable() else ascii(text)[1:-1]
+    text = os.fsencode(path).decode(errors="backslashreplace") or "/"
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -92,6 +92,8 @@ class _Way:
         todo = self._start(path)
         while todo:
             name = todo.pop()
+            if name == b".":
+                continue
             if name == b"..":
                 if self._below:
                     os.close(self._below.pop())

@@ -80,8 +80,8 @@ class Stamp:
     def _xattrs(self, file: int | bytes, entry: Entry) -> None:
         for name, value in entry.xattrs:
             text = os.fsdecode(name)
-            if text.startswith((xattr.USER, xattr.TRUSTED)):
-                continue  # only overlay may say what overlay reads
+            if not xattr.belongs(text):
+                continue  # above all: only overlay may say what overlay reads
             try:
                 if isinstance(file, int):
                     os.setxattr(file, text, value)

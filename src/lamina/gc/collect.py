@@ -20,6 +20,7 @@ from lamina.store.files import remove_tree
 from lamina.store.layout import temp_owner
 from lamina.store.lease import living
 from lamina.store.place import take_diff
+from lamina.store.recover import remove_strays
 from lamina.store.sync import tree_size
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def collect(ctx: Context) -> Collected:
     Conflict when something is mounted in a layer that would go.
     """
     recover(ctx.layout, ctx.db)
+    remove_strays(ctx.layout)
     before = _oldest(ctx)
     with ctx.db.write() as tx:
         gone = reach.dead(tx, reach.held(tx, living(ctx.layout)))

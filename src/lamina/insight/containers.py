@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import containerdb, imagedb
+from lamina.db import imagedb
 
 if TYPE_CHECKING:
+    from lamina.db.containerdb import Container
     from lamina.insight.rows import Rows
 
 
@@ -27,13 +28,8 @@ class ContainerSummary(NamedTuple):
     size: int | None = None  # bytes in its writable layer
 
 
-def containers(rows: Rows) -> list[ContainerSummary]:
-    """All containers, the newest first."""
-    return [summary(rows, row) for row in containerdb.containers(rows.connection)]
-
-
-def summary(rows: Rows, row: containerdb.Container) -> ContainerSummary:
-    """One row."""
+def summary(rows: Rows, row: Container, size: int | None = None) -> ContainerSummary:
+    """One row, with the bytes in its writable layer where they were asked for."""
     image = imagedb.get_image(rows.connection, row.image_id)
     return ContainerSummary(
         row.id,
@@ -47,4 +43,5 @@ def summary(rows: Rows, row: containerdb.Container) -> ContainerSummary:
         row.started,
         row.finished,
         image.size if image else 0,
+        size,
     )

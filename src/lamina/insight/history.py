@@ -56,9 +56,9 @@ def pair(entries: Iterable[History], layers: Iterable[DiffID]) -> list[tuple[His
     an empty entry.
     """
     rest = list(layers)
-    pairs: list[tuple[History, DiffID | None]] = []
-    for entry in entries:
-        pairs.append((entry, rest.pop(0) if rest and not entry.empty_layer else None))
+    pairs: list[tuple[History, DiffID | None]] = [
+        (entry, rest.pop(0) if rest and not entry.empty_layer else None) for entry in entries
+    ]
     return pairs + [(History(), diff_id) for diff_id in rest]
 
 

@@ -55,8 +55,8 @@ def changed(
     """The entries that make the layer, sorted; `entries` is the scan of a writable layer, sorted.
 
     Left out are: what equals the parent's (a folder's mtime aside, unless something in it changed), `stubs`
-    that are still empty, deletions of what the parent does not have, sockets. `digest` reads a file that looks
-    like the parent's. With `one_owner` the disk cannot hold owners: what is root's keeps the parent's.
+    that are still empty, deletions of what the parent does not have, sockets. `digest` reads a file that
+    looks like the parent's. With `one_owner` the disk cannot hold owners: what is root's keeps the parent's.
     """
     olds: list[Entry | None] = []
     news: list[Entry] = []
@@ -106,7 +106,7 @@ def _is_change(
 def _changed_links(
     news: Sequence[Entry], olds: Sequence[Entry | None], digest: Callable[[Entry], str]
 ) -> dict[bytes, bool]:
-    """For each FILE with further names: whether any name changed: they stay together."""
+    """For each FILE with further names: whether any name changed: all are kept, or none."""
     groups = {entry.link: False for entry in news if entry.kind is Kind.HARDLINK}
     for entry, old in zip(news, olds, strict=True):
         group = entry.link if entry.kind is Kind.HARDLINK else entry.path

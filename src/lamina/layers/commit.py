@@ -52,7 +52,8 @@ def commit_diff(
 ) -> Diff:
     """Makes the folder `temp` the layer `diff_id`, or drops it when that layer is there already.
 
-    `entries` are sorted by path. What is still at `temp` afterwards is the TempFolder's to remove. NoSpace, Denied.
+    `entries` are sorted by path. What is still at `temp` afterwards is its TempFolder's to remove.
+    NoSpace, Denied.
     """
     size = sum([entry.size for entry in entries if entry.kind is Kind.FILE])
     diff = Diff(diff_id, content_id(entries), size, tar_size, len(entries), blob, media_type or media.LAYER)
@@ -106,7 +107,7 @@ def stack(
 
 
 class TempFolder:
-    """`with TempFolder(ctx) as temp:` a path for the folder of a layer to be; what is there at the end goes."""
+    """`with TempFolder(ctx) as temp:` a path for the folder of a layer to be; what is left there goes."""
 
     __slots__ = ("_path",)
 

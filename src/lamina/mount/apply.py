@@ -56,8 +56,9 @@ def detached(mount: Mount) -> int:
         for lower in mount.lowers:
             sys.fsconfig(context, "lowerdir+", lower)
         if mount.upper:
-            sys.fsconfig(context, "upperdir", mount.upper)
-            sys.fsconfig(context, "workdir", mount.work)
+            # Unlike `lowerdir+`, these two take a backslash for an escape.
+            sys.fsconfig(context, "upperdir", mount.upper.replace("\\", "\\\\"))
+            sys.fsconfig(context, "workdir", mount.work.replace("\\", "\\\\"))
         for key, value in options:
             sys.fsconfig(context, key, value)
         return sys.fsmount(context, attributes)

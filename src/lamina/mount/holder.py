@@ -92,7 +92,8 @@ def _hold(mounts: Sequence[Mount], tell: int) -> None:
             os.dup2(null, fd)
         answer = f"ok {_outer_pid()}"
     except OSError as error:
-        answer = f"no {error.errno} {error.strerror}"
+        where = f": {error.filename}" if error.filename else ""
+        answer = f"no {error.errno} {error.strerror}{where}"
     os.write(tell, answer.encode("utf-8", "surrogateescape"))
     os.closerange(3, 1 << 16)
     os.chdir("/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from typing import NoReturn
@@ -19,33 +20,32 @@ def fork_spawner() -> tuple[socket.socket, int]:
     # The kernel sends the death signal when the forking *thread* ends: only the main one stays.
     dies_with_us = threading.current_thread() is threading.main_thread()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        pid = _fork_into_pid_namespace()
-    except OSError as error:
-        ours.close()
-        theirs.close()
-        raise Denied(f"cannot make a PID namespace: {error.strerror}") from None
-    if pid == 0:
-        _be_spawner(theirs, single_id, dies_with_us)
+    helper = os.fork()
+    if helper == 0:
+        _clone_spawner(theirs, single_id, dies_with_us)
     theirs.close()
-    return ours, pid
+    answer = ours.recv(64).decode()
+    os.waitpid(helper, 0)
+    if not answer.isdecimal():
+        ours.close()
+        raise Denied(f"cannot make a PID namespace: {answer or 'the process that should do it died'}")
+    return ours, int(answer)
 
 
-def _fork_into_pid_namespace() -> int:
-    back = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+def _clone_spawner(control: socket.socket, single_id: bool, dies_with_us: bool) -> NoReturn:
+    """In a child that has one thread, whatever its parent has: clone the spawner as a sibling, and end.
+
+    Our own process cannot do it: unshare would put its other children into the namespace too.
+    """
     try:
-        # It counts for children of this thread only, and is undone when the first of them is there.
-        syscalls.unshare(syscalls.CLONE_NEWPID)
-        try:
-            pid = os.fork()
-        except OSError:
-            syscalls.setns(back, syscalls.CLONE_NEWPID)
-            raise
-        if pid:
-            syscalls.setns(back, syscalls.CLONE_NEWPID)
-        return pid
+        pid, _ = syscalls.clone(syscalls.CLONE_NEWPID | syscalls.CLONE_PARENT, signal.SIGCHLD)
+        if pid == 0:
+            _be_spawner(control, single_id, dies_with_us)
+        control.send(str(pid).encode())
+    except OSError as error:
+        control.send((error.strerror or "unknown error").encode())
     finally:
-        os.close(back)
+        os._exit(0)
 
 
 def _be_spawner(control: socket.socket, single_id: bool, dies_with_us: bool) -> NoReturn:

@@ -91,11 +91,22 @@ def _try_detached(mount: Mount) -> str:
 
 def try_in_child(mount: Mount) -> str:
     """Makes the mount in a mount namespace that lives no longer than a forked child; "" or why not."""
+    from lamina.mount import apply, syscalls  # before the fork: a child of many threads must not import
+
+    def mount_privately() -> str:
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE, "")
+            apply.apply(mount)
+        except OSError as error:
+            return str(error)
+        return ""
+
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            os.write(writer, os.fsencode(_mount_privately(mount))[:4000])
+            os.write(writer, b"=" + os.fsencode(mount_privately())[:4000])
         finally:
             os._exit(0)
     os.close(writer)
@@ -103,16 +114,3 @@ def try_in_child(mount: Mount) -> str:
         text = answer.read()
     os.waitpid(child, 0)
     return os.fsdecode(text[1:]) if text else "the probe died"
-
-
-def _mount_privately(mount: Mount) -> str:
-    """Returns " " for success, else " " and the reason."""
-    from lamina.mount import apply, syscalls
-
-    try:
-        syscalls.unshare(syscalls.CLONE_NEWNS)
-        syscalls.mount("none", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE, "")
-        apply.apply(mount)
-    except OSError as error:
-        return f" {error}"
-    return " "

@@ -7,6 +7,7 @@ import os
 from lamina.store.files import remove_tree
 from lamina.store.guard import guard
 from lamina.store.layout import Layout, temp_owner
+from lamina.store.lease import leases
 from lamina.store.lock import LOCK_PREFIX, let_go, try_lock
 
 
@@ -34,7 +35,9 @@ def recover(layout: Layout) -> list[str]:
             else:
                 dead[name] = descriptor
         if dead:
-            removed = _remove_temps(layout, dead)
+            removed = [path for path, owner in _temps(layout) if owner in dead]
+            for path in removed:
+                remove_tree(path)
             for name in dead:
                 os.unlink(f"{layout.leases}/{name}")
     finally:
@@ -43,11 +46,24 @@ def recover(layout: Layout) -> list[str]:
     return removed
 
 
-def _remove_temps(layout: Layout, dead: dict[str, int]) -> list[str]:
-    removed = []
-    for folder in layout.temp_folders():
-        for name in os.listdir(folder):
-            if temp_owner(name) in dead:
-                remove_tree(f"{folder}/{name}")
-                removed.append(f"{folder}/{name}")
-    return removed
+def remove_strays(layout: Layout) -> list[str]:
+    """Removes temporary files and folders of leases that were released, or lost, before they were empty.
+
+    Looks at every name in the store, so it is for a sweep; returns the paths removed.
+    """
+    temps = _temps(layout)  # before the leases: a lease is there before its names are
+    known = frozenset(leases(layout))
+    strays = [path for path, owner in temps if owner not in known]
+    for path in strays:
+        remove_tree(path)
+    return strays
+
+
+def _temps(layout: Layout) -> list[tuple[str, str]]:
+    """Every temporary path, and the ID of the lease that it belongs to."""
+    return [
+        (f"{folder}/{name}", owner)
+        for folder in layout.temp_folders()
+        for name in os.listdir(folder)
+        if (owner := temp_owner(name)) is not None
+    ]

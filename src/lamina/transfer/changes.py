@@ -24,7 +24,6 @@ _ALLOWED = {
     "EXPOSE": ast.Expose,
     "HEALTHCHECK": ast.Healthcheck,
     "LABEL": ast.Label,
-    "ONBUILD": ast.Onbuild,
     "STOPSIGNAL": ast.Stopsignal,
     "USER": ast.User,
     "VOLUME": ast.Volume,
@@ -38,11 +37,26 @@ def apply_changes(config: ImageConfig, changes: Sequence[str]) -> ImageConfig:
     env = dict(split_env(item) for item in config.config.env)
     state = StageState(scope, config, env)
     for change in changes:
-        for instruction in parse_trigger(change, "--change").instructions:
-            if not isinstance(instruction, tuple(_ALLOWED.values())):
-                raise InvalidInput(
-                    f"--change {change!r}: this instruction is not allowed here",
-                    hint="allowed are " + ", ".join(_ALLOWED),
-                )
-            state = advance(state, instruction).state
+        state = _onbuild(state, change) or _changed(state, change)
     return state.image
+
+
+def _changed(state: StageState, change: str) -> StageState:
+    for instruction in parse_trigger(change, "--change").instructions:
+        if not isinstance(instruction, tuple(_ALLOWED.values())):
+            raise InvalidInput(
+                f"--change {change!r}: this instruction is not allowed here",
+                hint="allowed are ONBUILD, " + ", ".join(_ALLOWED),
+            )
+        state = advance(state, instruction).state
+    return state
+
+
+def _onbuild(state: StageState, change: str) -> StageState | None:
+    """The state with one trigger more; None when the change is another instruction."""
+    keyword, _, trigger = change.strip().partition(" ")
+    if keyword.upper() != "ONBUILD":
+        return None
+    parse_trigger(trigger, "--change")  # so that it is one
+    config = state.config
+    return state.with_config(config._replace(on_build=(*config.on_build, trigger.strip())))

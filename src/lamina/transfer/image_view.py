@@ -10,7 +10,6 @@ import hashlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.archive.compression import GzipWriter
-from lamina.archive.opening import spooled
 from lamina.db import imagedb, layerdb
 from lamina.errors import Corrupt
 from lamina.layers.pack import open_packed, pack
@@ -24,6 +23,7 @@ from lamina.oci.manifest import Manifest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lamina.archive.opening import Spools
     from lamina.db.layerdb import Diff
     from lamina.layers.context import Layers
     from lamina.oci.digest import ImageID
@@ -65,9 +65,9 @@ def plain_view(ctx: Layers, image_id: ImageID) -> StoredImage:
     return _rebuilt(ctx, image_id, lambda diff: _plain(ctx, diff))
 
 
-def gzip_view(ctx: Layers, image_id: ImageID) -> StoredImage:
-    """The image with its layers compressed. NotFound, Corrupt, NoSpace."""
-    return _rebuilt(ctx, image_id, lambda diff: _compressed(ctx, diff))
+def gzip_view(ctx: Layers, image_id: ImageID, spools: Spools) -> StoredImage:
+    """The image with its layers compressed, good as long as `spools`. NotFound, Corrupt, NoSpace."""
+    return _rebuilt(ctx, image_id, lambda diff: _compressed(ctx, spools, diff))
 
 
 def read_config(ctx: Layers, image_id: ImageID) -> bytes:
@@ -98,7 +98,7 @@ def _plain(ctx: Layers, diff: Diff) -> StoredLayer:
     return _layer(diff.diff_id, descriptor, lambda: open_packed(ctx, diff.diff_id))
 
 
-def _compressed(ctx: Layers, diff: Diff) -> StoredLayer:
+def _compressed(ctx: Layers, spools: Spools, diff: Diff) -> StoredLayer:
     """What came compressed stays as it is: other bytes would be another blob to every registry."""
     blob = diff.blob
     if blob is not None and media.compression(diff.media_type):
@@ -117,14 +117,9 @@ def _compressed(ctx: Layers, diff: Diff) -> StoredLayer:
         pack(ctx, diff.diff_id, compressor.write)
         compressor.finish()
 
-    spool = spooled(ctx.layout.root, fill)
+    opener = spools.add(fill)
     descriptor = Descriptor(media.LAYER_GZIP, Digest("sha256:" + digest.hexdigest()), size)
-    return _layer(diff.diff_id, descriptor, lambda: _again(spool))
-
-
-def _again(spool: BinaryIO) -> BinaryIO:
-    """The spooled file from its beginning, in a descriptor of its own."""
-    return open(f"/proc/self/fd/{spool.fileno()}", "rb")
+    return _layer(diff.diff_id, descriptor, opener)
 
 
 def _layer(diff_id: DiffID, descriptor: Descriptor, opener: Callable[[], BinaryIO]) -> StoredLayer:

@@ -84,6 +84,7 @@ class LocalFolder:
             os.link(target, name, src_dir_fd=source_fd, dst_dir_fd=fd, follow_symlinks=False)
         elif entry.kind is Kind.FIFO:
             os.mkfifo(name, entry.mode & _MODE, dir_fd=fd)
+            os.utime(name, ns=(entry.mtime, entry.mtime), dir_fd=fd)
         else:
             self._write_file(entry, fd, name, source)
 

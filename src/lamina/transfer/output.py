@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.archive.compression import CHUNK
+from lamina.archive.opening import Spools
 from lamina.archive.writing import Named, write_archive
 from lamina.errors import InvalidInput
 from lamina.layers.lookup import Lookup
@@ -31,7 +32,8 @@ def write_output(
     `names` are full names for the archive. NotFound, Corrupt, NoSpace; InvalidInput for another type.
     """
     if type == "oci":
-        write_archive([Named(gzip_view(ctx, image_id), tuple(names))], sink, docker=False)
+        with Spools(ctx.layout.root) as spools:
+            write_archive([Named(gzip_view(ctx, image_id, spools), tuple(names))], sink, docker=False)
     elif type == "docker":
         write_archive([Named(plain_view(ctx, image_id), tuple(names))], sink, docker=True)
     elif type == "tar":

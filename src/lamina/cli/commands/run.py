@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli import environment
 from lamina.cli.terminal import raw
-from lamina.errors import InvalidInput, Unsupported
+from lamina.errors import InvalidInput, ProcessFailed, Unsupported
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -49,3 +48,53 @@ def configure(command: Command) -> None:
     command.option("workdir", "string", "Working directory inside the container", "w")
     command.later(_NOT_YET)
     command.later("publish publish-all p P expose", _PORTS)
+
+
+def run(session: Session, args: Args) -> int:
+    """Runs it; the exit code is the process's own."""
+    from lamina.containers.stdio import Stdio  # after the flags are known to be right
+
+    session.snapshotter = args.text("snapshotter") or session.snapshotter
+    request = request_of(args, session)
+    if request.tty and request.interactive and not sys.stdin.isatty():
+        raise InvalidInput("the input device is not a TTY")
+    sys.stdout.flush()
+    engine = session.engine
+    try:
+        # The terminal is raw only where the container's own terminal does the line editing.
+        with raw(0, wanted=request.tty and request.interactive):
+            return engine.run(request, Stdio(0, 1, 2, forward_signals=True)).status
+    except ProcessFailed as error:
+        error.exit_code = error.status  # 126 or 127: the program could not be run
+        raise
+
+
+def request_of(args: Args, session: Session) -> RunRequest:
+    """The container that the flags ask for."""
+    from lamina.containers.request import RunRequest  # see run
+
+    image, *command = args.operands
+    return RunRequest(
+        image=image,
+        command=tuple(command),
+        entrypoint=(args.text("entrypoint"),) if args.given("entrypoint") else None,
+        env=tuple(environment.collect(args.texts("env-file"), args.texts("env"), session.environ)),
+        workdir=args.text("workdir"),
+        user=args.text("user"),
+        volumes=tuple(args.texts("volume")),
+        name=args.text("name"),
+        hostname=args.text("hostname"),
+        network=_network(args.text("network") or args.text("net") or "host"),
+        read_only=args.on("read-only"),
+        interactive=args.on("interactive"),
+        tty=args.on("tty"),
+        remove=args.on("rm"),
+    )
+
+
+def _network(name: str) -> str:
+    if name == "default":
+        return "host"
+    if name in ("host", "none"):
+        return name
+    raise Unsupported(f"network {name} is not supported", hint="host (default) or none")

@@ -25,6 +25,7 @@ _TYPES = {
     Kind.BLOCK: b"4",
     Kind.DIR: b"5",
     Kind.FIFO: b"6",
+    Kind.WHITEOUT: b"0",
 }
 _MAGIC = b"ustar\x0000" + bytes(64)  # then no names of user and group
 _NO_DEVICE = b"0000000\x000000000\0"
@@ -42,35 +43,31 @@ def encode(entry: Entry, name: bytes) -> bytes:
     SOCKET, which tar has no type for.
     """
     _, kind, mode, uid, gid, size, mtime, link, rdev, xattrs, _, _ = entry
-    if kind is Kind.WHITEOUT:
-        return _ustar(name, b"", b"0000000\x000000000\x000000000\x0000000000000\x0000000000000\0", b"0", b"")
+    type_ = _TYPES.get(kind)
+    if type_ is None:
+        raise TarError(f"{shown(name)}: a socket cannot be put into an archive")
     if kind is not Kind.FILE:
         size = 0
-    if kind is Kind.SYMLINK or kind is Kind.HARDLINK:
-        if kind is Kind.HARDLINK:
-            xattrs = ()  # they are those of the file it names
-    else:
-        link = b""
-    seconds = mtime // SECOND
-    prefix, short = b"", name
-    if len(name) > _MAX_NAME:
-        prefix, short = _split(name)
+        if kind is Kind.WHITEOUT:
+            mode = uid = gid = mtime = 0
+        if kind is Kind.WHITEOUT or kind is Kind.HARDLINK:
+            xattrs = ()  # those of a hard link are with the file that it names
     records: dict[bytes, bytes] = {}
-    if not short or not name.isascii():
-        records[b"path"] = name
-        prefix, short = b"", _ascii(name)
-    if len(link) > _MAX_NAME or not link.isascii():
+    prefix = b""
+    if len(name) > _MAX_NAME or not name.isascii():
+        prefix, name = _long_name(records, name)
+    if kind is not Kind.SYMLINK and kind is not Kind.HARDLINK:
+        link = b""
+    elif len(link) > _MAX_NAME or not link.isascii():
         records[b"linkpath"] = link
         link = _ascii(link)
+    seconds = mtime // SECOND
     if not (uid <= _MAX_ID and gid <= _MAX_ID and 0 <= seconds <= _MAX_LONG and size <= _MAX_LONG):
         uid, gid, seconds, size = _overflow(records, uid, gid, seconds, size)
     for key, value in xattrs:
         records[_XATTR + _xattr_key(key)] = value
     device = _device(rdev, name) if kind is Kind.CHAR or kind is Kind.BLOCK else _NO_DEVICE
-    kind_type = _TYPES.get(kind)
-    if kind_type is None:
-        raise TarError(f"{shown(name)}: a socket cannot be put into an archive")
-    head = _ustar(short, prefix, _numbers(mode, uid, gid, size, seconds), kind_type, link, device)
+    head = _ustar(name, prefix, _numbers(mode, uid, gid, size, seconds), type_, link, device)
     return _pax(records) + head if records else head
 
 
@@ -139,15 +136,15 @@ def _overflow(
     return uid, gid, seconds, size
 
 
-def _split(name: bytes) -> tuple[bytes, bytes]:
-    """`name` as prefix and name of ustar; the name is empty when it cannot be split."""
-    if len(name) > _MAX_PREFIX + 1 + _MAX_NAME:
-        return b"", b""
-    # The last slash of a folder's name is no place to split at: the name would be empty.
-    at = name.find(b"/", len(name) - _MAX_NAME - 1, len(name) - 1)
-    if not 0 < at <= _MAX_PREFIX:
-        return b"", b""
-    return name[:at], name[at + 1 :]
+def _long_name(records: dict[bytes, bytes], name: bytes) -> tuple[bytes, bytes]:
+    """Prefix and name of ustar, which a record overrules where they cannot hold `name`."""
+    if name.isascii() and len(name) <= _MAX_PREFIX + 1 + _MAX_NAME:
+        # The last slash of a folder's name is no place to split at: the name would be empty.
+        at = name.find(b"/", len(name) - _MAX_NAME - 1, len(name) - 1)
+        if 0 < at <= _MAX_PREFIX:
+            return name[:at], name[at + 1 :]
+    records[b"path"] = name
+    return b"", _ascii(name)
 
 
 def _ascii(name: bytes) -> bytes:

@@ -138,7 +138,9 @@ class _Reader:
     def _sparse(self, header: Header, said: Pax, data: Content) -> tuple[int, SparseContent]:
         if header.type != b"S":
             return sparse.from_pax(said, data, self._limits.header)
-        if header.form is not Form.GNU or said.sparse or said.chunks:
+        if header.form is not Form.GNU:
+            raise TarError(f"{shown(header.name)}: a sparse file in a format that is not known")
+        if said.sparse or said.chunks:
             raise TarError(f"{shown(header.name)}: a sparse file in two formats at once")
         return sparse.old_gnu(header.block, self._source, data, self._limits.header)
 

@@ -1,0 +1,125 @@
+"""Compressed streams: read whatever their cut, refused when they are broken, written the same always."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lamina.archive.compression import BLOCK, GzipWriter, Limits, decompressed, detect, media_suffix
+from lamina.errors import InvalidInput, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PACKERS = {
+    "gzip": gzip.compress,
+    "zstd": zstandard.ZstdCompressor(write_checksum=True).compress,
+    "xz": lzma.compress,
+    "bzip2": bz2.compress,
+    "": bytes,
+}
+DATA = os.urandom(300_000) + bytes(3 << 20) + b"the end"
+
+
+class Dribble(io.RawIOBase):
+    """A stream that gives a few bytes at a time, as a pipe may."""
+
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+        self._random = random.Random(1)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream.read(min(size, self._random.choice((1, 3, 500, 70_000))))
+
+
+@pytest.mark.parametrize("name", PACKERS)
+@pytest.mark.parametrize("members", [1, 2])
+def test_round_trip(name: str, members: int) -> None:
+    packed = PACKERS[name](DATA) * members
+    for stream in (io.BytesIO(packed), Dribble(packed)):
+        seen: list[bytes] = []
+        reader, found = decompressed(stream, seen=seen.append)  # type: ignore[arg-type]
+        assert found == name
+        assert reader.read() == DATA * members == b"".join(seen)
+
+
+@pytest.mark.parametrize("name", [name for name in PACKERS if name])
+def test_broken_streams(name: str) -> None:
+    packed = PACKERS[name](DATA)
+    middle = len(packed) // 2
+    flipped = packed[:middle] + bytes([packed[middle] ^ 255, packed[middle + 1] ^ 255]) + packed[middle + 2 :]
+    for bad in (packed[:-1], packed[:middle], packed[:8], packed + b"more", packed + b"\0\0more", flipped):
+        with pytest.raises(InvalidInput):
+            decompressed(io.BytesIO(bad))[0].read()
+    assert decompressed(io.BytesIO(packed + bytes(1000)))[0].read() == DATA
+
+
+@pytest.mark.parametrize("name", [name for name in PACKERS if name])
+def test_bombs(name: str) -> None:
+    packed = PACKERS[name](bytes(32 << 20))
+    with pytest.raises(InvalidInput, match="grows beyond"):
+        decompressed(io.BytesIO(packed), limits=Limits(free=1 << 20, ratio=10))[0].read()
+    with pytest.raises(InvalidInput, match="grows beyond"):
+        decompressed(io.BytesIO(packed), limits=Limits(total=1 << 20))[0].read()
+
+
+def test_short_and_empty_streams() -> None:
+    for data in (b"", b"\x1f", b"BZ", b"tar"):
+        reader, name = decompressed(io.BytesIO(data))
+        assert (reader.read(), name) == (data, "")
+
+
+def test_zstd_frames_without_content() -> None:
+    skippable = bytes((0x50, 0x2A, 0x4D, 0x18)) + (4).to_bytes(4, "little") + b"note"
+    data = skippable + PACKERS["zstd"](b"data")
+    assert detect(data) == "zstd"
+    assert decompressed(io.BytesIO(data))[0].read() == b"data"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 700_000), max_size=6))
+def test_gzip_does_not_depend_on_the_cut(sizes: list[int]) -> None:
+    data = random.Random(7).randbytes(1 << 16) * 40
+    whole, cut = _gzipped([data]), _gzipped(_pieces(data, sizes))
+    assert whole == cut
+    assert gzip.decompress(whole) == data
+    assert whole[4:8] == bytes(4)  # no time in it
+
+
+def test_gzip_of_edges() -> None:
+    for size in (0, 1, BLOCK - 1, BLOCK, BLOCK + 1):
+        assert gzip.decompress(_gzipped([b"x" * size])) == b"x" * size
+
+
+def _pieces(data: bytes, sizes: list[int]) -> list[bytes]:
+    pieces = []
+    for size in sizes:
+        pieces.append(data[:size])
+        data = data[size:]
+    return [*pieces, data]
+
+
+def _gzipped(pieces: list[bytes]) -> bytes:
+    out = io.BytesIO()
+    writer = GzipWriter(out.write)
+    for piece in pieces:
+        writer.write(piece)
+    writer.finish()
+    return out.getvalue()
+
+
+def test_media_types() -> None:
+    suffix: Callable[[str], str] = media_suffix
+    assert [suffix(name) for name in ("", "gzip", "zstd")] == ["", "+gzip", "+zstd"]
+    with pytest.raises(Unsupported):
+        suffix("xz")

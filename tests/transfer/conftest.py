@@ -1,0 +1,47 @@
+"""Stores to move images between."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.layers.stores import open_store
+
+from lamina.store.files import remove_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lamina.layers.context import Layers
+
+
+@pytest.fixture
+def folder() -> Iterator[str]:
+    """A folder on tmpfs, where files cost little."""
+    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    path = tempfile.mkdtemp(prefix="lamina-transfer-", dir=base)
+    yield path
+    remove_tree(path)
+
+
+@pytest.fixture
+def make_store(folder: str) -> Iterator[Callable[[], Layers]]:
+    """Makes stores, each with a lease of its own."""
+    made: list[Layers] = []
+
+    def make() -> Layers:
+        made.append(open_store(f"{folder}/store{len(made)}"))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.db.close()
+        each.lease.release()
+
+
+@pytest.fixture
+def store(make_store: Callable[[], Layers]) -> Layers:
+    """One store."""
+    return make_store()
