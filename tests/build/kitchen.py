@@ -5,9 +5,8 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lamina.build.build import build
 from lamina.build.request import BuildRequest, BuildResult
@@ -30,16 +29,22 @@ from lamina.store.lease import Lease
 from lamina.transfer.register import register_image
 from lamina.tree.entry import Entry, Kind
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
 BUSYBOX = shutil.which("busybox") or "/bin/busybox"
 HOST = host(os.uname().machine)
-_TOOLS = b"sh ls cat echo mkdir rm touch stat id env sleep true false test date chmod chown ln find wc sort seq dd"
+_TOOLS = (
+    b"sh ls cat echo mkdir rm touch stat id env sleep true false test date chmod chown ln find wc sort seq dd"
+)
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\nworker:x:1234:4321:w:/home/worker:/bin/sh\n"
 _GROUP = b"root:x:0:\nstaff:x:50:\nworkers:x:4321:\n"
 
 
 @dataclass
 class Kitchen:
-    """One store. `events` are those of the last build; `ran` lists the steps that it did not find in the cache."""
+    """One store. `events` are those of the last build."""
 
     folder: Path
     snapshotter: str | None = None

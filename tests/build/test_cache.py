@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +12,10 @@ from lamina.db import cachedb
 from lamina.events import StepCached
 from lamina.graph.key import Ingredient, difference
 
-from .kitchen import Kitchen
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .kitchen import Kitchen
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -160,8 +164,6 @@ def test_unchanged_files_are_not_opened(kitchen: Kitchen, monkeypatch: pytest.Mo
     kitchen.write({f"d/{n}": str(n) for n in range(20)})
     for path in (kitchen.context / "d").iterdir():
         os.utime(path, (1_600_000_000, 1_600_000_000))
-    import time
-
     time.sleep(2.6)  # ctime must be old enough to be trusted
     text = "FROM busybox\nCOPY d /d\n"
     kitchen.build(text)
@@ -169,7 +171,7 @@ def test_unchanged_files_are_not_opened(kitchen: Kitchen, monkeypatch: pytest.Mo
     real = os.open
 
     def spy(path: object, *args: object, **options: object) -> int:
-        if isinstance(path, bytes):
+        if isinstance(path, bytes) and path.isdigit():
             opened.append(path)
         return real(path, *args, **options)  # type: ignore[arg-type]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +14,9 @@ from lamina.db.contexts import Stat
 from lamina.dockerfile import IgnoreFile
 from lamina.errors import InvalidInput, NotFound
 from lamina.tree.entry import Entry, Kind
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -77,7 +80,11 @@ def test_what_makes_a_file_be_read_again(folder: Path, field: str) -> None:
 
 
 def test_news(folder: Path) -> None:
-    stats = {b"gone": known(folder / "a", "x"), b"d/gone": known(folder / "a", "x"), b"z/gone": known(folder / "a", "x")}
+    stats = {
+        b"gone": known(folder / "a", "x"),
+        b"d/gone": known(folder / "a", "x"),
+        b"z/gone": known(folder / "a", "x"),
+    }
     context = Context(str(folder), None, stats)
     context._started += 10**12  # as if these files were old
     context.digest(entry(context, b"a"))

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +16,8 @@ from lamina.build.errors import BuildFailed
 from lamina.dockerfile import DockerfileError
 from lamina.events import StepFailed, StepFinished, StepOutput
 
-from .kitchen import Kitchen
+if TYPE_CHECKING:
+    from .kitchen import Kitchen
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -66,7 +68,9 @@ def test_output_is_passed_on(kitchen: Kitchen) -> None:
 )
 def test_forms(kitchen: Kitchen, line: str, output: str) -> None:
     kitchen.build(f"FROM busybox\n{line}\n")
-    shown = [text for text in kitchen.output.splitlines() if not text.startswith(("PWD=", "SHLVL=", "HOSTNAME="))]
+    shown = [
+        text for text in kitchen.output.splitlines() if not text.startswith(("PWD=", "SHLVL=", "HOSTNAME="))
+    ]
     assert "\n".join(shown) == output
 
 
@@ -92,7 +96,9 @@ def test_layers_have_what_changed(kitchen: Kitchen) -> None:
 
 def test_a_failing_run(kitchen: Kitchen) -> None:
     with pytest.raises(BuildFailed) as caught:
-        kitchen.build("FROM busybox\n\nRUN echo before; echo why >&2; \\\n    exit 3\nRUN echo never\n", tags=("x",))
+        kitchen.build(
+            "FROM busybox\n\nRUN echo before; echo why >&2; \\\n    exit 3\nRUN echo never\n", tags=("x",)
+        )
     error = caught.value
     assert (error.status, error.exit_code, error.line) == (3, 1, 3)
     assert b"why" in error.output

@@ -192,9 +192,7 @@ def test_onbuild_of_an_image(kitchen: Kitchen) -> None:
 
 
 def test_onbuild_of_a_stage_runs_in_the_next_only(kitchen: Kitchen) -> None:
-    text = (
-        "FROM busybox AS a\nONBUILD RUN echo a\nFROM a AS b\nONBUILD RUN echo b\nRUN echo in b\nFROM b\nRUN echo c\n"
-    )
+    text = "FROM busybox AS a\nONBUILD RUN echo a\nFROM a AS b\nONBUILD RUN echo b\nRUN echo in b\nFROM b\nRUN echo c\n"
     kitchen.build(text)
     assert kitchen.output.split("\n")[:-1] == ["a", "in b", "b", "c"]
 

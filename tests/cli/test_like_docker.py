@@ -8,7 +8,6 @@ import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.cli.docker_client import DOCKER, Done, docker, serving
 
 from lamina.cli.main import find, run_verb
 from lamina.cli.session import Session
@@ -16,6 +15,7 @@ from lamina.errors import LaminaError, NotFound
 from lamina.insight.containers import ContainerSummary
 from lamina.insight.history import HistoryItem
 from lamina.insight.images import ImageSummary
+from tests.cli.docker_client import DOCKER, Done, docker, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

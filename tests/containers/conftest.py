@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from tests.build.kitchen import Kitchen
 
+from lamina.containers import mounting
 from lamina.containers.context import Containers
 from lamina.containers.request import RunRequest, RunResult
 from lamina.containers.run import run
 from lamina.containers.stdio import Stdio
 from lamina.snapshot.probe import choose
 from lamina.store.files import remove_tree
+from tests.build.kitchen import Kitchen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,5 +80,7 @@ def dock(request: pytest.FixtureRequest) -> Iterator[Dock]:
     try:
         yield made
     finally:
+        for each in mounting.mounts(made.ctx):
+            mounting.umount(made.ctx, each.name)
         made.kitchen.close()
         remove_tree(folder)

@@ -27,8 +27,8 @@ def shown(dock: Dock, name: str) -> list[str]:
 
 
 def test_changes(dock: Dock) -> None:
-    dock.sh("rm /etc/group; echo x >> /etc/passwd; mkdir -p /new/deep; touch /new/deep/f", name="c")
-    assert shown(dock, "c") == [
+    dock.sh("rm /etc/group; echo x >> /etc/passwd; mkdir -p /new/deep; touch /new/deep/f", name="box")
+    assert shown(dock, "box") == [
         "C /etc",
         "D /etc/group",
         "C /etc/passwd",
@@ -40,14 +40,14 @@ def test_changes(dock: Dock) -> None:
 
 def test_mount_points_are_no_changes(dock: Dock) -> None:
     (dock.folder / "v").mkdir()
-    dock.run("true", name="c", volumes=(f"{dock.folder}/v:/deep/in/it",))
-    assert shown(dock, "c") == []
+    dock.run("true", name="box", volumes=(f"{dock.folder}/v:/deep/in/it",))
+    assert shown(dock, "box") == []
 
 
 def test_commit(dock: Dock) -> None:
-    dock.sh("rm /etc/group; echo hi > /greeting", name="c", env=("A=1",), user="root")
+    dock.sh("rm /etc/group; echo hi > /greeting", name="box", env=("A=1",), user="root")
     image = commit(
-        dock.ctx, "c", "made:1", message="why", author="me", changes=["ENV B=2", 'CMD ["cat", "/greeting"]']
+        dock.ctx, "box", "made:1", message="why", author="me", changes=["ENV B=2", 'CMD ["cat", "/greeting"]']
     )
     assert dock.kitchen.tag("docker.io/library/made:1") == image
     config = dock.kitchen.config(image)
@@ -60,33 +60,33 @@ def test_commit(dock: Dock) -> None:
     top = cachedb.files(dock.kitchen.db.read(), config.diff_ids[-1])
     assert [entry.path for entry in top] == [b"etc", b"etc/group", b"greeting"]
     # The container is as it was, and says the same again.
-    assert commit(dock.ctx, "c") != image
-    assert "D /etc/group" in shown(dock, "c")
+    assert commit(dock.ctx, "box") != image
+    assert "D /etc/group" in shown(dock, "box")
 
 
 def test_commit_of_no_change_makes_no_layer(dock: Dock) -> None:
-    dock.run("true", name="c")
-    config = dock.kitchen.config(commit(dock.ctx, "c", "same"))
+    dock.run("true", name="box")
+    config = dock.kitchen.config(commit(dock.ctx, "box", "same"))
     assert len(config.diff_ids) == 1
     assert config.history[-1].empty_layer
 
 
 def test_bad_changes_make_nothing(dock: Dock) -> None:
-    dock.run("touch", "/x", name="c")
+    dock.run("touch", "/x", name="box")
     before = len(layerdb.diffs(dock.kitchen.db.read()))
     with pytest.raises(InvalidInput):
-        commit(dock.ctx, "c", changes=["RUN true"])
+        commit(dock.ctx, "box", changes=["RUN true"])
     with pytest.raises(InvalidInput):
-        commit(dock.ctx, "c", "Not A Name")
+        commit(dock.ctx, "box", "Not A Name")
     with pytest.raises(NotFound):
         commit(dock.ctx, "nosuch")
     assert len(layerdb.diffs(dock.kitchen.db.read())) == before
 
 
 def test_export(dock: Dock) -> None:
-    dock.sh("rm /etc/group; echo hi > /greeting", name="c")
+    dock.sh("rm /etc/group; echo hi > /greeting", name="box")
     sink = io.BytesIO()
-    export(dock.ctx, "c", sink)
+    export(dock.ctx, "box", sink)
     sink.seek(0)
     with tarfile.open(fileobj=sink) as tar:
         names = tar.getnames()
@@ -100,31 +100,31 @@ def test_export(dock: Dock) -> None:
 
 
 def test_mount_container_and_image(dock: Dock) -> None:
-    dock.sh("echo hi > /greeting", name="c")
-    inside = Path(mounting.mount(dock.ctx, "c"))
+    dock.sh("echo hi > /greeting", name="box")
+    inside = Path(mounting.mount(dock.ctx, "box"))
     assert (inside / "greeting").read_text() == "hi\n"
-    assert mounting.mount(dock.ctx, "c") == str(inside)
+    assert mounting.mount(dock.ctx, "box") == str(inside)
     (inside / "more").write_text("x")
     image = Path(mounting.mount(dock.ctx, "busybox"))
     assert (image / "etc/passwd").exists()
     assert not (image / "greeting").exists()
     with pytest.raises(OSError, match="Read-only"):
         (image / "x").touch()
-    assert [each.name for each in mounting.mounts(dock.ctx)] == ["busybox", "c"]
+    assert [each.name for each in mounting.mounts(dock.ctx)] == ["box", "busybox"]
     mounting.umount(dock.ctx, "busybox")
-    mounting.umount(dock.ctx, "c")
+    mounting.umount(dock.ctx, "box")
     assert mounting.mounts(dock.ctx) == []
-    assert "A /more" in shown(dock, "c")
+    assert "A /more" in shown(dock, "box")
     assert os.listdir(f"{dock.kitchen.layout.root}/mounts") == []
     with pytest.raises(NotFound, match="is not mounted"):
-        mounting.umount(dock.ctx, "c")
+        mounting.umount(dock.ctx, "box")
     with pytest.raises(NotFound):
         mounting.mount(dock.ctx, "nosuch")
 
 
 def test_removing_a_mounted_container(dock: Dock) -> None:
-    dock.run("true", name="c")
-    path = mounting.mount(dock.ctx, "c")
-    remove(dock.ctx, "c")
+    dock.run("true", name="box")
+    path = mounting.mount(dock.ctx, "box")
+    remove(dock.ctx, "box")
     assert not os.path.exists(path)
     assert path not in Path("/proc/self/mountinfo").read_text()

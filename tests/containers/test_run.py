@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import tty
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from lamina.containers.stdio import Stdio
 from lamina.db import containerdb
 from lamina.errors import Conflict, InvalidInput, NotFound, ProcessFailed, Unsupported
 from lamina.oci.config import ContainerConfig
+from lamina.transfer.register import register_image
 
 if TYPE_CHECKING:
     from tests.containers.conftest import Dock
@@ -70,14 +72,12 @@ def test_commands_and_entrypoints(dock: Dock) -> None:
     dock.kitchen.add_image("plain", config)
     base = dock.kitchen.config(dock.image)
     data = base._replace(config=config)
-    from lamina.transfer.register import register_image
-
     register_image(dock.kitchen.ctx, data, base.diff_ids, ["talker"])
     assert dock.run(image="talker").out == "entry cmd\n"
     assert dock.run("mine", image="talker").out == "entry mine\n"
     assert dock.run("a", image="talker", entrypoint=("echo",)).out == "a\n"
     assert dock.run("echo", "b", image="talker", entrypoint=("",)).out == "b\n"
-    assert dock.run(image="talker", entrypoint=("pwd",)).out == "/tmp\n"
+    assert dock.run(image="talker", entrypoint=("sh", "-c", "pwd")).out == "/tmp\n"
     with pytest.raises(InvalidInput, match="no command specified"):
         dock.run(image="talker", entrypoint=())
 
@@ -184,7 +184,7 @@ def test_removing_what_is_not_there(dock: Dock) -> None:
 
 def test_terminal(dock: Dock) -> None:
     master, end = pty.openpty()
-    os.set_blocking(master, True)
+    tty.setraw(end)
     answers: list[int] = []
     request = RunRequest(
         "busybox", ("sh", "-c", "echo $TERM; read x; echo got $x; exit 4"), interactive=True, tty=True
@@ -243,7 +243,7 @@ from lamina.containers.run import run
 from lamina.containers.stdio import Stdio
 dock = Dock(Path({folder!r}), "overlay")
 command = ("sh", "-c", "trap 'exit 9' TERM; echo up; while :; do sleep 0.05; done")
-result = run(dock.ctx, RunRequest("busybox", command, name="c"), Stdio(forward_signals=True))
+result = run(dock.ctx, RunRequest("busybox", command, name="box"), Stdio(forward_signals=True))
 dock.kitchen.close()
 sys.exit(result.status)
 """

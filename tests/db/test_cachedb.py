@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.db.making import WHEN, a_diff, put_chain
 
 from lamina.db import cachedb, layerdb, leases
 from lamina.db.cachedb import Ingredient, Stat, Step, Writable
 from lamina.errors import NotFound
 from lamina.oci.digest import DiffID, sha256
 from lamina.tree.entry import Entry, Kind
+from tests.db.making import WHEN, a_diff, put_chain
 
 if TYPE_CHECKING:
     from lamina.db.connect import Database

@@ -8,12 +8,12 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.db.making import an_image, put_chain
-from tests.store.processes import as_nobody, end, forked, kill, line_of, open_up, spawn
 
 from lamina.db import imagedb, leases
 from lamina.db.connect import SCHEMA_VERSION, Database
 from lamina.errors import Conflict, Corrupt, Denied, NoSpace
+from tests.db.making import an_image, put_chain
+from tests.store.processes import as_nobody, end, forked, kill, line_of, open_up, spawn
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.db.making import WHEN, a_container, an_image, put_chain
 
 from lamina.db import cachedb, containerdb
 from lamina.db.containerdb import EXITED, RUNNING
 from lamina.errors import Conflict, NotFound
+from tests.db.making import WHEN, a_container, an_image, put_chain
 
 if TYPE_CHECKING:
     from lamina.db.connect import Database

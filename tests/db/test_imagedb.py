@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.db.making import an_image, put_chain
 
 from lamina.db import imagedb
 from lamina.db.names import Named, resolve_image
 from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.oci.digest import ImageID
+from tests.db.making import an_image, put_chain
 
 if TYPE_CHECKING:
     from lamina.db.connect import Database

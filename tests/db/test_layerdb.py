@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.db.making import WHEN, a_diff, an_image, put_chain
 
 from lamina.db import cachedb, imagedb, layerdb
 from lamina.errors import Conflict, NotFound
 from lamina.oci.digest import ChainID, DiffID, sha256
 from lamina.tree.entry import Entry, Kind
+from tests.db.making import WHEN, a_diff, an_image, put_chain
 
 if TYPE_CHECKING:
     from lamina.db.connect import Database

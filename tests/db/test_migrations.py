@@ -6,12 +6,12 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.db.making import an_image
 
 from lamina.db import imagedb
 from lamina.db.connect import SCHEMA_VERSION, Connection, Database
 from lamina.db.migrations import APPLICATION_ID, MIGRATIONS, migrate
 from lamina.errors import LaminaError
+from tests.db.making import an_image
 
 if TYPE_CHECKING:
     from pathlib import Path

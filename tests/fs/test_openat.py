@@ -64,7 +64,7 @@ def _result(opens: Callable[[int, bytes, int], int], root: str, path: bytes, fla
     st.lists(st.sampled_from(_NAMES), max_size=6),
     st.sampled_from([0, os.O_NOFOLLOW, os.O_DIRECTORY, os.O_PATH]),
 )
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600, deadline=None, database=None)
 def test_both_ways_agree_and_stay_inside(root: str, names: list[str], flags: int) -> None:
     path = os.fsencode("/".join(names))
     result = _result(open_in_root, root, path, flags)

@@ -1,18 +1,22 @@
-"""Small helpers for the tests of the graph: a Dockerfile's text to a plan, a stage's instructions to its end."""
+"""Helpers for the tests of the graph: a Dockerfile's text to a plan, a stage's instructions to its end."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from lamina.dockerfile import Copy, parse
 from lamina.graph import stages
 from lamina.graph.advance import advance
-from lamina.graph.ops import Op
-from lamina.graph.stages import Plan
 from lamina.graph.state import StageState, from_image, from_scratch, from_stage
 from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.digest import DiffID
 from lamina.oci.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.graph.ops import Op
+    from lamina.graph.stages import Plan
 
 HOST = Platform("linux", "amd64")
 BASE = ImageConfig("amd64", "linux", config=ContainerConfig(env=("PATH=/bin", "LANG=C"), cmd=("sh",)))
@@ -24,9 +28,7 @@ def plan(text: str, target: str = "", **build_args: str) -> Plan:
     return stages.plan(parse(text.encode()), build_args, HOST, target)
 
 
-def play(
-    text: str, base: ImageConfig = BASE, **build_args: str
-) -> tuple[StageState, list[str], list[Op]]:
+def play(text: str, base: ImageConfig = BASE, **build_args: str) -> tuple[StageState, list[str], list[Op]]:
     """Plays all needed stages: the last state, the target's history lines, and its ops."""
     whole = plan(text, **build_args)
     states: dict[int, StageState] = {}

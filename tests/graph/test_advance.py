@@ -182,7 +182,7 @@ def test_onbuild_of_the_base_does_not_stay() -> None:
         ('VOLUME [""]', "VOLUME"),
         ("COPY --chmod=999 a b", "invalid chmod parameter"),
         ("COPY http://x/y /z", "can't be a URL"),
-        ("ENV A=\"${B:?say B}\"", "say B"),
+        ('ENV A="${B:?say B}"', "say B"),
     ],
 )
 def test_what_is_refused(line: str, message: str) -> None:

@@ -62,7 +62,9 @@ def test_proxies_do_not_count_for_run() -> None:
     assert run("RUN x") == run("RUN x", HTTP_PROXY="p", no_proxy="q")
 
 
-def key(entry: Entry = FILE, op: CopyOp = COPY, owner: tuple[int, int] | None = None, name: bytes = b"src") -> str:
+def key(
+    entry: Entry = FILE, op: CopyOp = COPY, owner: tuple[int, int] | None = None, name: bytes = b"src"
+) -> str:
     picked = Picked(name, b"src", [Entry(b"", Kind.DIR, 0o755), entry])
     return copy_key(op, "parent", owner, None, [[picked]]).digest
 

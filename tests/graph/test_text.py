@@ -88,7 +88,9 @@ def test_is_signal(text: str) -> None:
     assert is_signal(text)
 
 
-@pytest.mark.parametrize("text", ["", "SIG", "0", "-9", "SIGFOO", "RTMIN+99", "RTMIN-1", "TERM KILL", "sigsig"])
+@pytest.mark.parametrize(
+    "text", ["", "SIG", "0", "-9", "SIGFOO", "RTMIN+99", "RTMIN-1", "TERM KILL", "sigsig"]
+)
 def test_is_no_signal(text: str) -> None:
     assert not is_signal(text)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.insight.conftest import MOMENT, Shelf
 
 from lamina.db import containerdb, imagedb
 from lamina.errors import NotFound
@@ -13,6 +12,7 @@ from lamina.insight.containers import summary
 from lamina.insight.info import counts
 from lamina.insight.inspect import inspect
 from lamina.oci.digest import sha256
+from tests.insight.conftest import MOMENT, Shelf
 
 APP = "docker.io/library/app:latest"
 SETTINGS = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.insight.conftest import MOMENT, Shelf
 
 from lamina.errors import LaminaError
 from lamina.insight.history import history, pair
@@ -13,6 +12,7 @@ from lamina.insight.info import counts
 from lamina.insight.layers import layers
 from lamina.oci.config import History
 from lamina.oci.digest import DiffID, ImageID, sha256
+from tests.insight.conftest import MOMENT, Shelf
 
 APP, BASE, OTHER = (f"docker.io/library/{name}:latest" for name in ("app", "base", "other"))
 

@@ -23,9 +23,9 @@ def test_what_is_written_reads_back(value: object) -> None:
 
 
 def test_is_written_as_go_writes_it() -> None:
-    value = {"b": "<a> & b", "a": ["\u2028\u2029", "é", "\x7f", '"\\\n'], "n": None}
+    value = {"b": "<a> & b", "a": ["\u2028\u2029", "é\x7f", '"\\\n'], "n": None}
     expected = (
-        b'{"b":"\\u003ca\\u003e \\u0026 b","a":["\\u2028\\u2029","\xc3\xa9","\x7f","\\"\\\\\\n"],"n":null}'
+        b'{"b":"\\u003ca\\u003e \\u0026 b","a":["\\u2028\\u2029","\xc3\xa9\x7f","\\"\\\\\\n"],"n":null}'
     )
     assert canonical.dumps(value) == expected
 

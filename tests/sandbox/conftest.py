@@ -16,7 +16,8 @@ from lamina.sandbox.spec import ProcessSpec
 
 BUSYBOX = "/bin/busybox"
 APPLETS = (
-    "sh cat ls id env grep sleep true false mount ps hostname kill mknod chown touch mkdir stat tty stty ip"
+    "sh cat ls id env grep sleep true false mount ps hostname kill mknod chown touch mkdir stat "
+    "tty stty ip unshare"
 )
 
 

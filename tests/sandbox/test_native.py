@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.sandbox.conftest import Box
 
 from lamina.errors import InvalidInput, LaminaError, ProcessFailed
 from lamina.mount.types import Mount
 from lamina.sandbox.native import NativeRuntime
+from tests.sandbox.conftest import Box
 
 
 def test_namespaces_are_its_own(box: Box) -> None:
@@ -74,6 +74,7 @@ def test_seccomp_refuses_what_docker_refuses(box: Box) -> None:
     ran = box.sh("mount -t tmpfs none /tmp")
     assert ran.status != 0
     assert "permi" in ran.err
+    assert box.sh("unshare -U true").status != 0
     assert box.sh("mknod /tmp/n c 1 3 && cat /tmp/n").status == 0
 
 

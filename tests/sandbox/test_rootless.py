@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.sandbox.conftest import Box
 
 from lamina.mount import userns
 from lamina.sandbox import spawner  # noqa: F401
 from lamina.sandbox.native import NativeRuntime
 from lamina.testing import isolate
+from tests.sandbox.conftest import Box
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +88,16 @@ def test_one_id_pretends_to_change_owners() -> None:
         assert box.sh("touch /tmp/f && chown 33:44 /tmp/f && id -u", user="app").out == "0\n"
         # An identity that does not exist here cannot be had; the program is told that it has it.
         assert box.run("stat", "-c", "%u", "/tmp/f").out == "0\n"
+
+    in_box("one", check)
+
+
+def test_one_id_tells_apt() -> None:
+    def check(box: Box) -> None:
+        (box.lower / "etc/apt/apt.conf.d").mkdir(parents=True)
+        ran = box.sh("cat /etc/apt/apt.conf.d/*")
+        assert ran.out == 'APT::Sandbox::User "root";\n'
+        assert b"etc/apt/apt.conf.d/zz-lamina-one-id" in ran.stubs
 
     in_box("one", check)
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.store.processes import end, kill, line_of, spawn
 
 from lamina.errors import Corrupt, InvalidInput, NoSpace, NotFound
 from lamina.oci.digest import Digest, sha256
 from lamina.store.blobs import BlobStore
 from lamina.store.layout import Layout
 from lamina.store.lease import Lease
+from tests.store.processes import end, kill, line_of, spawn
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.store.processes import as_nobody, open_up
 
 from lamina.errors import Conflict, Denied
 from lamina.store.files import remove_tree
+from tests.store.processes import as_nobody, open_up
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from tests.store.processes import as_nobody, open_up
 
 from lamina.errors import Denied, InvalidInput
 from lamina.oci.digest import DiffID, Digest
 from lamina.store.layout import Layout, temp_owner
+from tests.store.processes import as_nobody, open_up
 
 
 def test_making_it_touches_nothing(tmp_path: Path) -> None:

@@ -7,11 +7,10 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from tests.store.processes import end, forked, kill, line_of, spawn
-
 from lamina.store.lease import Lease, alive, leases, living
 from lamina.store.lock import NameLock
 from lamina.store.recover import recover
+from tests.store.processes import end, forked, kill, line_of, spawn
 
 if TYPE_CHECKING:
     from lamina.store.layout import Layout

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tests.store.processes import end, kill, line_of, spawn
-
 from lamina.oci.digest import DiffID, sha256
 from lamina.store.lease import Lease, leases
 from lamina.store.place import place_diff, take_diff
 from lamina.store.recover import recover
+from tests.store.processes import end, kill, line_of, spawn
 
 if TYPE_CHECKING:
     from lamina.store.layout import Layout

@@ -8,7 +8,7 @@ from lamina.tree.change import Change, ChangeKind, apply, diff, layer_of
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tree import Tree, ancestors
 from lamina.tree.whiteout import whiteout
-from tree.strategies import trees
+from tests.tree.strategies import trees
 
 A, C, D = ChangeKind.ADD, ChangeKind.MODIFY, ChangeKind.DELETE
 

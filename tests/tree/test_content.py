@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lamina.tree.content import EMPTY_CONTENT, content_id
 from lamina.tree.entry import Entry, Kind
-from tree.strategies import entries
+from tests.tree.strategies import entries
 
 if TYPE_CHECKING:
     import random

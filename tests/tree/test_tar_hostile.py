@@ -13,7 +13,7 @@ from lamina.errors import InvalidInput
 from lamina.tree.tar.errors import TarError, shown
 from lamina.tree.tar.limits import DEFAULT, Limits
 from lamina.tree.tar.read import read_tar
-from tree.tars import END, header, long_name, names, padded, pax, raw_pax, read, record
+from tests.tree.tars import END, header, long_name, names, padded, pax, raw_pax, read, record
 
 if TYPE_CHECKING:
     import random
@@ -140,6 +140,7 @@ FILE = header()
         # GNU long names
         (long_name(b"a") + long_name(b"b") + FILE, "two long names"),
         (long_name(b"") + FILE, "empty"),
+        (long_name(b"a\0b") + FILE, "a long name with a zero byte"),
         (long_name(b"a") + pax((b"path", b"b")) + FILE, "in two ways"),
         (pax((b"linkpath", b"b")) + long_name(b"a", b"K") + header(type_=b"2"), "in two ways"),
         (long_name(b"a") + END, "between a header and its entry"),
@@ -236,7 +237,7 @@ def fix_checksums(data: bytearray) -> None:
             data[at + 148 : at + 156] = b"%06o\0 " % total
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.sampled_from(SEEDS), st.randoms(use_true_random=False), st.integers(1, 8), st.booleans(), st.booleans()
 )

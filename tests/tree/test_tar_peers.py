@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.tree.entry import Entry, Kind
-from tree.strategies import SECOND, entries
-from tree.tars import read, written
+from tests.tree.strategies import SECOND, entries
+from tests.tree.tars import read, written
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -188,3 +188,28 @@ def test_gnu_tar_unpacks_what_we_write(tmp_path: Path) -> None:
     assert os.stat(out / "plain").st_nlink == 2
     listed = subprocess.run(["tar", "-tf", "-"], input=archive, check=True, stdout=subprocess.PIPE).stdout
     assert listed.count(b"\n") == len(items)
+
+
+@pytest.mark.peers
+@needs_tar
+def test_extended_attributes_go_both_ways(tmp_path: Path) -> None:
+    source, out = tmp_path / "f", tmp_path / "out"
+    source.write_bytes(b"x")
+    out.mkdir()
+    try:
+        os.setxattr(source, b"user.a=b%", b"1\0\n2")
+        os.setxattr(source, b"user.z", b"z")
+    except OSError as e:
+        pytest.skip(f"this file system has no user xattrs: {e}")
+    options = ["--xattrs", "--xattrs-include=*", "-C"]
+    made = subprocess.run(
+        ["tar", "--format=posix", *options, str(tmp_path), "-cf", "-", "f"],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
+    ((entry, content),) = read(made.stdout)
+    assert entry.xattrs == ((b"user.a=b%", b"1\0\n2"), (b"user.z", b"z"))
+    subprocess.run(["tar", *options, str(out), "-xf", "-"], input=written([(entry, content)]), check=True)
+    assert {name: os.getxattr(out / "f", name) for name in os.listxattr(out / "f")} == {
+        text(name): value for name, value in entry.xattrs
+    }

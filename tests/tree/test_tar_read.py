@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tar.errors import TarError
 from lamina.tree.tar.read import read_tar
-from tree.strategies import SECOND, entries
-from tree.tars import END, header, long_name, names, one, padded, pax, read, written
+from tests.tree.strategies import SECOND, entries
+from tests.tree.tars import END, header, long_name, names, one, padded, pax, read, written
 
 CONTENTS = st.one_of(st.binary(max_size=20), st.integers(0, 3000).map(bytes))
 FILES = st.tuples(entries((Kind.FILE,)), CONTENTS).map(

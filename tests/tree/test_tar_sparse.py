@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamina.tree.tar.errors import TarError
-from tree.tars import END, header, padded, pax, read
+from tests.tree.tars import END, header, padded, pax, read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,8 +14,8 @@ from lamina.tree.tar.errors import TarError
 from lamina.tree.tar.header import encode, tar_name
 from lamina.tree.tar.write import TarWriter, write_tar
 from lamina.tree.whiteout import Mark, meaning, whiteout
-from tree.strategies import SECOND, entries
-from tree.tars import END, header, pax, read, record, written
+from tests.tree.strategies import SECOND, entries
+from tests.tree.tars import END, header, pax, read, record, written
 
 TIME = 0o14500000000
 

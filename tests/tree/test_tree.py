@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lamina.errors import InvalidInput
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tree import Tree, ancestors, parent_of, resolve
-from tree.strategies import trees
+from tests.tree.strategies import trees
 
 
 def folder(path: bytes) -> Entry:

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.whiteout import Mark, meaning, name_of, opaque_name, whiteout
-from tree.strategies import PATHS
+from tests.tree.strategies import PATHS
 
 
 @pytest.mark.parametrize(

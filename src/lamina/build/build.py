@@ -53,7 +53,7 @@ def build(
         _from_cache(session, runs)
         _execute(session, runs, enter)
     finally:
-        session.save_stats()
+        session.close()
     image_id = _register(ctx, runs[session.plan.target], tags)
     steps = tuple(session.results[number] for number in sorted(session.results))
     return BuildResult(image_id, tags, steps)

@@ -13,6 +13,7 @@ import stat
 import time
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from lamina.build.beneath import Beneath
 from lamina.db.contexts import Stat
 from lamina.errors import Denied, InvalidInput, NotFound
 from lamina.tree.entry import Entry, Kind
@@ -33,8 +34,6 @@ _KINDS = {
 _SETTLED = 100_000_000  # nanoseconds after which a file system's clock has moved on from a file's times
 _SETTLED_COARSE = 2_500_000_000  # the same where times are whole seconds
 _READ = 1 << 20
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class _Seen(NamedTuple):
@@ -51,19 +50,24 @@ class Context:
     """
 
     def __init__(self, root: str, ignore: IgnoreFile | None, stats: Mapping[bytes, Stat]) -> None:
-        self._root = root
+        self._beneath = Beneath(root)
         self._ignore = ignore
         self._stats = stats
         self._folders: dict[bytes, dict[bytes, _Seen]] = {}
+        self._seen: dict[bytes, _Seen] = {}  # all that was listed, by path
         self._digests: dict[bytes, str] = {}
         self._changed: dict[bytes, Stat] = {}
         self._started = time.time_ns()
+
+    def close(self) -> None:
+        """Lets go of the folder; what was found out stays."""
+        self._beneath.close()
 
     def get(self, path: bytes) -> Entry | None:
         """The entry at `path`; None when it is not there or .dockerignore leaves it out."""
         if not path:
             return Entry(b"", Kind.DIR)
-        seen = self._seen(path)
+        seen = self._find(path)
         return seen.entry if seen else None
 
     def children(self, path: bytes) -> Sequence[Entry]:
@@ -72,26 +76,28 @@ class Context:
         return [listed[name].entry for name in sorted(listed)]
 
     def digest(self, entry: Entry) -> str:
-        """SHA-256 of a file, from the stat cache when nothing about the file has changed."""
+        """SHA-256 of a file; it is read unless the stat cache knew it as it is."""
+        if entry.digest:
+            return entry.digest
         known = self._digests.get(entry.path)
         if known is None:
-            known = self._digests[entry.path] = self._find_digest(entry)
+            known = self._digests[entry.path] = self._read_digest(entry)
         return known
 
     def open(self, entry: Entry) -> BinaryIO:
         """Opens a file that was listed; a link in its place, or on the way, is an error."""
         try:
-            return os.fdopen(self._open(entry.path), "rb")
+            return os.fdopen(self._beneath.open_file(entry.path), "rb")
         except OSError as error:
             raise _explain(error, self.name(entry.path)) from None
 
     def name(self, path: bytes) -> str:
         """A path of the context as the host knows it."""
-        return os.path.join(self._root, os.fsdecode(path))
+        return os.path.join(self._beneath.root, os.fsdecode(path))
 
     def identity(self, entry: Entry) -> tuple[int, int] | None:
         """Device and inode of a file that has several names."""
-        seen = self._seen(entry.path)
+        seen = self._seen.get(entry.path)
         if seen is None or seen.stat.st_nlink < 2:
             return None
         return seen.stat.st_dev, seen.stat.st_ino
@@ -101,8 +107,7 @@ class Context:
         gone = [
             path
             for path in self._stats
-            if (folder := path.rpartition(b"/")[0]) in self._folders
-            and path[len(folder) + bool(folder) :] not in self._folders[folder]
+            if path not in self._seen and path.rpartition(b"/")[0] in self._folders
         ]
         return self._changed, gone
 
@@ -110,13 +115,16 @@ class Context:
         """Whether something is on disk at `path` that .dockerignore leaves out."""
         return self._ignore is not None and os.path.lexists(self.name(path)) and self.get(path) is None
 
-    def _seen(self, path: bytes) -> _Seen | None:
-        folder, _, name = path.rpartition(b"/")
-        if folder:
-            above = self._seen(folder)
-            if above is None or above.entry.kind is not Kind.DIR:
-                return None
-        return self._list(folder).get(name)
+    def _find(self, path: bytes) -> _Seen | None:
+        """What is at `path`, listing the folders on the way that were not listed yet."""
+        seen = self._seen.get(path)
+        if seen is None:
+            folder = path.rpartition(b"/")[0]
+            above = self._find(folder) if folder else None
+            if folder not in self._folders and (not folder or (above and above.entry.kind is Kind.DIR)):
+                self._list(folder)
+                seen = self._seen.get(path)
+        return seen
 
     def _list(self, folder: bytes) -> dict[bytes, _Seen]:
         listed = self._folders.get(folder)
@@ -128,31 +136,42 @@ class Context:
         listed: dict[bytes, _Seen] = {}
         prefix = folder + b"/" if folder else b""
         try:
-            with os.scandir(os.path.join(os.fsencode(self._root), folder)) as names:
-                for item in names:
-                    seen = self._look(prefix + item.name, item.stat(follow_symlinks=False))
-                    if seen:
-                        listed[item.name] = seen
+            with os.scandir(self._beneath.folder(folder)) as names:
+                found = [(os.fsencode(item.name), item.stat(follow_symlinks=False)) for item in names]
+            for name, status in found:
+                seen = self._look(folder, name, prefix + name, status)
+                if seen:
+                    listed[name] = self._seen[prefix + name] = seen
         except OSError as error:
             raise _explain(error, self.name(folder)) from None
         return listed
 
-    def _look(self, path: bytes, found: os.stat_result) -> _Seen | None:
-        kind = _KINDS.get(stat.S_IFMT(found.st_mode))
-        if kind is None:
+    def _look(self, folder: bytes, name: bytes, path: bytes, found: os.stat_result) -> _Seen | None:
+        mode = found.st_mode
+        kind = _KINDS.get(stat.S_IFMT(mode))
+        if kind is None or (self._ignore is not None and self._leaves_out(path, kind is Kind.DIR)):
             return None
-        if self._ignore is not None and self._leaves_out(path, kind is Kind.DIR):
-            return None
-        entry = Entry(
-            path,
-            kind,
-            0o777 if kind is Kind.SYMLINK else found.st_mode & 0o7777,
-            size=found.st_size if kind is Kind.FILE else 0,
-            mtime=found.st_mtime_ns,
-            link=os.readlink(self._bytes_name(path)) if kind is Kind.SYMLINK else b"",
-            rdev=(os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0),
-            xattrs=self._xattrs(path, kind, found),
-        )
+        if kind is Kind.FILE:
+            digest = self._remembered(path, found)
+            xattrs = () if digest else self._xattrs(folder, name)  # no file with xattrs is remembered
+            entry = Entry(
+                path,
+                kind,
+                mode & 0o7777,
+                0,
+                0,
+                found.st_size,
+                found.st_mtime_ns,
+                xattrs=xattrs,
+                digest=digest,
+            )
+        elif kind is Kind.SYMLINK:
+            link = os.readlink(name, dir_fd=self._beneath.folder(folder))
+            entry = Entry(path, kind, 0o777, mtime=found.st_mtime_ns, link=link)
+        else:
+            rdev = (os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0)
+            xattrs = self._xattrs(folder, name) if kind is Kind.DIR else ()
+            entry = Entry(path, kind, mode & 0o7777, mtime=found.st_mtime_ns, rdev=rdev, xattrs=xattrs)
         return _Seen(entry, found)
 
     def _leaves_out(self, path: bytes, is_folder: bool) -> bool:
@@ -163,44 +182,39 @@ class Context:
             return False
         return not (is_folder and self._ignore.may_contain(name) and self._list(path))
 
-    def _xattrs(self, path: bytes, kind: Kind, found: os.stat_result) -> tuple[tuple[bytes, bytes], ...]:
-        """security.capability and user.*. The stat cache only remembers files that have none."""
-        if kind is Kind.SYMLINK or (kind is Kind.FILE and self._remembered(path, found)):
-            return ()
-        name = self._bytes_name(path)
+    def _xattrs(self, folder: bytes, name: bytes) -> tuple[tuple[bytes, bytes], ...]:
+        """security.capability and user.*"""
+        path = b"/proc/self/fd/%d/%b" % (self._beneath.folder(folder), name)
         try:
-            names = os.listxattr(name, follow_symlinks=False)
+            names = os.listxattr(path, follow_symlinks=False)
+            if not names:
+                return ()
             kept = sorted(n for n in names if n == "security.capability" or n.startswith("user."))
-            return tuple((n.encode(), os.getxattr(name, n, follow_symlinks=False)) for n in kept)
+            return tuple([(os.fsencode(n), os.getxattr(path, n, follow_symlinks=False)) for n in kept])
         except OSError as error:
             if error.errno in (errno.EOPNOTSUPP, errno.ENODATA):
                 return ()
             raise
 
-    def _remembered(self, path: bytes, found: os.stat_result) -> Stat | None:
+    def _remembered(self, path: bytes, found: os.stat_result) -> str:
+        """The digest of a file that stands as it did when it was hashed; else ""."""
         known = self._stats.get(path)
         if (
             known is not None
-            and known.mtime_ns == found.st_mtime_ns
-            and known.ctime_ns == found.st_ctime_ns
-            and known.size == found.st_size
-            and known.inode == found.st_ino
+            and known[2] == found.st_mtime_ns
+            and known[3] == found.st_ctime_ns
+            and known[0] == found.st_size
+            and known[1] == found.st_ino
         ):
-            return known
-        return None
-
-    def _find_digest(self, entry: Entry) -> str:
-        seen = self._seen(entry.path)
-        if seen is None:
-            raise NotFound(f"{self.name(entry.path)} is gone")
-        known = self._remembered(entry.path, seen.stat)
-        if known is not None:
             return known.digest
+        return ""
+
+    def _read_digest(self, entry: Entry) -> str:
         digest, size = self._hash(entry.path)
         if size != entry.size:
             raise InvalidInput(f"{self.name(entry.path)} changed while the build read it")
-        if not entry.xattrs and self._is_settled(seen.stat):
-            found = seen.stat
+        found = self._seen[entry.path].stat
+        if not entry.xattrs and self._is_settled(found):
             self._changed[entry.path] = Stat(
                 found.st_size,
                 found.st_ino,
@@ -222,7 +236,7 @@ class Context:
         hasher = hashlib.sha256()
         size = 0
         try:
-            fd = self._open(path)
+            fd = self._beneath.file(path)
             try:
                 while data := os.read(fd, _READ):
                     hasher.update(data)
@@ -232,26 +246,6 @@ class Context:
         except OSError as error:
             raise _explain(error, self.name(path)) from None
         return hasher.hexdigest(), size
-
-    def _open(self, path: bytes) -> int:
-        """Opens a file one folder at a time, so that no link can lead anywhere else."""
-        *folders, name = path.split(b"/")
-        parent = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            for folder in folders:
-                inner = os.open(folder, _FOLDER, dir_fd=parent)
-                os.close(parent)
-                parent = inner
-            fd = os.open(name, _FILE, dir_fd=parent)
-        finally:
-            os.close(parent)
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            os.close(fd)
-            raise OSError(errno.EINVAL, "not a regular file any more")
-        return fd
-
-    def _bytes_name(self, path: bytes) -> bytes:
-        return os.path.join(os.fsencode(self._root), path)
 
 
 def _explain(error: OSError, name: str) -> Denied | NotFound | InvalidInput:

@@ -35,17 +35,16 @@ def _pick(source: Source, path: bytes) -> Picked:
         raise NotFound(path.decode(errors="replace"))
     below = walk(source, found_at) if entry.kind is Kind.DIR else ()
     skip = len(found_at) + 1 if found_at else 0
-    entries = [_complete(source, entry)._replace(path=b"")]
-    entries += [_complete(source, item)._replace(path=item.path[skip:]) for item in below]
+    entries = [_complete(source, entry, b"")]
+    entries += [_complete(source, item, item.path[skip:]) for item in below]
     return Picked(path.rpartition(b"/")[2], found_at, entries)
 
 
-def _complete(source: Source, entry: Entry) -> Entry:
-    """The entry with the digest of its content. Devices are refused: a context has no business with them."""
-    if entry.kind is Kind.FILE or entry.kind is Kind.HARDLINK:
-        digest = source.digest(entry)
-        return entry if entry.digest == digest else entry._replace(digest=digest)
-    return entry
+def _complete(source: Source, entry: Entry, path: bytes) -> Entry:
+    """The entry under another path, with the digest of its content."""
+    if entry.digest or entry.kind not in (Kind.FILE, Kind.HARDLINK):
+        return entry._replace(path=path)
+    return entry._replace(path=path, digest=source.digest(entry))
 
 
 def _matches(source: Source, pattern: str) -> Iterator[bytes]:

@@ -89,11 +89,12 @@ class Session:
         """The context's folder without links."""
         return None if self.request.context is None else os.path.realpath(self.request.context)
 
-    def save_stats(self) -> None:
+    def close(self) -> None:
         """Notes what was hashed in the context; no transaction when there is nothing new."""
         root = self.context_root()
         if self._context is None or root is None:
             return
+        self._context.close()
         changed, gone = self._context.news()
         if changed or gone:
             with self.ctx.db.write(durable=False) as c:

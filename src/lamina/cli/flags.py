@@ -7,7 +7,7 @@ codes are all against its grain, its help text changes with the Python version, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lamina.errors import InvalidInput, Unsupported
 
@@ -35,14 +35,17 @@ class HelpWanted(Exception):
         self.text = text
 
 
-class Flag(NamedTuple):
+class Flag:
     """One flag of a command: `value` names what it takes and is "" for a switch; `many` keeps each one."""
 
-    name: str
-    short: str
-    value: str
-    help: str
-    many: bool = False
+    __slots__ = ("help", "many", "name", "short", "value")
+
+    def __init__(self, name: str, short: str, value: str, help: str, many: bool = False) -> None:
+        self.name = name
+        self.short = short
+        self.value = value
+        self.help = help
+        self.many = many
 
 
 class Args:
@@ -227,7 +230,7 @@ class Command:
 def describe(flags: Iterable[Flag]) -> str:
     """The lines of an Options block, sorted by name, wrapped at 80 columns."""
     rows = []
-    for flag in sorted(flags):
+    for flag in sorted(flags, key=lambda flag: flag.name):
         short = f"-{flag.short}, " if flag.short else "    "
         rows.append((f"  {short}--{flag.name} {flag.value}".rstrip(), flag.help))
     width = max(len(left) for left, _ in rows) + 3

@@ -9,6 +9,7 @@ from lamina.containers import creating, state
 from lamina.containers.settings import parse
 from lamina.layers.capture import capture
 from lamina.layers.lookup import EMPTY_DIFF, Lookup
+from lamina.oci import reference
 from lamina.oci.config import History, RootFS
 from lamina.transfer.changes import apply_changes
 from lamina.transfer.register import register_image
@@ -38,7 +39,8 @@ def commit(
     row = state.find(ctx, name)
     base = creating.image_config(ctx, row.image_id)
     config = parse(row.config_json).config
-    # What is wrong with `changes` is said before the layer is made.
+    # What is wrong with these is said before the layer is made.
+    tags = [str(reference.parse_tagged(tag))] if tag else []
     config = apply_changes(base._replace(config=config), changes).config
     diff = capture_layer(ctx, row)
     is_empty = diff.diff_id == EMPTY_DIFF
@@ -52,7 +54,7 @@ def commit(
         rootfs=RootFS(diff_ids),
         history=(*base.history, line),
     )
-    return register_image(ctx.layers, image, diff_ids, (tag,) if tag else ()).image_id
+    return register_image(ctx.layers, image, diff_ids, tags).image_id
 
 
 def capture_layer(ctx: Containers, row: Container) -> Diff:

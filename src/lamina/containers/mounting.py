@@ -15,6 +15,7 @@ from lamina.db import cachedb, imagedb, layerdb
 from lamina.db.names import resolve_image
 from lamina.errors import Denied, NotFound
 from lamina.mount import holder, userns
+from lamina.mount.table import mounts_below
 from lamina.snapshot import probe
 from lamina.store.files import remove_tree
 
@@ -71,7 +72,6 @@ def umount_if_mounted(ctx: Containers, key: str) -> bool:
     record = _read(ctx, key)
     if record is None:
         return False
-    _detach(ctx, record)
     _forget(ctx, record)
     return True
 
@@ -140,10 +140,12 @@ def _detach(ctx: Containers, record: _Record) -> None:
     if record.pid:
         holder.stop(record.pid, record.pid_start)
         return
-    from lamina.mount.apply import mounts_below, unmount  # loads ctypes
+    paths = mounts_below(f"{_folder(ctx)}/{record.key}")
+    if paths:
+        from lamina.mount.apply import unmount  # loads ctypes
 
-    for path in mounts_below(f"{_folder(ctx)}/{record.key}"):
-        unmount(path)
+        for path in paths:
+            unmount(path)
 
 
 def _alive(ctx: Containers, key: str) -> _Record | None:
@@ -154,7 +156,7 @@ def _alive(ctx: Containers, key: str) -> _Record | None:
     if record.pid:
         there = holder.start_time(record.pid) == record.pid_start
     else:
-        there = os.path.ismount(f"{_folder(ctx)}/{key}/root")
+        there = bool(mounts_below(f"{_folder(ctx)}/{key}/root"))
     if not there:
         _forget(ctx, record)
         return None
@@ -162,6 +164,7 @@ def _alive(ctx: Containers, key: str) -> _Record | None:
 
 
 def _forget(ctx: Containers, record: _Record) -> None:
+    _detach(ctx, record)  # first of all: what is mounted must not be deleted
     remove_tree(f"{_folder(ctx)}/{record.key}")
     if record.key.startswith(_VIEW):
         probe.named(record.snapshotter, ctx.layers.layout).remove(record.key)

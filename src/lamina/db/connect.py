@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1  # how many migrations there are
 BUSY_SECONDS = 60.0
-_orphans: list[Connection] = []  # a parent's connections in a forked child: never used, never closed
+_orphans: list[object] = []  # a parent's connections in a forked child: never used, never closed
 
 
 class Connection(sqlite3.Connection):
@@ -91,9 +91,7 @@ class Database:
             connection.close()
 
     def _forget(self) -> None:
-        connection = self._local.__dict__.pop("connection", None)
-        if connection is not None:
-            _orphans.append(connection)
+        _orphans.append(self._local)
         self._local = _local()
         self._pid = os.getpid()
 
@@ -153,7 +151,7 @@ class Snapshot:
 def _connect(path: str) -> Connection:
     try:
         connection = sqlite3.connect(
-            path, BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
         )
     except sqlite3.Error as error:
         raise translate(error, path) from error

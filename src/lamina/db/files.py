@@ -27,6 +27,7 @@ def rows_of(number: int, entries: Iterable[Entry]) -> Iterator[Row]:
     """The columns of each entry, for the diff with this number."""
     fromhex = bytes.fromhex
     for path, kind, mode, uid, gid, size, mtime, link, rdev, xattrs, digest, opaque in entries:
+        letter = kind._value_  # a plain str: SQLite binds an enum much more slowly
         parent, _, name = path.rpartition(b"/")
         device = rdev[0] << 32 | rdev[1] if rdev != _NO_DEVICE else 0
         packed = pack_xattrs(xattrs) if xattrs else b""
@@ -35,7 +36,7 @@ def rows_of(number: int, entries: Iterable[Entry]) -> Iterator[Row]:
             number,
             parent,
             name,
-            kind._value_,
+            letter,
             mode,
             uid,
             gid,

@@ -14,8 +14,6 @@ from lamina.errors import InvalidInput
 from lamina.graph import copies, history, runs
 from lamina.graph.gotext import plain_list, quoted_list
 from lamina.graph.ops import Op, WorkdirOp
-from lamina.graph.ports import expand_ports
-from lamina.graph.signals import is_signal
 from lamina.graph.state import StageState, join_path, split_env
 from lamina.oci.config import Healthcheck
 
@@ -100,6 +98,8 @@ def _user(state: StageState, ins: ast.User) -> Advanced:
 
 
 def _expose(state: StageState, ins: ast.Expose) -> Advanced:
+    from lamina.graph.ports import expand_ports  # an import that few builds need
+
     words = [word for port in ins.ports for word in expand_words(port, state.env, state.scope.escape)]
     try:
         ports = expand_ports(words)
@@ -140,6 +140,8 @@ def _shell(state: StageState, ins: ast.Shell) -> Advanced:
 
 
 def _stopsignal(state: StageState, ins: ast.Stopsignal) -> Advanced:
+    from lamina.graph.signals import is_signal  # an import that few builds need
+
     signal = _one(state, ins.signal)
     if not is_signal(signal):
         raise InvalidInput(f"invalid signal: {signal}", hint="give a name like SIGTERM, or a number")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from lamina.dockerfile import Add, Copy, expand
 from lamina.errors import InvalidInput
-from lamina.graph.chmod import parse_mode
 from lamina.graph.history import copy_text
 from lamina.graph.ops import CopyOp, Document
 from lamina.graph.state import StageState, join_path
@@ -47,6 +46,8 @@ def _check(copy: Copy | Add, sources: list[str], chmod: str) -> None:
             if source.startswith(_URLS):
                 raise InvalidInput(f"source can't be a URL for COPY: {source}", hint="fetch it in a RUN")
     if chmod:
+        from lamina.graph.chmod import parse_mode  # compiles patterns that few builds need
+
         try:
             parse_mode(chmod)
         except ValueError as error:

@@ -53,8 +53,9 @@ def layers(rows: Rows, image_id: ImageID) -> list[LayerItem]:
 
 
 def shared_with(rows: Rows, diff_id: DiffID, image_id: ImageID) -> tuple[str, ...]:
-    """The other images with a layer of these very changes, whatever lies below it."""
+    """The other images with a layer of these very changes, whatever lies below; named ones first."""
     users: set[ImageID] = set()
     for layer in layerdb.layers_using(rows.connection, diff_id):
         users.update(imagedb.images_with_layer(rows.connection, layer.chain_id))
-    return tuple(sorted(label(rows, user) for user in users - {image_id}))
+    labels = [label(rows, user) for user in users - {image_id}]
+    return tuple(sorted(labels, key=lambda name: (":" not in name, name)))

@@ -83,12 +83,23 @@ class Lookup:
         from lamina.tree.tree import Tree
 
         merged = Tree()
+        sources: dict[bytes, DiffID] = {}
         for diff_id in reversed(self._stack):
-            merged = apply(merged, cachedb.files(self._ctx.db.read(), diff_id))
+            entries = cachedb.files(self._ctx.db.read(), diff_id)
+            sources.update(dict.fromkeys([entry.path for entry in entries], diff_id))
+            merged = apply(merged, entries)
+        self._found.update(
+            {entry.path: (sources[entry.path], entry) for entry in merged if entry.path in sources}
+        )
         return merged
 
     def _list(self, path: bytes) -> dict[bytes, Found]:
-        return cachedb.list_dir(self._ctx.db.read(), self._stack, path) if self._stack else {}
+        if not self._stack:
+            return {}
+        found = cachedb.list_dir(self._ctx.db.read(), self._stack, path)
+        prefix = path + b"/" if path else b""
+        self._found.update({prefix + name: each for name, each in found.items()})
+        return found
 
     def _find(self, path: bytes) -> Found | None:
         if path not in self._found:

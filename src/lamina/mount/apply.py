@@ -7,12 +7,11 @@ import os
 from typing import TYPE_CHECKING
 
 from lamina.mount import syscalls as sys
+from lamina.mount.table import mounts_below as mounts_below
 
 if TYPE_CHECKING:
     from lamina.mount.types import Mount
 
-# What /proc/self/mountinfo writes for bytes that would break its columns.
-_ESCAPES = ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n"), (b"\\134", b"\\"))
 # Words in Mount.options that belong to the mount and not to the file system.
 _ATTRIBUTES = {
     "nosuid": sys.ATTR_NOSUID,
@@ -69,20 +68,6 @@ def detached(mount: Mount) -> int:
 def unmount(target: str) -> None:
     """Detach what is mounted at `target`, at once; what still uses it keeps it until it ends."""
     sys.umount(target)
-
-
-def mounts_below(path: str) -> list[str]:
-    """Where something is mounted at or below `path` in this mount namespace, deepest first."""
-    prefix = os.fsencode(path).rstrip(b"/")
-    found = []
-    with open("/proc/self/mountinfo", "rb") as table:
-        for line in table:
-            where = line.split(b" ")[4]
-            for escape, byte in _ESCAPES:
-                where = where.replace(escape, byte)
-            if where == prefix or where.startswith(prefix + b"/"):
-                found.append(os.fsdecode(where))
-    return sorted(found, key=lambda where: where.count("/"), reverse=True)
 
 
 def _split_options(mount: Mount) -> tuple[list[tuple[str, str | None]], int]:

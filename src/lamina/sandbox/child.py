@@ -127,7 +127,7 @@ def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) ->
     doing.what = "cannot set up the network"
     _set_up_network(spec)
     doing.what = "cannot prepare the mounts"
-    root.collect(spec)
+    root.collect(spec, single_id=tools.single_id)
     doing.what = "cannot enter the root file system"
     root.enter(spec)
     doing.what = "cannot look up the user"

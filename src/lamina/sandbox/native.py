@@ -145,6 +145,8 @@ class NativeProcess:
         """See protocol.Process."""
         if self._watch.fileno() < 0:
             return
+        if self._pidfd < 0 and self._status is None:
+            self.adopt()  # `start` was interrupted: it can be killed all the same
         self.kill()
         self.wait()
         with self._lock:

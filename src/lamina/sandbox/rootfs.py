@@ -38,6 +38,8 @@ _LINKS = {
     "ptmx": "pts/ptmx",
 }
 _ETC = ".etc"  # where the files for /etc lie in the tmpfs of /dev, until they are bound and unlinked
+# apt gives its downloads to a user of its own, and checks that it could. With one ID it must not try.
+_APT_SETTING = "/etc/apt/apt.conf.d/zz-lamina-one-id"
 _QUIET = "nosuid,nodev,noexec"
 _PTS = "nosuid,noexec,ptmxmode=0666,mode=0620"
 _NO_LINKS = ("/proc", "/dev", "/sys")  # as in runc: a link there is an attempt at something
@@ -87,7 +89,7 @@ class Root:
         for mount in spec.root:
             apply.apply(mount)
 
-    def collect(self, spec: ProcessSpec) -> None:
+    def collect(self, spec: ProcessSpec, *, single_id: bool) -> None:
         """Prepare all other mounts while the host's paths can be seen."""
         shm = _new("tmpfs", f"{_QUIET},mode=1777,size={spec.tmpfs_shm}")
         self._mounts.append(_Detached(shm, "/dev/shm", True))
@@ -96,15 +98,20 @@ class Root:
             self._sys = _kernel_view("sysfs", read_only=True)
         self._mounts.append(_Detached(self._sys, "/sys", True))
         for name, content in network.files(spec).items():
-            flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
-            file = os.open(f"{_ETC}/{name}", flags, 0o644, dir_fd=self._dev)
-            os.write(file, content)
-            os.close(file)
-            # Bound once /dev is attached: only what is attached can be cloned.
-            self._mounts.append(_Detached(-1, f"/etc/{name}", False))
+            self._give_file(f"/etc/{name}", content)
+        if single_id:
+            self._give_file(_APT_SETTING, b'APT::Sandbox::User "root";\n')
         for mount in sorted(spec.mounts, key=lambda mount: mount.target.rstrip("/").count("/")):
             folder = mount.kind != "bind" or os.path.isdir(mount.source)
             self._mounts.append(_Detached(apply.detached(mount), mount.target, folder))
+
+    def _give_file(self, target: str, content: bytes) -> None:
+        """Write a file into the tmpfs of /dev; it is bound once that is attached, as only then it can be."""
+        flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
+        file = os.open(f"{_ETC}/{os.path.basename(target)}", flags, 0o644, dir_fd=self._dev)
+        os.write(file, content)
+        os.close(file)
+        self._mounts.append(_Detached(-1, target, False))
 
     def enter(self, spec: ProcessSpec) -> None:
         """Make the root the root, and let go of the host's file systems."""
@@ -121,7 +128,8 @@ class Root:
                 self._attach(mount)
             else:
                 source = f"/dev/{_ETC}/{os.path.basename(mount.target)}"
-                self._attach(mount._replace(fd=syscalls.open_tree(source)))
+                if mount.target != _APT_SETTING or os.path.isdir(os.path.dirname(_APT_SETTING)):
+                    self._attach(mount._replace(fd=syscalls.open_tree(source)))
                 os.unlink(source)
         os.rmdir(f"/dev/{_ETC}")
         for fd, name in self._devices:

@@ -4,8 +4,8 @@ It is forked once, early, because cloning a process costs in proportion to its m
 of a PID namespace of its own: when it dies, for whatever reason, the kernel kills all that it started.
 
 One clone always waits, in namespaces of its own and with everything prepared that does not depend on
-the request; that one takes the next packet from the control socket, tells the spawner over its link,
-and another is made. The end of the control socket is the end of the spawner.
+the request; that one takes the next packet from the control socket and tells the spawner over its link;
+a little later another is made. The end of the control socket is the end of the spawner.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lamina.mount import syscalls
 from lamina.sandbox import child, wire
 
 _NAMESPACES = syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
+_PAUSE = 20  # milliseconds before another clone is made, when nothing calls for one
 _MOST_FAILURES = 5  # clones in a row that died before they took a request
 
 
@@ -53,22 +54,28 @@ class _Spawner:
         self._running: dict[int, tuple[int, socket.socket]] = {}  # pidfd: (pid, status socket)
         self._poller = select.poll()
         self._failures = 0
+        self._waiting: _Clone | None = None
 
     def run(self) -> NoReturn:
         """The loop: what happens to the waiting clone, and the ends of those that run."""
-        self._poller.register(self._control, 0)  # its end only: requests are the clone's
-        waiting = self._make_clone()
+        self._poller.register(self._control, 0)
+        self._make_clone()
         while True:
-            for fd, _ in self._poller.poll():
+            missing = self._waiting is None
+            for fd, event in self._poller.poll(_PAUSE if missing else None):
                 if fd == self._control.fileno():
-                    os._exit(0)
-                elif fd == waiting.link.fileno():
-                    self._taken(waiting)
-                    waiting = self._make_clone()
+                    if event & select.POLLHUP:
+                        os._exit(0)
+                elif self._waiting and fd == self._waiting.link.fileno():
+                    self._taken(self._waiting)
                 elif fd in self._running:
                     self._reap(fd)
+            # A new clone would take the processor from the process that has just begun: not before that
+            # ends, or another request is there, or a while has passed.
+            if missing:
+                self._make_clone()
 
-    def _make_clone(self) -> _Clone:
+    def _make_clone(self) -> None:
         link, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             pid, pidfd = syscalls.clone(_NAMESPACES, signal.SIGCHLD)
@@ -79,10 +86,13 @@ class _Spawner:
             child.await_request(self._control, other_end, self._tools)
         other_end.close()
         self._poller.register(link, select.POLLIN)
-        return _Clone(pid, pidfd, link)
+        self._poller.modify(self._control, 0)  # its end only: requests are the clone's
+        self._waiting = _Clone(pid, pidfd, link)
 
     def _taken(self, clone: _Clone) -> None:
         """The clone took a request, or died: it has another life now, and a status socket."""
+        self._waiting = None
+        self._poller.modify(self._control, select.POLLIN)
         self._poller.unregister(clone.link)
         _, fds, _, _ = socket.recv_fds(clone.link, 16, 2)
         clone.link.close()

@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from lamina.errors import Conflict, InvalidInput, LaminaError, NotFound
+from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.fs.failures import failure
 from lamina.snapshot.protocol import Info
 from lamina.store.files import remove_tree
@@ -14,7 +14,7 @@ from lamina.store.files import remove_tree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_INFO = "info.json"  # written last: a folder without it is half-made
+_INFO = "info.json"  # written last: a folder without it, or with a broken one, is half-made
 
 
 class Shelf:
@@ -85,25 +85,33 @@ class Shelf:
             try:
                 os.mkdir(path, 0o700)
             except FileExistsError:
-                if os.path.exists(f"{path}/{_INFO}"):
+                if self._is_whole(key):
                     raise Conflict(f"there is a snapshot {key!r} already") from None
                 remove_tree(path)
                 os.mkdir(path, 0o700)
         except OSError as error:
             raise failure(error, path) from error
 
+    def _is_whole(self, key: str) -> bool:
+        try:
+            self.info(key)
+        except NotFound:
+            return False
+        return True
+
 
 def _write(path: str, info: Info) -> None:
-    text = json.dumps(
-        {
-            "snapshotter": info.snapshotter,
-            "writable": info.writable,
-            "volatile": info.volatile,
-            "parents": info.parents,
-        }
-    )
+    row = {
+        "snapshotter": info.snapshotter,
+        "writable": info.writable,
+        "volatile": info.volatile,
+        "parents": info.parents,
+    }
     with open(f"{path}/{_INFO}.new", "x") as file:
-        file.write(text)
+        file.write(json.dumps(row))
+        if info.writable and not info.volatile:  # a container's: the one kind that outlives its process
+            file.flush()
+            os.fsync(file.fileno())
     os.rename(f"{path}/{_INFO}.new", f"{path}/{_INFO}")
 
 
@@ -112,6 +120,6 @@ def _parse(key: str, data: bytes) -> Info:
         row = json.loads(data)
         return Info(key, row["writable"], tuple(row["parents"]), row["snapshotter"], row["volatile"])
     except (ValueError, KeyError, TypeError):
-        raise LaminaError(
-            f"the snapshot {key!r} is damaged: {_INFO} cannot be read", hint="remove it"
+        raise NotFound(
+            f"the snapshot {key!r} is damaged: its {_INFO} cannot be read", hint="remove it"
         ) from None

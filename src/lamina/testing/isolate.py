@@ -14,6 +14,7 @@ import pickle
 import tempfile
 import traceback
 from typing import TYPE_CHECKING, Literal, get_args
+from unittest import SkipTest
 
 from lamina.errors import Denied, LaminaError
 from lamina.mount import syscalls, userns
@@ -30,8 +31,8 @@ _FIRST_SUB_ID = 1_000_000  # any that nobody uses; when the tests are run by roo
 _NOBODY = 65534
 
 
-class Skip(Exception):
-    """This test cannot run here; the message says why."""
+class Skip(SkipTest):
+    """This test cannot run here; the message says why. pytest knows its base as a skipped test."""
 
 
 class Failed(AssertionError):

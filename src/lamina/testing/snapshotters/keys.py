@@ -85,6 +85,9 @@ def check_what_a_killed_process_left_is_replaced(bench: Bench) -> None:
     bench.snapshotter.prepare("key", [])
     with bench.mounted("key") as root:
         assert names(root) == []
+    put(bench.folder + "/mnt/key/info.json", b"")  # what a power cut may leave
+    _raises(NotFound, lambda: bench.snapshotter.stat("key"))
+    bench.snapshotter.prepare("key", [])
 
 
 def check_a_parent_that_is_not_there(bench: Bench) -> None:

@@ -37,7 +37,9 @@ class Extensions:
                 raise TarError("two PAX headers for one entry")
             self._pax = pax.parse(data, limits.xattrs)
             return
-        text = data.partition(b"\0")[0]
+        text = data.rstrip(b"\0")
+        if b"\0" in text:
+            raise TarError("a long name with a zero byte in it")
         if (self._name if type_ == b"L" else self._link) or not text:
             raise TarError("two long names, or an empty one, for one entry")
         if type_ == b"L":
