@@ -201,3 +201,24 @@ def test_equal_layers_from_another_stack_need_no_run(kitchen: Kitchen) -> None:
     again = kitchen.build("FROM scratch\nCOPY --chmod=0644 a /a\nWORKDIR /w\n")
     assert [step.cached for step in again.steps] == [False, True]
     assert sorted(kitchen.listing(again.image_id)) == ["a", "w"]
+
+
+def test_copy_from_a_stage_needs_no_look_at_its_files(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "FROM busybox AS a\nRUN mkdir /d && echo 1 > /d/f\nFROM scratch\nCOPY --from=a /d /d\n"
+    first = kitchen.build(text)
+    monkeypatch.setattr("lamina.build.sources.select", None)
+    assert kitchen.build(text).image_id == first.image_id
+
+
+def test_copy_from_other_layers_with_the_same_files(kitchen: Kitchen) -> None:
+    text = "FROM busybox AS a\nRUN mkdir /d && echo 1 > /d/f{0}\nFROM scratch\nCOPY --from=a /d /d\n"
+    kitchen.build(text.format(""))
+    result = kitchen.build(text.format("; echo 2 > /other"))
+    assert [step.cached for step in result.steps] == [False, True]
+    changes = kitchen.db.read().total_changes
+    assert kitchen.build(text.format("; echo 2 > /other")).cached
+    assert kitchen.db.read().total_changes == changes
+    again = kitchen.build(text.format("; echo 2 > /other"), no_cache=True)
+    assert not any(step.cached for step in again.steps)

@@ -15,6 +15,7 @@ import pytest
 from lamina.build.errors import BuildFailed
 from lamina.dockerfile import DockerfileError
 from lamina.events import StepFailed, StepFinished, StepOutput
+from lamina.transfer.register import register_image
 
 if TYPE_CHECKING:
     from .kitchen import Kitchen
@@ -196,3 +197,29 @@ def test_equal_layers_in_one_stack(kitchen: Kitchen) -> None:
     assert kitchen.output == "a"
     assert kitchen.read(result.image_id, "x") == "a"
     assert len(kitchen.config(result.image_id).diff_ids) == 8
+
+
+def test_ctrl_c_ends_stages_side_by_side(kitchen: Kitchen) -> None:
+    text = (
+        "FROM busybox AS a\nRUN sleep 60\nFROM busybox AS b\nRUN sleep 61\n"
+        "FROM scratch\nCOPY --from=a / /\nCOPY --from=b / /\n"
+    )
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        kitchen.build(text)
+    assert leftovers(kitchen) == []
+
+
+def test_a_working_folder_that_the_base_lacks(kitchen: Kitchen) -> None:
+    kitchen.build("FROM busybox\nRUN true\n", tags=("b",))
+    base = kitchen.tag("docker.io/library/busybox:latest")
+    assert base is not None
+    config = kitchen.config(base)
+    register_image(
+        kitchen.ctx,
+        config._replace(config=config.config._replace(working_dir="/not/there")),
+        config.diff_ids,
+        ["odd"],
+    )
+    kitchen.build("FROM odd\nRUN pwd\n")
+    assert kitchen.output == "/not/there\n"

@@ -192,7 +192,11 @@ def test_onbuild_of_an_image(kitchen: Kitchen) -> None:
 
 
 def test_onbuild_of_a_stage_runs_in_the_next_only(kitchen: Kitchen) -> None:
-    text = "FROM busybox AS a\nONBUILD RUN echo a\nFROM a AS b\nONBUILD RUN echo b\nRUN echo in b\nFROM b\nRUN echo c\n"
+    text = (
+        "FROM busybox AS a\nONBUILD RUN echo a\n"
+        "FROM a AS b\nONBUILD RUN echo b\nRUN echo in b\n"
+        "FROM b\nRUN echo c\n"
+    )
     kitchen.build(text)
     assert kitchen.output.split("\n")[:-1] == ["a", "in b", "b", "c"]
 
@@ -263,7 +267,8 @@ CMD ["-c", "cat hi"]
         ("EXPOSE [80/tcp]", True),
         ("VOLUME [/data]", True),
         (
-            "HEALTHCHECK {Test:[CMD-SHELL true] Interval:5s Timeout:0s StartPeriod:0s StartInterval:0s Retries:0}",
+            "HEALTHCHECK {Test:[CMD-SHELL true] Interval:5s Timeout:0s "
+            "StartPeriod:0s StartInterval:0s Retries:0}",
             True,
         ),
         ("STOPSIGNAL SIGINT", True),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import socket
 import time
 import urllib.error
@@ -48,13 +47,10 @@ def answer(lamina: Lamina, image: str, *flags: str) -> str:
                 time.sleep(0.1)
         raise AssertionError("no answer")
     finally:
-        os.killpg(service.pid, signal.SIGINT)
-        try:
-            service.communicate(timeout=30)
-        finally:
-            if service.poll() is None:
-                service.kill()
+        lamina("rm", "-f", f"service-{port}")
+        service.communicate(timeout=30)
         assert f"service-{port}" not in lamina("ps", "-a")
+
 
 
 def test_static_site(busybox: Lamina, tmp_path: Path) -> None:

@@ -25,27 +25,47 @@ _FORWARDED = (
 )
 
 
+class Forwarder:
+    """Where signals go: to the process once it is there; those that came before are kept for it."""
+
+    def __init__(self) -> None:
+        self._process: Process | None = None
+        self._early: list[int] = []
+        self.resized: Callable[[], None] | None = None  # called when our terminal has another size
+
+    def to(self, process: Process) -> None:
+        """From now on signals go to `process`."""
+        self._process = process
+        while self._early:
+            process.signal(self._early.pop(0))
+
+    def forward(self, number: int, frame: FrameType | None) -> None:
+        """The handler of every forwarded signal."""
+        if self._process is None:
+            self._early.append(number)
+        else:
+            self._process.signal(number)
+
+    def resize(self, number: int, frame: FrameType | None) -> None:
+        """The handler of SIGWINCH."""
+        if self.resized is not None:
+            self.resized()
+
+
 @contextmanager
-def forwarding(process: Process, resized: Callable[[], None] | None) -> Iterator[None]:
-    """Forwards signals inside of the block; `resized` is called when our terminal has another size.
+def forwarding(wanted: bool) -> Iterator[Forwarder]:
+    """Catches signals inside of the block, for a process that is started in it.
 
-    Does nothing outside of the main thread, which is the only one that may handle signals.
+    Does nothing unless `wanted`, nor outside of the main thread, which is the only one that may.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
+    forwarder = Forwarder()
+    if not wanted or threading.current_thread() is not threading.main_thread():
+        yield forwarder
         return
-
-    def forward(number: int, frame: FrameType | None) -> None:
-        process.signal(number)
-
-    def resize(number: int, frame: FrameType | None) -> None:
-        if resized is not None:
-            resized()
-
-    before = {number: signal.signal(number, forward) for number in _FORWARDED}
-    before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, resize)
+    before = {number: signal.signal(number, forwarder.forward) for number in _FORWARDED}
+    before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, forwarder.resize)
     try:
-        yield
+        yield forwarder
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

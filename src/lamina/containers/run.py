@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lamina.containers import creating, remove, state, volumes
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from lamina.containers.context import Containers
     from lamina.containers.creating import Created
+    from lamina.containers.forwarding import Forwarder
     from lamina.containers.request import RunRequest
     from lamina.containers.settings import Settings
     from lamina.sandbox.protocol import Process
@@ -47,12 +49,15 @@ def _run(ctx: Containers, created: Created, stdio: Stdio) -> int:
     with ExitStack() as stack:
         streams = stack.enter_context(_streams(settings, stdio))
         spec = _spec(ctx, created, _window(stdio) if settings.tty else (0, 0))
+        # Before the start: a signal must not end us and leave out what we are about to start.
+        forwarder = stack.enter_context(forwarding(stdio.forward_signals))
         try:
             process = ctx.runtime().start(spec, *streams.given)
         except ProcessFailed as error:
             state.put(ctx, state.ended(row, error.status))
             raise
         stack.callback(process.close)
+        forwarder.to(process)
         streams.close_given()
         row = row._replace(
             state=containerdb.RUNNING,
@@ -62,7 +67,7 @@ def _run(ctx: Containers, created: Created, stdio: Stdio) -> int:
             config_json=settings._replace(stubs=tuple(map(os.fsdecode, process.stubs))).to_text(),
         )
         state.put(ctx, row, durable=False)
-        status = _follow(process, streams.routes, stdio)
+        status = _follow(process, streams.routes, stdio, forwarder)
         state.put(ctx, state.ended(row, status))
     return status
 
@@ -85,24 +90,20 @@ def _spec(ctx: Containers, created: Created, window: tuple[int, int]) -> Process
     )
 
 
-def _follow(process: Process, routes: list[Route], stdio: Stdio) -> int:
-    """Passes bytes and signals until the end; the exit status."""
+def _follow(process: Process, routes: list[Route], stdio: Stdio, forwarder: Forwarder) -> int:
+    """Passes bytes on until the end; the exit status."""
     master = process.terminal
     if master is not None:
         routes = [*routes, Route(master, stdio.stdout, into_process=False)]
         for route in routes:
             if route.sink < 0:
                 route.sink = master
-
-    def resized() -> None:
-        if master is not None:
-            _resize(master, _window(stdio))
-
+        forwarder.resized = partial(_follow_size, master, stdio)
     try:
-        with forwarding(process, resized) if stdio.forward_signals else nullcontext():
-            pump(process, routes)
-            return process.wait()
+        pump(process, routes)
+        return process.wait()
     finally:
+        forwarder.resized = None
         if master is not None:
             os.close(master)
 
@@ -167,7 +168,8 @@ def _window(stdio: Stdio) -> tuple[int, int]:
     return (rows, columns)
 
 
-def _resize(master: int, window: tuple[int, int]) -> None:
+def _follow_size(master: int, stdio: Stdio) -> None:
+    """Gives the container's terminal the size of ours."""
     from lamina.sandbox.terminal import resize  # fcntl and termios, for terminals only
 
-    resize(master, window)
+    resize(master, _window(stdio))
