@@ -267,8 +267,10 @@ CMD ["-c", "cat hi"]
         ("EXPOSE [80/tcp]", True),
         ("VOLUME [/data]", True),
         (
-            "HEALTHCHECK {Test:[CMD-SHELL true] Interval:5s Timeout:0s "
-            "StartPeriod:0s StartInterval:0s Retries:0}",
+            (
+                "HEALTHCHECK {Test:[CMD-SHELL true] Interval:5s Timeout:0s "
+                "StartPeriod:0s StartInterval:0s Retries:0}"
+            ),
             True,
         ),
         ("STOPSIGNAL SIGINT", True),

@@ -26,8 +26,7 @@ FROM busybox
 COPY --chown=1000:1001 --chmod=640 data /data/owned
 COPY data /data/plain
 RUN ln /data/plain /data/hard && ln -s ../../outside /data/link && ln -s /no/where /data/dangling
-RUN mkdir -p /deep/er/est "/a b" && touch "/a b/new
-line" && printf x > "$(printf '/\377\376')" && chmod 4755 /data/plain && chmod 1777 /deep
+RUN mkdir -p /deep/er/est "/a b" && touch "/a b/$(printf 'new\nline')" && printf x > "$(printf '/\377\376')" && chmod 4755 /data/plain && chmod 1777 /deep
 RUN mknod /data/fifo p && mkfifo /data/pipe && rm -r /deep/er && mkdir /deep/er && touch /deep/er/again
 RUN rm /data/hard && echo more >> /data/owned && chown 7:8 /deep && rm -r /tmp && touch /tmp
 RUN ["busybox", "touch", "-d", "1999-12-31 23:59:59", "/data/old"]

@@ -158,8 +158,10 @@ def test_cmd_sets_args_escaped_as_buildkit_does() -> None:
         ("HEALTHCHECK CMD true it", Healthcheck(("CMD-SHELL", "true it"))),
         ('HEALTHCHECK CMD ["a", "b"]', Healthcheck(("CMD", "a", "b"))),
         (
-            "HEALTHCHECK --interval=1m30s --timeout=3s --start-period=1h --start-interval=250ms "
-            "--retries=4 CMD x",
+            (
+                "HEALTHCHECK --interval=1m30s --timeout=3s --start-period=1h --start-interval=250ms "
+                "--retries=4 CMD x"
+            ),
             Healthcheck(("CMD-SHELL", "x"), 90 * SECOND, 3 * SECOND, 3600 * SECOND, SECOND // 4, 4),
         ),
     ],
@@ -337,8 +339,10 @@ def test_copy_flags_and_sources() -> None:
         (["MAINTAINER me"], "MAINTAINER me"),
         (
             ["HEALTHCHECK --interval=5s CMD curl -f x"],
-            "HEALTHCHECK {Test:[CMD-SHELL curl -f x] Interval:5s Timeout:0s "
-            "StartPeriod:0s StartInterval:0s Retries:0}",
+            (
+                "HEALTHCHECK {Test:[CMD-SHELL curl -f x] Interval:5s Timeout:0s "
+                "StartPeriod:0s StartInterval:0s Retries:0}"
+            ),
         ),
         (["ONBUILD RUN x"], ""),
     ],

@@ -7,9 +7,9 @@ import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.layers.stores import open_store
 
 from lamina.store.files import remove_tree
+from tests.layers.stores import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

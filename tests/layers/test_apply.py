@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
+
+from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError
+from lamina.layers.apply import apply_layer
+from lamina.layers.lookup import Lookup
+from lamina.oci.digest import DiffID, Digest, sha256
+from lamina.tree.entry import Entry, Kind
 from tests.layers.stores import (
     content,
     file,
@@ -25,12 +31,6 @@ from tests.layers.stores import (
     state,
     tar_of,
 )
-
-from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError
-from lamina.layers.apply import apply_layer
-from lamina.layers.lookup import Lookup
-from lamina.oci.digest import DiffID, Digest, sha256
-from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

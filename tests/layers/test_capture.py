@@ -8,7 +8,6 @@ import stat
 from collections.abc import Callable
 
 import pytest
-from tests.layers.stores import named, on_disk, open_store, packed_bytes, paths, rows, state
 
 from lamina.layers.capture import capture
 from lamina.layers.context import Layers
@@ -18,6 +17,7 @@ from lamina.mount import apply
 from lamina.snapshot.probe import choose
 from lamina.testing import isolate
 from lamina.tree.entry import Entry, Kind
+from tests.layers.stores import named, on_disk, open_store, packed_bytes, paths, rows, state
 
 SECOND = 1_000_000_000
 BASE = [
@@ -59,7 +59,7 @@ class Session:
         return Lookup(self.ctx, self.chain)
 
     def run(self, work: Work, *stubs: bytes) -> dict[bytes, Entry]:
-        """Does `work` in a writable layer over all layers so far; the entries of the new layer, put on top."""
+        """Does `work` in a writable layer over all layers so far; the new layer's entries, put on top."""
         key = self.ctx.lease.temp_name()
         target = self.folder + "/merged"
         os.makedirs(target, exist_ok=True)

@@ -8,8 +8,6 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.layers.stores import file, named, open_store, packed_bytes, rows, state, tar_of
-
 from lamina.db import layerdb, leases
 from lamina.layers.apply import apply_layer
 from lamina.layers.commit import commit_empty, reuse_diff, stack
@@ -18,6 +16,7 @@ from lamina.oci.digest import DiffID, chain_id
 from lamina.store import layerfile
 from lamina.store.recover import recover
 from lamina.tree.entry import Entry, Kind
+from tests.layers.stores import file, named, open_store, packed_bytes, rows, state, tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

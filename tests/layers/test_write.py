@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.layers.stores import content, named, on_disk, packed_bytes, paths, rows, state
 
 from lamina.db import layerdb
 from lamina.errors import Corrupt, InvalidInput
@@ -20,6 +19,7 @@ from lamina.layers.pack import open_packed
 from lamina.layers.write import LayerItem, write_layer
 from lamina.tree.content import content_id
 from lamina.tree.entry import Entry, Kind
+from tests.layers.stores import content, named, on_disk, packed_bytes, paths, rows, state
 
 if TYPE_CHECKING:
     from collections.abc import Callable

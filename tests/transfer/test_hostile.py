@@ -9,12 +9,12 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.layers.stores import file as tar_file
-from tests.layers.stores import member, state, tar_of
-from tests.transfer.images import config_of, digest, oci_files, old_docker_archive, tar
 
 from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound, Unsupported
 from lamina.transfer.load import load
+from tests.layers.stores import file as tar_file
+from tests.layers.stores import member, state, tar_of
+from tests.transfer.images import config_of, digest, oci_files, old_docker_archive, tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,6 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.layers.stores import content, file, state, tar_of
-from tests.transfer.images import make_image
 
 from lamina.db import imagedb
 from lamina.errors import InvalidInput
@@ -19,6 +17,8 @@ from lamina.transfer.image_view import image_view
 from lamina.transfer.import_image import import_
 from lamina.transfer.output import image_lookup
 from lamina.transfer.register import register_image
+from tests.layers.stores import content, file, state, tar_of
+from tests.transfer.images import make_image
 
 if TYPE_CHECKING:
     from lamina.layers.context import Layers

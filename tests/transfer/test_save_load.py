@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
-from tests.layers.stores import content, rows, state, tar_of
-from tests.layers.stores import file as tar_file
-from tests.transfer.images import config_of, digest, make_image, oci_files, old_docker_archive, tar
 
 from lamina.archive.compression import decompressed
 from lamina.archive.opening import Spools
@@ -27,6 +24,9 @@ from lamina.transfer.image_view import gzip_view, image_view, plain_view
 from lamina.transfer.load import load
 from lamina.transfer.output import image_lookup, write_local, write_output
 from lamina.transfer.save import save
+from tests.layers.stores import content, rows, state, tar_of
+from tests.layers.stores import file as tar_file
+from tests.transfer.images import config_of, digest, make_image, oci_files, old_docker_archive, tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable

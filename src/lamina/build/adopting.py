@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lamina.build.stagerun import Work
     from lamina.db.layerdb import Diff, Layer
+    from lamina.graph.key import CacheKey
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
 
@@ -49,19 +50,42 @@ class Adoption:
     def __call__(self, c: sqlite3.Connection, diff: Diff) -> None:
         work = self._work
         if self._replace:
-            cachedb.delete_step(c, work.key.digest)
-        parts = (*work.key.ingredients, *work.key.listing)
-        ingredients = tuple(Ingredient(_text(label), _text(value)) for label, value in parts)
+            for key in _keys(work):
+                cachedb.delete_step(c, key.digest)
         created_by = _text(work.created_by)
         created = rfc3339(self._epoch) if self._epoch is not None else now()
         seconds = time.monotonic() - self._start
-        mine = Step(work.key.digest, diff.diff_id, ingredients, created_by, created, seconds)
+        mine = Step(work.key.digest, diff.diff_id, _ingredients(work.key), created_by, created, seconds)
         step = cachedb.put_step(c, mine)
+        if work.alias is not None:
+            _put_alias(c, work.alias, step)
         if step.diff_id is not None and step.diff_id != diff.diff_id:
             diff = layerdb.need_diff(c, step.diff_id)
         parent = self._parent.chain_id if self._parent else None
         self.top = stack(c, self._ctx, parent, diff, created_by, step.created)
         self.diff, self.created = diff, step.created
+
+
+def put_alias(ctx: Layers, work: Work, step: Step) -> None:
+    """Notes that the quick key of a step stands for a step that is there."""
+    assert work.alias is not None
+    with ctx.db.write(durable=False) as c:
+        if cachedb.get_step(c, step.key) is not None:
+            _put_alias(c, work.alias, step)
+
+
+def _put_alias(c: sqlite3.Connection, alias: CacheKey, step: Step) -> None:
+    cachedb.put_step(c, step._replace(key=alias.digest, ingredients=_ingredients(alias)))
+
+
+def _keys(work: Work) -> tuple[CacheKey, ...]:
+    return (work.key,) if work.alias is None else (work.key, work.alias)
+
+
+def _ingredients(key: CacheKey) -> tuple[Ingredient, ...]:
+    """What is kept of a key, in a form that a row can hold."""
+    parts = (*key.ingredients, *key.listing)
+    return tuple(Ingredient(_text(label), _text(value)) for label, value in parts)
 
 
 def restack(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from lamina.build.placing import Placement, Style
 from lamina.build.unpacking import is_archive, unpack
-from lamina.errors import InvalidInput
+from lamina.errors import Conflict, InvalidInput
 from lamina.graph.chmod import parse_mode
 from lamina.layers.write import write_layer
 from lamina.store.guard import guard
@@ -33,7 +33,8 @@ def copy_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
     op = cast("CopyOp", work.op)
     below = run.lookup()
     sources = work.sources
-    assert sources is not None
+    if sources is None:  # it was in the cache when it was looked up
+        raise Conflict("a layer that the build needs was just removed", hint="build again")
     style = Style(
         owner=work.owner,
         mode=parse_mode(op.chmod) if op.chmod else None,

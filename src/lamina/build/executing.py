@@ -75,7 +75,8 @@ class Executor:
 
     def _hold(self, pending: Sequence[StageRun]) -> None:
         """Keeps what the stages stand on from a sweep that another process may begin now."""
-        names = [run.top.chain_id for run in self._runs.values() if hasattr(run, "state") and run.top]
+        tops = [run.top for run in self._runs.values() if run.begun]
+        names = [top.chain_id for top in (*tops, *self._session.base_tops()) if top is not None]
         with self._session.ctx.db.write(durable=False) as c:
             leases.hold(c, self._session.ctx.lease.id, leases.LAYER, *names)
             for name in names:
@@ -95,7 +96,7 @@ class Executor:
             for number in set(dependencies(plan, run.stage)):
                 self._ended[number].wait()
             self._cancel.check()
-            if not hasattr(run, "state"):
+            if not run.begun:
                 run.begin(self._runs)
             while work := run.find_work(self._runs):
                 self._cancel.check()
@@ -133,7 +134,7 @@ class Executor:
                 session.observer(StepFailed(work.number, time.monotonic() - start, message))
             raise
         seconds = time.monotonic() - start
-        session.fresh.add(work.key.digest)
+        session.fresh.update(key.digest for key in (work.key, work.alias) if key is not None)
         run.take(adoption.diff.diff_id, adoption.created, adoption.top)
         diff = adoption.diff
         session.observer(StepFinished(work.number, seconds, diff.diff_id, diff.size))

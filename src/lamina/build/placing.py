@@ -48,6 +48,8 @@ class Placement:
         self._items: dict[bytes, LayerItem] = {}
         self._hidden: set[bytes] = set()  # removed here; what lies below them does not show
         self._links: dict[Hashable, bytes] = {}
+        self._new: set[bytes] = set()  # folders of ours with nothing below them
+        self._listed: dict[bytes, dict[bytes, Entry]] = {}  # folders below, as far as they were listed
 
     def items(self) -> list[LayerItem]:
         """What the layer is made of, with whiteouts for what it hides and does not replace."""
@@ -84,11 +86,13 @@ class Placement:
         if path in self._hidden:
             return None
         for above in ancestors(path):
-            if above in self._hidden or (
-                (over := self._items.get(above)) and over.entry.kind is not Kind.DIR
-            ):
+            if above in self._new or above in self._hidden:
                 return None
-        return self._below.get(path)
+            over = self._items.get(above)
+            if over is not None and over.entry.kind is not Kind.DIR:
+                return None
+        listed = self._listed.get(parent_of(path))
+        return self._below.get(path) if listed is None else listed.get(path)
 
     def item(self, path: bytes) -> LayerItem | None:
         """What this layer itself has at `path`."""
@@ -113,7 +117,7 @@ class Placement:
             raise InvalidInput(f"not a directory: {_show(path)}")
         uid, gid = self._style.folder_owner
         time = self._style.time if self._style.epoch is None else self._style.epoch
-        self._set(LayerItem(Entry(path, Kind.DIR, mode, uid, gid, mtime=time)))
+        self._set_new(Entry(path, Kind.DIR, mode, uid, gid, mtime=time))
 
     def copy(self, source: Source, picked: Picked, dest: str) -> None:
         """Copies one file to `dest` or into it, or the contents of one folder. `dest` is absolute."""
@@ -130,12 +134,16 @@ class Placement:
 
     def _copy_folder(self, source: Source, picked: Picked, target: bytes) -> None:
         self.make_folders(target)
+        self._list(target)
         for entry in picked.entries[1:]:
             path, origin = _join(target, entry.path), _join(picked.path, entry.path)
             if entry.kind is not Kind.DIR:
                 self._copy_file(source, origin, entry, path)
-            elif self.get(path) is None or self.is_folder(path):
+            elif self.get(path) is None:
+                self._set_new(self._styled(entry, path))
+            elif self.is_folder(path):
                 self._set(LayerItem(self._styled(entry, path)))
+                self._list(path)
             else:
                 raise InvalidInput(f"cannot copy to non-directory: {_show(path)}")
 
@@ -197,6 +205,17 @@ class Placement:
         uid, gid = style.owner or (entry.uid, entry.gid)
         mtime = entry.mtime if style.epoch is None else style.epoch
         return entry._replace(path=path, mode=mode, uid=uid, gid=gid, mtime=mtime, opaque=False)
+
+    def _list(self, folder: bytes) -> None:
+        """Looks a folder's contents up at once, before many questions about them."""
+        if folder not in self._new and folder not in self._listed:
+            self._listed[folder] = {entry.path: entry for entry in self._below.children(folder)}
+
+    def _set_new(self, folder: Entry) -> None:
+        """Makes a folder where nothing is: what lies in it need not be looked up."""
+        self._set(LayerItem(folder))
+        if folder.path not in self._hidden:
+            self._new.add(folder.path)
 
     def _set(self, item: LayerItem) -> None:
         path = item.entry.path

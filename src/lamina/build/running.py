@@ -12,21 +12,19 @@ from lamina.errors import ProcessFailed
 from lamina.events import StepOutput
 from lamina.graph.runs import SCRIPTS
 from lamina.layers.capture import capture
-from lamina.layers.lookup import EMPTY_DIFF
 from lamina.mount.types import Mount
 from lamina.sandbox.spec import ProcessSpec
 from lamina.store.files import remove_tree
 from lamina.store.guard import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from lamina.build.adopting import Adoption
     from lamina.build.cancel import Cancel
     from lamina.build.session import Tools
     from lamina.build.stagerun import StageRun, Work
     from lamina.graph.ops import RunOp, Script
-    from lamina.oci.digest import DiffID
     from lamina.sandbox.protocol import Process
 
 _HOSTNAME = "lamina"
@@ -48,7 +46,7 @@ def run_layer(run: StageRun, work: Work, tools: Tools, cancel: Cancel, adoption:
     below = run.lookup()
     key = ctx.lease.temp_name()
     try:
-        parents = [ctx.layout.diff_dir(diff_id) for diff_id in lower_layers(run.chain())]
+        parents = [ctx.layout.diff_dir(diff_id) for diff_id in run.chain()]
         tools.snapshotter.prepare(key, parents, volatile=True)
         try:
             ended = _run(run, work, tools, cancel, key)
@@ -60,15 +58,6 @@ def run_layer(run: StageRun, work: Work, tools: Tools, cancel: Cancel, adoption:
         capture(ctx, tools.snapshotter, key, below, stubs=ended.stubs, also=adoption)
     finally:
         tools.snapshotter.remove(key)
-
-
-def lower_layers(chain: Sequence[DiffID]) -> list[DiffID]:
-    """The layers to mount, top first: each once, and none that is empty.
-
-    Overlay refuses a folder that it gets twice. Of two equal layers the upper one shows all that the
-    lower one could.
-    """
-    return [diff_id for diff_id in dict.fromkeys(chain) if diff_id != EMPTY_DIFF]
 
 
 def _failed(run: StageRun, work: Work, status: int, output: bytes, detail: str = "") -> BuildFailed:

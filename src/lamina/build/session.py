@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lamina.build.images import Base
     from lamina.build.request import BuildRequest
     from lamina.build.stagerun import Work
+    from lamina.db.layerdb import Layer
     from lamina.dockerfile import DockerfileError, Instruction
     from lamina.events import Observer
     from lamina.graph.stages import Plan, Stage
@@ -45,6 +46,8 @@ class Session:
     def __init__(
         self, ctx: Layers, request: BuildRequest, plan: Plan, observer: Observer, tools: Callable[[], Tools]
     ) -> None:
+        if request.context is not None and not os.path.isdir(request.context):
+            raise NotFound(f"the build context {request.context} is not a folder")
         self.ctx = ctx
         self.request = request
         self.observer = observer
@@ -71,6 +74,10 @@ class Session:
             except (NotFound, InvalidInput, Conflict) as error:
                 raise self.locate(instruction, error, at=name) from None
         return found
+
+    def base_tops(self) -> list[Layer | None]:
+        """The uppermost layers of the images that were looked up."""
+        return [base.top for base in self._bases.values()]
 
     def locate(self, instruction: Instruction, error: LaminaError, at: str | None = None) -> DockerfileError:
         """The same problem, with its place in the Dockerfile."""

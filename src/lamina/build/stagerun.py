@@ -11,7 +11,7 @@ from lamina.errors import LaminaError
 from lamina.events import StepCached
 from lamina.graph import stages
 from lamina.graph.advance import advance
-from lamina.graph.ingredients import copy_key, run_key, workdir_key
+from lamina.graph.ingredients import copy_from_key, copy_key, run_key, workdir_key
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.state import from_image, from_scratch, from_stage
 from lamina.oci.digest import chain_id
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 
 class Work(NamedTuple):
-    """A step that makes a layer, and what it depends on; `sources` and `owner` are COPY's and WORKDIR's."""
+    """A step that makes a layer, and what it depends on; `sources` and `owner` are COPY's and WORKDIR's.
+
+    `alias` names the same step in a way that is quicker to find out (COPY --from).
+    """
 
     number: int
     instruction: Instruction
@@ -42,6 +45,7 @@ class Work(NamedTuple):
     key: CacheKey
     sources: CopySources | None = None
     owner: tuple[int, int] | None = None
+    alias: CacheKey | None = None
 
 
 class StageRun:
@@ -55,6 +59,7 @@ class StageRun:
         self.stage = stage
         self.state: StageState
         self.top: Layer | None = None
+        self.begun = False
         self.done = False
         self.work: Work | None = None
         self._position = 0
@@ -72,6 +77,7 @@ class StageRun:
         else:
             base = session.base(stage.base, stage.source)
             self.state, self.top = from_image(session.plan.scope, base.config), base.top
+        self.begun = True
         session.observer(StepCached(self._number, ""))
 
     def find_work(self, others: Mapping[int, StageRun]) -> Work | None:
@@ -114,11 +120,34 @@ class StageRun:
             return Work(self._number, instruction, op, created_by, run_key(op, parent, scope.platform))
         owner = self._owner(op.chown if isinstance(op, CopyOp) else op.user, isinstance(op, CopyOp))
         if isinstance(op, CopyOp):
+            alias = self._alias(instruction, op, owner, others)
+            if alias is not None and self._cached_step(alias) is not None:
+                return Work(self._number, instruction, op, created_by, alias, None, owner)
             sources = copy_sources(self.session, instruction, op, others)
             key = copy_key(op, parent, owner, scope.epoch, sources.picked)
-            return Work(self._number, instruction, op, created_by, key, sources, owner)
+            return Work(self._number, instruction, op, created_by, key, sources, owner, alias)
         key = workdir_key(op, parent, owner or (0, 0), scope.epoch)
         return Work(self._number, instruction, op, created_by, key, None, owner)
+
+    def _alias(
+        self,
+        instruction: Instruction,
+        op: CopyOp,
+        owner: tuple[int, int] | None,
+        others: Mapping[int, StageRun],
+    ) -> CacheKey | None:
+        """The quick key of a COPY --from."""
+        if not op.sources or (op.stage is None and op.image in ("", stages.SCRATCH)):
+            return None
+        top = others[op.stage].top if op.stage is not None else self.session.base(op.image, instruction).top
+        parent = self.top.content_id if self.top else ""
+        return copy_from_key(op, parent, owner, self.state.scope.epoch, top.content_id if top else "")
+
+    def _cached_step(self, key: CacheKey) -> Step | None:
+        """What the cache knows of a step; with --no-cache only what this build has done itself."""
+        if self.session.request.no_cache and key.digest not in self.session.fresh:
+            return None
+        return cachedb.get_step(self.session.ctx.db.read(), key.digest)
 
     def _owner(self, text: str, must_exist: bool) -> tuple[int, int] | None:
         """The numbers of --chown, or of the user in force. A USER that the image lacks makes root folders."""
@@ -147,17 +176,17 @@ class StageRun:
         """Takes the step that is to be done from the cache, if it is there. Touches nothing on disk."""
         work = self.work
         assert work is not None
-        if self.session.request.no_cache and work.key.digest not in self.session.fresh:
-            return False
-        c = self.session.ctx.db.read()
-        step = cachedb.get_step(c, work.key.digest)
+        step = self._cached_step(work.key)
         if step is None or step.diff_id is None:
             return False
-        top = layerdb.get_layer(c, chain_id(self.top.chain_id if self.top else None, step.diff_id))
+        name = chain_id(self.top.chain_id if self.top else None, step.diff_id)
+        top = layerdb.get_layer(self.session.ctx.db.read(), name)
         if top is None:
             top = self._restack(work, step)
         if top is None:
             return False
+        if work.alias is not None:
+            self._note_alias(work, step)
         self.take(step.diff_id, step.created, top)
         self.session.observer(StepCached(work.number, step.diff_id))
         self.session.report(work, self.stage, cached=True, diff_id=step.diff_id, seconds=0.0)
@@ -169,6 +198,12 @@ class StageRun:
         self.state = self.state.add_history(self.work.created_by, diff_id, created)
         self.top = top
         self.work = None
+
+    def _note_alias(self, work: Work, step: Step) -> None:
+        """Lets the next build find the step by its quick key."""
+        from lamina.build.adopting import put_alias  # writes: rare in a build from the cache
+
+        put_alias(self.session.ctx, work, step)
 
     def _restack(self, work: Work, step: Step) -> Layer | None:
         """Puts a known layer where no layer row has it yet; None when it went away meanwhile."""

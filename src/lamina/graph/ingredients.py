@@ -12,7 +12,7 @@ from lamina.tree.entry import Entry, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lamina.graph.ops import CopyOp, Document, RunOp, WorkdirOp
+    from lamina.graph.ops import CopyOp, RunOp, WorkdirOp
     from lamina.oci.platform import Platform
 
 MOST_LISTED = 2000  # files of one step that are listed by name beside the digest of them all
@@ -67,15 +67,7 @@ def copy_key(
 
     `sources` has, for each source as written, what it matched.
     """
-    parts = [
-        Ingredient("instruction", op.name),
-        Ingredient("parent", parent),
-        Ingredient("dest", op.dest),
-        Ingredient("chown", "" if owner is None else f"{owner[0]}:{owner[1]}"),
-        Ingredient("chmod", op.chmod),
-    ]
-    if epoch is not None:
-        parts.append(Ingredient("SOURCE_DATE_EPOCH", str(epoch)))
+    parts = _copy_parts(op, parent, owner, epoch)
     listing: list[Ingredient] = []
     for number, (written, matches) in enumerate(zip(op.sources, sources, strict=True), 1):
         hasher = hashlib.sha256()
@@ -86,8 +78,19 @@ def copy_key(
             if len(listing) < MOST_LISTED:
                 listing += _listing(written, lines)
         parts.append(Ingredient(f"source {number}", hasher.hexdigest()))
-    parts += [_document(number, document) for number, document in enumerate(op.documents, 1)]
-    return cache_key(parts, listing[:MOST_LISTED])
+    return cache_key([*parts, *_documents(op)], listing[:MOST_LISTED])
+
+
+def copy_from_key(
+    op: CopyOp, parent: str, owner: tuple[int, int] | None, epoch: int | None, source: str
+) -> CacheKey:
+    """The same step as `copy_key`, told by the layers that it copies from instead of by their files.
+
+    It costs no look at any file. A miss means nothing: other layers may hold the same files.
+    """
+    parts = [*_copy_parts(op, parent, owner, epoch), Ingredient("source layers", source)]
+    parts += [Ingredient(f"source {number}", path) for number, path in enumerate(op.sources, 1)]
+    return cache_key([*parts, *_documents(op)])
 
 
 def workdir_key(op: WorkdirOp, parent: str, owner: tuple[int, int], epoch: int | None) -> CacheKey:
@@ -103,8 +106,27 @@ def workdir_key(op: WorkdirOp, parent: str, owner: tuple[int, int], epoch: int |
     return cache_key(parts)
 
 
-def _document(number: int, document: Document) -> Ingredient:
-    return Ingredient(f"document {number}", f"{document.name}\n{document.content}")
+def _copy_parts(
+    op: CopyOp, parent: str, owner: tuple[int, int] | None, epoch: int | None
+) -> list[Ingredient]:
+    """What counts for COPY aside from its sources."""
+    parts = [
+        Ingredient("instruction", op.name),
+        Ingredient("parent", parent),
+        Ingredient("dest", op.dest),
+        Ingredient("chown", "" if owner is None else f"{owner[0]}:{owner[1]}"),
+        Ingredient("chmod", op.chmod),
+    ]
+    if epoch is not None:
+        parts.append(Ingredient("SOURCE_DATE_EPOCH", str(epoch)))
+    return parts
+
+
+def _documents(op: CopyOp) -> list[Ingredient]:
+    return [
+        Ingredient(f"document {number}", f"{document.name}\n{document.content}")
+        for number, document in enumerate(op.documents, 1)
+    ]
 
 
 def _lines(match: Picked) -> list[tuple[bytes, bytes]]:

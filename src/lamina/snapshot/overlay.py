@@ -88,12 +88,17 @@ def mount_options(*, volatile: bool = False) -> str:
 
 
 def _visible(parents: Sequence[str]) -> tuple[str, ...]:
-    """`parents` down to the first whose root is opaque: overlay itself does not look at roots."""
+    """`parents`, each once, down to the first whose root is opaque: overlay itself does not look at roots.
+
+    Overlay refuses a folder that it gets twice; of equal layers the top one shows all that the others could.
+    """
     name = xattr.overlay_prefix() + "opaque"
-    for count, parent in enumerate(parents, 1):
+    found: dict[str, None] = {}
+    for parent in parents:
+        found[parent] = None
         if xattr.get(os.fsencode(parent), name) == b"y":
-            return tuple(parents[:count])
-    return tuple(parents)
+            break
+    return tuple(found)
 
 
 def _forget_mounting(path: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, names
+from lamina.db import imagedb, leases, names
 from lamina.errors import InvalidInput
 from lamina.oci import reference as references
 
@@ -30,6 +30,14 @@ def choose(ctx: Layers, texts: Iterable[str]) -> list[Chosen]:
             known = chosen.setdefault(image_id, [])
             known.extend(name for name in found if name not in known)
     return [Chosen(image_id, tuple(known)) for image_id, known in chosen.items()]
+
+
+def hold(ctx: Layers, *image_ids: ImageID) -> None:
+    """Keeps images whole while we read them, whatever others remove meanwhile. NotFound."""
+    with ctx.db.write(durable=False) as c:
+        for image_id in image_ids:
+            imagedb.need_image(c, image_id)
+        leases.hold(c, ctx.lease.id, leases.IMAGE, *image_ids)
 
 
 def _all_of(ctx: Layers, text: str) -> list[tuple[ImageID, list[str]]]:

@@ -10,6 +10,7 @@ from lamina.archive.writing import Named, write_archive
 from lamina.errors import InvalidInput
 from lamina.layers.lookup import Lookup
 from lamina.oci import config as configs
+from lamina.transfer.find import hold
 from lamina.transfer.image_view import gzip_view, plain_view, read_config
 from lamina.transfer.local import LocalFolder
 from lamina.tree.entry import Kind
@@ -31,6 +32,7 @@ def write_output(
 
     `names` are full names for the archive. NotFound, Corrupt, NoSpace; InvalidInput for another type.
     """
+    hold(ctx, image_id)
     if type == "oci":
         with Spools(ctx.layout.root) as spools:
             write_archive([Named(gzip_view(ctx, image_id, spools), tuple(names))], sink, docker=False)
@@ -48,6 +50,7 @@ def write_local(ctx: Layers, image_id: ImageID, folder: str) -> None:
     What is there stays, unless the image has something at its path. Links in `folder` are never followed;
     devices are left out, and so are setuid and setgid. InvalidInput, Denied, NoSpace.
     """
+    hold(ctx, image_id)
     lookup = image_lookup(ctx, image_id)
     with LocalFolder(folder) as out:
         for entry in lookup.tree():

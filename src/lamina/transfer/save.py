@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lamina.archive.writing import Named, write_archive
 from lamina.errors import InvalidInput
-from lamina.transfer.find import choose
+from lamina.transfer.find import choose, hold
 from lamina.transfer.image_view import image_view, plain_view
 
 if TYPE_CHECKING:
@@ -30,5 +30,7 @@ def save(
         raise InvalidInput(f"unknown archive format {format!r}", hint="use " + " or ".join(FORMATS))
     docker = format == FORMATS[0]
     view = plain_view if docker else image_view
-    named = [Named(view(ctx, each.image_id), each.names) for each in choose(ctx, images)]
+    chosen = choose(ctx, images)
+    hold(ctx, *[each.image_id for each in chosen])
+    named = [Named(view(ctx, each.image_id), each.names) for each in chosen]
     write_archive(named, sink, docker=docker)
