@@ -3,7 +3,8 @@
 cached    a fully cached build of the Flask example, beside `python -c pass`
 run-true  one `RUN true` step, everything included, beside `unshare -mpfiu chroot ROOT true`
 
-Every contestant runs once a round, in turn; what counts is the ratio of the medians. Working files lie on tmpfs.
+Every contestant runs once a round, in turn; what counts is the ratio of the medians. Working files lie
+on tmpfs.
 Run it with the Python that Lamina is installed in: `.venv/bin/python -m bench`.
 """
 
@@ -56,7 +57,9 @@ def run_true(found: list[Builder], folder: str) -> str:
     os.makedirs(os.path.join(root, "bin"))
     busybox = os.path.join(os.path.dirname(EXAMPLES), ".cache/bases/busybox/busybox")
     shutil.copy(busybox, os.path.join(root, "bin", "true"))
-    contestants: dict[str, Run] = {unit: command(["unshare", "-mpfiu", "chroot", root, "/bin/true"], os.environ)}
+    contestants: dict[str, Run] = {
+        unit: command(["unshare", "-mpfiu", "chroot", root, "/bin/true"], os.environ)
+    }
     for steps in (1, STEPS + 1):
         os.mkdir(os.path.join(folder, str(steps)))
         with open(os.path.join(folder, str(steps), "Dockerfile"), "w") as file:

@@ -58,8 +58,22 @@ def builders(folder: str) -> Iterator[list[Builder]]:
         if buildah is None or os.geteuid() != 0:
             print("no buildah: it is not installed, or we are not root", file=sys.stderr)
         else:
-            storage = ("--root", os.path.join(folder, "buildah"), "--runroot", os.path.join(folder, "buildah-run"))
+            storage = (
+                "--root",
+                os.path.join(folder, "buildah"),
+                "--runroot",
+                os.path.join(folder, "buildah-run"),
+            )
             pull = (buildah, *storage, "pull", "-q", "docker-archive:{archive}")
-            build = (buildah, *storage, "build", "-q", "--layers", "--isolation=chroot", "--network=host", "--pull=never")
+            build = (
+                buildah,
+                *storage,
+                "build",
+                "-q",
+                "--layers",
+                "--isolation=chroot",
+                "--network=host",
+                "--pull=never",
+            )
             found.append(Builder("buildah build", os.environ | {"STORAGE_DRIVER": "overlay"}, pull, build))
         yield found

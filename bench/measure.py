@@ -43,5 +43,7 @@ def medians(contestants: Mapping[str, Run], rounds: int, warm_up: int = 1) -> di
 def table(title: str, found: Mapping[str, float], unit: str) -> str:
     """The medians as lines: milliseconds, and the ratio to the contestant named `unit`."""
     lines = [title]
-    lines += [f"  {name:<44} {value * 1e3:9.1f} ms {value / found[unit]:8.2f}" for name, value in found.items()]
+    lines += [
+        f"  {name:<44} {value * 1e3:9.1f} ms {value / found[unit]:8.2f}" for name, value in found.items()
+    ]
     return "\n".join(lines)

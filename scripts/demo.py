@@ -41,18 +41,20 @@ def table(engine: lamina.Engine, name: str, before: set[str]) -> None:
         how = "reused" if layer.diff_id in before else "made"
         shared = ", ".join(layer.shared_with) or "-"
         print(f"{layer.diff_id[7:19]:14}{how:12}{layer.size:>10}  {shared:26.25}{layer.created_by:.60}")
-    print(f"\nEach layer is a folder of exactly what it changed, named by its digest: {ROOT / 'diff'}/<layer>...")
+    print(f"\nEach layer is a folder of just what it changed, named by its digest: {ROOT / 'diff'}/LAYER...")
 
 
 def main() -> None:
     """The demo from its first to its last sentence."""
     with lamina.Engine.open(str(ROOT)) as engine:
-        say("1. A base image. It is one static program from Debian's package busybox-static, built from scratch:")
+        say("1. A base image: one static program, from Debian's package busybox-static, built from scratch:")
         bases = os.environ | {"LAMINA": COMMAND, "LAMINA_ROOT": str(ROOT)}
         subprocess.run([str(HERE / "examples/bases/build"), "busybox"], env=bases, check=True)
         run("images")
 
-        say("2. The example, a static site in two stages. Every step says what it did, or that it was CACHED:")
+        say(
+            "2. The example, a static site in two stages. Every step says what it did, or that it was CACHED:"
+        )
         shutil.rmtree(CONTEXT, ignore_errors=True)
         shutil.copytree(HERE / "examples/static", CONTEXT)
         before = {layer for image in engine.images() for layer in layers_of(engine, image.image_id)}
@@ -75,7 +77,7 @@ def main() -> None:
 
         say("What is in the store, and what two versions and a base that share their layers cost:")
         run("df")
-        say(f"Look around: LAMINA_ROOT={ROOT} {COMMAND} images (or layers site, history site, run -it site sh)")
+        say(f"Look around (layers site, history site, run -it site sh): LAMINA_ROOT={ROOT} {COMMAND} images")
 
 
 if __name__ == "__main__":

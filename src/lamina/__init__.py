@@ -1,7 +1,7 @@
 """Lamina: a container image engine in which layers are the thing you work with.
 
-    with lamina.Engine.open() as engine:
-        engine.build(lamina.BuildRequest.of_folder("app", tags=("app",)))
+with lamina.Engine.open() as engine:
+    engine.build(lamina.BuildRequest.of_folder("app", tags=("app",)))
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from lamina.errors import LaminaError as LaminaError
 
 __version__ = "0.1.0"
-__all__ = ["BuildRequest", "BuildResult", "Engine", "LaminaError", "RunRequest", "RunResult", "Stdio", "__version__"]
+__all__ = [
+    "BuildRequest",
+    "BuildResult",
+    "Engine",
+    "LaminaError",
+    "RunRequest",
+    "RunResult",
+    "Stdio",
+    "__version__",
+]
 
 _HOMES = {
     "BuildRequest": "lamina.build.request",

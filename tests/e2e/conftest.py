@@ -59,6 +59,8 @@ def remove(folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if os.path.exists(folder):
         subprocess.run(
-            ["unshare", "--map-auto", "--map-root-user", "rm", "-rf", folder], capture_output=True, check=False
+            ["unshare", "--map-auto", "--map-root-user", "rm", "-rf", folder],
+            capture_output=True,
+            check=False,
         )
     assert not os.path.exists(folder)

@@ -35,9 +35,7 @@ class Lamina:
         """Standard output of `lamina ARGS`."""
         return self.both(*args, status=status, stdin=stdin, **environ)[0]
 
-    def both(
-        self, *args: str | Path, status: int = 0, stdin: bytes = b"", **environ: str
-    ) -> tuple[str, str]:
+    def both(self, *args: str | Path, status: int = 0, stdin: bytes = b"", **environ: str) -> tuple[str, str]:
         """Standard output and standard error of `lamina ARGS`."""
         done = subprocess.run(
             [*self.argv, *map(str, args)],

@@ -52,7 +52,6 @@ def answer(lamina: Lamina, image: str, *flags: str) -> str:
         assert f"service-{port}" not in lamina("ps", "-a")
 
 
-
 def test_static_site(busybox: Lamina, tmp_path: Path) -> None:
     folder = copy("static", tmp_path)
     busybox.build("-t", "site", folder)
@@ -72,7 +71,9 @@ def test_flask_service(bases: Lamina, tmp_path: Path) -> None:
     folder = copy("flask", tmp_path)
     bases.build("-t", "flask", folder)
     assert answer(bases, "flask") == "Hello from Flask in a stack of layers\n"
-    install = next(step for step in cached_steps(bases.build("-t", "flask", folder)) if step.startswith("RUN pip"))
+    install = next(
+        step for step in cached_steps(bases.build("-t", "flask", folder)) if step.startswith("RUN pip")
+    )
     source = folder / "app.py"
     source.write_text(source.read_text().replace("Hello from", "Greetings from"))
     changed = cached_steps(bases.build("-t", "flask", folder))

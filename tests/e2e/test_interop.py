@@ -1,4 +1,4 @@
-"""Other tools read what `lamina save` writes, and the tree they show is ours; what docker saves loads here."""
+"""Other tools read what `lamina save` writes and show our tree; what docker saves loads here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from tests.e2e.conftest import make_base
 from tests.e2e.lamina_command import REPOSITORY, Lamina
 from tests.e2e.trees import ADDED_BY_DOCKER, Seen, differences, of_folder, of_tar
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="other tools unpack owners and devices only as root")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="other tools unpack owners and devices only as root"
+)
 
 # What an image can hold, in one: owners, modes, links, deletions, capabilities, attributes, odd names.
 EVERYTHING = r"""
@@ -26,7 +28,9 @@ FROM busybox
 COPY --chown=1000:1001 --chmod=640 data /data/owned
 COPY data /data/plain
 RUN ln /data/plain /data/hard && ln -s ../../outside /data/link && ln -s /no/where /data/dangling
-RUN mkdir -p /deep/er/est "/a b" && touch "/a b/$(printf 'new\nline')" && printf x > "$(printf '/\377\376')" && chmod 4755 /data/plain && chmod 1777 /deep
+RUN mkdir -p /deep/er/est "/a b"
+RUN touch "/a b/$(printf 'new\nline')" && printf x > "$(printf '/\377\376')"
+RUN chmod 4755 /data/plain && chmod 1777 /deep
 RUN mknod /data/fifo p && mkfifo /data/pipe && rm -r /deep/er && mkdir /deep/er && touch /deep/er/again
 RUN rm /data/hard && echo more >> /data/owned && chown 7:8 /deep && rm -r /tmp && touch /tmp
 RUN ["busybox", "touch", "-d", "1999-12-31 23:59:59", "/data/old"]
@@ -44,7 +48,9 @@ def everything(lamina: Lamina, folder: Path) -> str:
     """Builds the image `everything`, with a capability and attributes on its files."""
     folder.mkdir()
     (folder / "data").write_text("some data\n")
-    os.setxattr(folder / "data", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000"))
+    os.setxattr(
+        folder / "data", "security.capability", bytes.fromhex("0100000200040000000000000000000000000000")
+    )
     (folder / "Dockerfile").write_text(EVERYTHING)
     make_base(lamina, "busybox")
     lamina.build("-t", "everything", folder)
@@ -72,7 +78,9 @@ IMAGES = {
 
 
 @pytest.fixture(params=list(IMAGES.values()), scope="module")
-def image(request: pytest.FixtureRequest, bases: Lamina) -> Iterator[tuple[Lamina, str, Path, dict[str, Seen]]]:
+def image(
+    request: pytest.FixtureRequest, bases: Lamina
+) -> Iterator[tuple[Lamina, str, Path, dict[str, Seen]]]:
     """Lamina, the name of an image, its archive, and its tree as Lamina mounts it."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
         name = request.param(bases, Path(folder) / "context")
@@ -116,7 +124,7 @@ def test_skopeo_and_umoci_read_what_we_save(image: Image, scratch: Path, transpo
 
 def test_umoci_reads_the_layout_itself(image: Image, scratch: Path) -> None:
     need("umoci")
-    _, name, archive, ours = image
+    _, _, archive, ours = image
     with tarfile.open(archive) as tar:
         tar.extractall(scratch / "layout", filter="data")
     run("umoci", "unpack", "--image", f"{scratch}/layout:latest", scratch / "bundle")
@@ -126,9 +134,18 @@ def test_umoci_reads_the_layout_itself(image: Image, scratch: Path) -> None:
 def test_podman_reads_what_we_save(image: Image, scratch: Path) -> None:
     need("podman")
     _, name, archive, ours = image
-    podman = ["podman", "--root", str(scratch / "root"), "--runroot", str(scratch / "run"), "--storage-driver=overlay"]
+    podman = [
+        "podman",
+        "--root",
+        str(scratch / "root"),
+        "--runroot",
+        str(scratch / "run"),
+        "--storage-driver=overlay",
+    ]
     run(*podman, "load", "-q", "-i", archive)
-    mounted = subprocess.check_output([*podman, "image", "mount", f"docker.io/library/{name}"], text=True).strip()
+    mounted = subprocess.check_output(
+        [*podman, "image", "mount", f"docker.io/library/{name}"], text=True
+    ).strip()
     try:
         assert differences(ours, of_folder(Path(mounted))) == []
     finally:
@@ -157,7 +174,9 @@ def test_docker_reads_what_we_save_and_we_read_what_docker_saves(
     docker("create", "--name", "exported", name)
     docker("export", "-o", str(scratch / "export.tar"), "exported")
     docker("rm", "exported")
-    shown = {path: seen for path, seen in of_tar(scratch / "export.tar").items() if path not in ADDED_BY_DOCKER}
+    shown = {
+        path: seen for path, seen in of_tar(scratch / "export.tar").items() if path not in ADDED_BY_DOCKER
+    }
     expected = {path: seen for path, seen in ours.items() if path not in ADDED_BY_DOCKER}
     for tree in (shown, expected):
         for path in ("dev", "proc", "sys", "etc"):

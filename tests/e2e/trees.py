@@ -54,7 +54,16 @@ def _seen(path: bytes) -> Seen:
 
 # What `docker create` adds to a container's file system, whatever the image.
 ADDED_BY_DOCKER = frozenset(
-    [".dockerenv", "etc/hostname", "etc/hosts", "etc/resolv.conf", "etc/mtab", "dev/console", "dev/pts", "dev/shm"]
+    [
+        ".dockerenv",
+        "etc/hostname",
+        "etc/hosts",
+        "etc/resolv.conf",
+        "etc/mtab",
+        "dev/console",
+        "dev/pts",
+        "dev/shm",
+    ]
 )
 
 
@@ -77,7 +86,9 @@ def of_tar(archive: Path) -> dict[str, Seen]:
             elif member.ischr() or member.isblk():
                 content = str(os.makedev(member.devmajor, member.devminor))
             capability = member.pax_headers.get("SCHILY.xattr.security.capability")
-            xattrs = (("security.capability", capability.encode(errors="surrogateescape")),) if capability else ()
+            xattrs = (
+                (("security.capability", capability.encode(errors="surrogateescape")),) if capability else ()
+            )
             kind = kinds.get(member.type, stat.S_IFREG)
             mode = 0o777 if member.issym() else member.mode & 0o7777
             found[name] = Seen(oct(kind), mode, member.uid, member.gid, size, content, xattrs)

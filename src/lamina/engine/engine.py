@@ -1,4 +1,4 @@
-"""Engine: every use case as one method. The composition root: it joins the rooms below and does nothing itself.
+"""Engine: every use case as one method. It joins the rooms below and does nothing itself.
 
 Rooms are imported where they are used, so that a command loads only what it needs.
 """
@@ -190,7 +190,12 @@ class Engine:
         self._inside(work)
 
     def prune(
-        self, *, containers: bool = False, dangling: bool = False, all_images: bool = False, cache: bool = False
+        self,
+        *,
+        containers: bool = False,
+        dangling: bool = False,
+        all_images: bool = False,
+        cache: bool = False,
     ) -> Pruned:
         """Removes what is not in use: stopped containers, images, the build cache."""
 

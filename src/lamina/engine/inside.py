@@ -1,8 +1,9 @@
 """Work that needs to be root in here: in place, or in a forked worker that enters a user namespace.
 
-Real root needs nothing. For anyone else a user namespace is entered once, before the first file operation. A
-process that is all ours (the command line) enters it in place; a program that merely imports Lamina must not find
-itself in another namespace, so there the work is done by a forked worker, which sends events and bytes back.
+Real root needs nothing. For anyone else a user namespace is entered once, before the first file operation.
+A process that is all ours (the command line) enters it in place; a program that merely imports Lamina must
+not find itself in another namespace, so there the work is done by a forked worker, which sends events and
+bytes back.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import os
 import pickle
 import struct
-from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.events import Observer
 
 Result = TypeVar("Result")
@@ -40,7 +42,9 @@ class Sink:
         """Nothing is held back."""
 
 
-def in_worker(work: Callable[[Observer, BinaryIO], Result], observer: Observer, sink: BinaryIO | None) -> Result:
+def in_worker(
+    work: Callable[[Observer, BinaryIO], Result], observer: Observer, sink: BinaryIO | None
+) -> Result:
     """Runs `work(observer, sink)` in a forked child; its events, bytes, result or error come back here.
 
     The worker dies with us, and we wait for it. LaminaError when it ended without an answer.
@@ -65,7 +69,9 @@ def _work(work: Callable[[Observer, BinaryIO], Any], descriptor: int) -> None:
         _die_with_parent()
         with os.fdopen(descriptor, "wb") as pipe:
             try:
-                result = work(lambda event: _send(pipe, _EVENT, pickle.dumps(event)), cast(BinaryIO, Sink(pipe)))
+                result = work(
+                    lambda event: _send(pipe, _EVENT, pickle.dumps(event)), cast(BinaryIO, Sink(pipe))
+                )
                 _send(pipe, _RESULT, pickle.dumps(result))
             except BaseException as error:
                 _send(pipe, _ERROR, _pickled(error))
@@ -109,4 +115,6 @@ def _answer(pipe: IO[bytes], observer: Observer, sink: BinaryIO | None) -> Any:
             return pickle.loads(data)
         elif kind == _ERROR:
             raise pickle.loads(data)
-    raise LaminaError("the worker process ended without an answer", hint="was it killed? see dmesg for out of memory")
+    raise LaminaError(
+        "the worker process ended without an answer", hint="was it killed? see dmesg for out of memory"
+    )

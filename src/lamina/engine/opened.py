@@ -61,7 +61,7 @@ class Opened:
             recover(ctx.layout, ctx.db)
 
     def enter(self) -> None:
-        """Makes this process root in here, if it is not. Where that is refused, files still work as they can."""
+        """Makes this process root in here, if it is not. Where that is refused, files work as they can."""
         if os.geteuid() == 0 or self._refused is not None:
             return
         from lamina.mount import userns  # only work that changes files comes here

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from lamina.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def root_folder(given: str | None, environ: Mapping[str, str]) -> str:
@@ -17,5 +20,7 @@ def root_folder(given: str | None, environ: Mapping[str, str]) -> str:
         return "/var/lib/lamina"
     data = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME", ""), ".local", "share")
     if not os.path.isabs(data):
-        raise InvalidInput("no folder for the store: HOME is not set", hint="set LAMINA_ROOT to a folder of yours")
+        raise InvalidInput(
+            "no folder for the store: HOME is not set", hint="set LAMINA_ROOT to a folder of yours"
+        )
     return os.path.join(data, "lamina")

@@ -1,4 +1,4 @@
-"""A Docker engine (Debian's docker.io) with a data folder and a socket of its own, for tests and benchmarks."""
+"""A Docker engine (Debian's docker.io) with a data folder and a socket of its own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 DOCKER = "/usr/bin/docker"
 
@@ -66,7 +69,12 @@ def _wait(engine: DockerEngine, daemon: subprocess.Popen[bytes], log: str) -> No
     for _ in range(300):
         if daemon.poll() is not None:
             break
-        if subprocess.run([DOCKER, "version"], capture_output=True, env=engine.environ, check=False).returncode == 0:
+        if (
+            subprocess.run(
+                [DOCKER, "version"], capture_output=True, env=engine.environ, check=False
+            ).returncode
+            == 0
+        ):
             return
         time.sleep(0.1)
     with open(log, errors="replace") as text:
