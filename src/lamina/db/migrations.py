@@ -6,9 +6,10 @@ are 32 bytes. A table whose rows are found by their whole key has no rowid: the 
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.errors import Corrupt
+from lamina.errors import Conflict, Corrupt
 
 if TYPE_CHECKING:
     import sqlite3
@@ -145,6 +146,8 @@ _LEASES = (
         PRIMARY KEY (lease, kind, name)) WITHOUT ROWID""",
 )
 
+_PAUSES = (0.001, 0.01) + (0.1,) * 100  # seconds between tries
+
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("the first tables", _LAYERS + _CACHE + _IMAGES + _CONTAINERS + _LEASES),
 )
@@ -155,7 +158,7 @@ def migrate(connection: sqlite3.Connection, path: str, target: int = len(MIGRATI
 
     Corrupt when the file is another program's, or has more migrations than this Lamina knows.
     """
-    connection.execute("PRAGMA journal_mode=WAL")
+    _use_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -176,3 +179,14 @@ def migrate(connection: sqlite3.Connection, path: str, target: int = len(MIGRATI
     finally:
         if connection.in_transaction:
             connection.rollback()
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Changes the journal to WAL. Conflict when another process keeps the new database for long."""
+    for pause in _PAUSES:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except Conflict:  # SQLite does not wait here, whatever the busy timeout
+            time.sleep(pause)
+    connection.execute("PRAGMA journal_mode=WAL")
