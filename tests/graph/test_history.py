@@ -7,7 +7,8 @@ import datetime
 import pytest
 
 from lamina.graph.history import fill_times
-from lamina.graph.state import join_path, rfc3339
+from lamina.graph.state import join_path
+from lamina.oci.timestamp import rfc3339
 
 
 @pytest.mark.parametrize(

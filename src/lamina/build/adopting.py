@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from lamina.db import cachedb, layerdb
 from lamina.db.cachedb import Ingredient, Step
-from lamina.graph.state import rfc3339
+from lamina.layers.clock import now
 from lamina.layers.commit import reuse_diff, stack
+from lamina.oci.timestamp import rfc3339
 
 if TYPE_CHECKING:
     import sqlite3
@@ -104,9 +105,3 @@ def restack(
 def _text(text: str) -> str:
     """What a row can hold: bytes that are not UTF-8 are shown as escapes."""
     return text.encode(errors="backslashreplace").decode()
-
-
-def now() -> str:
-    """The time as it stands in a config, with nanoseconds."""
-    nanoseconds = time.time_ns()
-    return f"{rfc3339(nanoseconds // 1_000_000_000)[:-1]}.{nanoseconds % 1_000_000_000:09d}Z"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lamina.containers import creating, state
 from lamina.containers.settings import parse
 from lamina.layers.capture import capture
+from lamina.layers.clock import now
 from lamina.layers.lookup import EMPTY_DIFF, Lookup
 from lamina.oci import reference
 from lamina.oci.config import History, RootFS
@@ -44,7 +45,7 @@ def commit(
     config = apply_changes(base._replace(config=config), changes).config
     diff = capture_layer(ctx, row)
     is_empty = diff.diff_id == EMPTY_DIFF
-    created = state.now()
+    created = now()
     line = History(created, " ".join(parse(row.config_json).args), author, message, is_empty)
     diff_ids = base.diff_ids if is_empty else (*base.diff_ids, diff.diff_id)
     image = base._replace(

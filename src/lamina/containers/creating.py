@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.containers import names, settings, state, volumes
+from lamina.containers import names, settings, volumes
 from lamina.db import cachedb, containerdb, imagedb, layerdb
 from lamina.db.names import resolve_image
+from lamina.layers.clock import now
 from lamina.oci import config as configs
 from lamina.oci.digest import Digest
 from lamina.snapshot import probe
@@ -50,7 +51,7 @@ def create(ctx: Containers, request: RunRequest) -> Created:
         pid=0,
         pid_start=0,
         exit_code=None,
-        created=state.now(),
+        created=now(),
         started="",
         finished="",
         command=" ".join(chosen.args),

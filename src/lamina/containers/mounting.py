@@ -14,6 +14,7 @@ from lamina.containers import state
 from lamina.db import cachedb, imagedb, layerdb
 from lamina.db.names import resolve_image
 from lamina.errors import Denied, NotFound
+from lamina.layers.clock import now
 from lamina.mount import holder, userns
 from lamina.mount.table import mounts_below
 from lamina.snapshot import probe
@@ -99,7 +100,7 @@ def _mount_image(ctx: Containers, name: str) -> str:
     snapshotter = ctx.snapshotter()
     with ctx.layers.db.write() as tx:  # keeps the layers, also when the image is removed
         imagedb.need_image(tx, image_id)
-        cachedb.put_writable(tx, cachedb.Writable(key, top, state.now(), ""))
+        cachedb.put_writable(tx, cachedb.Writable(key, top, now(), ""))
     snapshotter.remove(key)
     snapshotter.view(key, parents)
     return _mount(ctx, name, key, snapshotter.name)

@@ -14,6 +14,7 @@ from lamina.containers.request import RunResult
 from lamina.containers.stdio import Stdio
 from lamina.db import containerdb
 from lamina.errors import ProcessFailed
+from lamina.layers.clock import now
 from lamina.mount.holder import start_time
 from lamina.sandbox.spec import ProcessSpec
 
@@ -63,7 +64,7 @@ def _run(ctx: Containers, created: Created, stdio: Stdio) -> int:
             state=containerdb.RUNNING,
             pid=process.pid,
             pid_start=start_time(process.pid),
-            started=state.now(),
+            started=now(),
             config_json=settings._replace(stubs=tuple(map(os.fsdecode, process.stubs))).to_text(),
         )
         state.put(ctx, row, durable=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from lamina.db import containerdb
 from lamina.errors import NotFound
+from lamina.layers.clock import now
 from lamina.mount.holder import start_time
 
 if TYPE_CHECKING:
@@ -14,12 +14,6 @@ if TYPE_CHECKING:
     from lamina.db.containerdb import Container
 
 KILLED = 137  # exit code of one that died with us: 128 + SIGKILL
-
-
-def now() -> str:
-    """The time as rows have it: RFC 3339 in UTC, with nanoseconds."""
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
 
 
 def is_running(container: Container) -> bool:

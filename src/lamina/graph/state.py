@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.graph.history import COMMENT, fill_times
 from lamina.graph.ops import Variable
 from lamina.oci.config import ContainerConfig, History, ImageConfig, RootFS
+from lamina.oci.timestamp import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,23 +106,6 @@ def finish(state: StageState) -> ImageConfig:
     created = added[-1].created if added else state.image.created
     history = (*state.history[:inherited], *added)
     return state.image._replace(rootfs=RootFS(state.diff_ids), history=history, created=created)
-
-
-def rfc3339(seconds: int) -> str:
-    """A time as it stands in a config."""
-    days, rest = divmod(seconds, 86400)
-    year, month, day = _civil(days)
-    return f"{year:04d}-{month:02d}-{day:02d}T{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}Z"
-
-
-def _civil(days: int) -> tuple[int, int, int]:
-    """The Gregorian date that is `days` after 1970-01-01."""
-    era, day_of_era = divmod(days + 719468, 146097)
-    year = (day_of_era - day_of_era // 1460 + day_of_era // 36524 - day_of_era // 146096) // 365
-    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
-    shifted = (5 * day_of_year + 2) // 153  # months since March
-    month = shifted + 3 if shifted < 10 else shifted - 9
-    return year + era * 400 + (month <= 2), month, day_of_year - (153 * shifted + 2) // 5 + 1
 
 
 def split_env(item: str) -> tuple[str, str]:

@@ -59,11 +59,6 @@ def default_root(entry: Entry) -> bool:
     return entry.mode == 0o755 and not entry.uid and not entry.gid and not entry.xattrs and not entry.opaque
 
 
-def parent_of(path: bytes) -> bytes:
-    """The folder that holds `path`; b"" for what lies in the root."""
-    return path.rpartition(b"/")[0]
-
-
 def hard_links_last(items: list[LayerItem]) -> list[LayerItem]:
     """Makes the first name of each file its FILE, and the others HARDLINKs to it. `items` are sorted.
 

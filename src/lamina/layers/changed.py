@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from lamina.layers.canonical import default_root, parent_of
+from lamina.layers.canonical import default_root
 from lamina.tree.entry import Entry, Kind
+from lamina.tree.tree import parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from lamina.errors import InvalidInput
 from lamina.fs.failures import shown
 from lamina.fs.xattr import belongs
-from lamina.layers.canonical import LINK_MODE, parent_of
+from lamina.layers.canonical import LINK_MODE
 from lamina.tree.entry import Entry, Kind
+from lamina.tree.tree import parent_of
 from lamina.tree.whiteout import Mark, meaning, whiteout
 
 if TYPE_CHECKING:

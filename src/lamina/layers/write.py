@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.errors import InvalidInput
 from lamina.fs.create import Builder
-from lamina.layers.canonical import Canonical, default_root, hard_links_last, parent_of, plain
+from lamina.layers.canonical import Canonical, default_root, hard_links_last, plain
 from lamina.layers.commit import TempFolder, commit_diff, commit_empty
 from lamina.tree.entry import Entry, Kind
+from lamina.tree.tree import parent_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

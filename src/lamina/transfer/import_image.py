@@ -6,11 +6,12 @@ import os
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.layers.apply import apply_layer
+from lamina.layers.clock import now
 from lamina.oci import platform as platforms
 from lamina.oci import reference as references
 from lamina.oci.config import History, ImageConfig, RootFS
 from lamina.transfer.changes import apply_changes
-from lamina.transfer.register import now, register_image
+from lamina.transfer.register import register_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,12 +5,12 @@ A fully cached build ends here, so the way for an image that is known already is
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from lamina.db import imagedb, layerdb, leases
 from lamina.db.imagedb import ImageRow
 from lamina.errors import InvalidInput, NotFound
+from lamina.layers.clock import now
 from lamina.layers.commit import stack
 from lamina.oci import config as configs
 from lamina.oci import media
@@ -70,12 +70,6 @@ def make_manifest(ctx: Layers, config: bytes, diffs: Sequence[Diff]) -> Manifest
     """The OCI manifest of an image: layers as they were received, or as plain tars."""
     layers = [_descriptor(ctx, diff) for diff in diffs]
     return Manifest(Descriptor(media.CONFIG, sha256(config), len(config)), tuple(layers))
-
-
-def now() -> str:
-    """The time as images have it: RFC 3339 in UTC, with nanoseconds."""
-    seconds, rest = divmod(time.time_ns(), 1_000_000_000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:09d}Z"
 
 
 def _known(ctx: Layers, image_id: ImageID, names: Sequence[str]) -> ImageRow | None:

@@ -1,0 +1,35 @@
+"""What tests need of the machine they run on: a quick place to write, and a static busybox."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+_PACKAGE = REPOSITORY / ".cache/tests/busybox-static"
+
+
+def quick_place() -> str | None:
+    """tmpfs where there is one: creating files on the disks of test machines is slow and uneven.
+
+    None stands for the usual place, as in `tempfile`.
+    """
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None
+
+
+@functools.cache
+def busybox() -> str:
+    """The path of a static busybox: the machine's, else the one in Debian's package, unpacked and not installed."""
+    installed = shutil.which("busybox", path="/bin:/usr/bin")
+    if installed is not None:
+        return installed
+    if not _fetched():
+        subprocess.run([REPOSITORY / "scripts/apt-fetch", _PACKAGE, "busybox-static"], check=True)
+    return str(_fetched()[0])
+
+
+def _fetched() -> list[Path]:
+    return [path for path in (_PACKAGE / "usr/bin/busybox", _PACKAGE / "bin/busybox") if path.is_file()]
