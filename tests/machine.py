@@ -22,7 +22,7 @@ def quick_place() -> str | None:
 
 @functools.cache
 def busybox() -> str:
-    """The path of a static busybox: the machine's, else the one in Debian's package, unpacked and not installed."""
+    """The path of a static busybox: the machine's, else Debian's package, fetched and not installed."""
     installed = shutil.which("busybox", path="/bin:/usr/bin")
     if installed is not None:
         return installed

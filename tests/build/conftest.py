@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lamina.store.files import remove_tree
+from tests.machine import quick_place
 
 from .kitchen import Kitchen
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def kitchen() -> Iterator[Kitchen]:
     """A store with the image `busybox`, and an empty context."""
-    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = tempfile.mkdtemp(prefix="lamina-build-", dir=place)
+    folder = tempfile.mkdtemp(prefix="lamina-build-", dir=quick_place())
     made = Kitchen(Path(folder))
     try:
         made.add_busybox()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,12 +27,12 @@ from lamina.store.layout import Layout
 from lamina.store.lease import Lease
 from lamina.transfer.register import register_image
 from lamina.tree.entry import Entry, Kind
+from tests.machine import busybox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-BUSYBOX = shutil.which("busybox") or "/bin/busybox"
 HOST = host(os.uname().machine)
 _TOOLS = (
     b"sh ls cat echo mkdir rm touch stat id env sleep true false test date chmod chown ln find wc sort seq dd"
@@ -160,7 +159,7 @@ class Kitchen:
         links = tuple(
             LayerItem(Entry(b"bin/" + tool, Kind.SYMLINK, 0o777, link=b"busybox")) for tool in _TOOLS.split()
         )
-        with open(BUSYBOX, "rb") as file:
+        with open(busybox(), "rb") as file:
             binary = file.read()
         size = len(binary)
         program = LayerItem(Entry(b"bin/busybox", Kind.FILE, 0o755, size=size), lambda: io.BytesIO(binary))

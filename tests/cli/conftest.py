@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.conftest import make_base, remove
 from tests.e2e.lamina_command import Lamina
+from tests.machine import quick_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def program() -> Iterator[Lamina]:
     """Lamina with the image `busybox`; the tests of a module share it."""
-    folder = tempfile.mkdtemp(prefix="lamina-cli-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
+    folder = tempfile.mkdtemp(prefix="lamina-cli-", dir=quick_place())
     lamina = Lamina(Path(folder) / "root")
     make_base(lamina, "busybox")
     yield lamina

@@ -17,6 +17,7 @@ from lamina.containers.stdio import Stdio
 from lamina.snapshot.probe import choose
 from lamina.store.files import remove_tree
 from tests.build.kitchen import Kitchen
+from tests.machine import quick_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,7 @@ class Dock:
 def dock(request: pytest.FixtureRequest) -> Iterator[Dock]:
     if os.geteuid():
         pytest.skip("needs root; test_rootless.py runs containers as an ordinary user")
-    folder = tempfile.mkdtemp(prefix="lamina-containers-", dir="/dev/shm")
+    folder = tempfile.mkdtemp(prefix="lamina-containers-", dir=quick_place())
     made = Dock(Path(folder), request.param)
     try:
         yield made

@@ -21,6 +21,7 @@ from lamina.containers.remove import remove
 from lamina.sandbox import spawner  # noqa: F401
 from lamina.testing import isolate
 from tests.containers.conftest import Dock
+from tests.machine import quick_place
 
 
 def life(folder: str) -> None:
@@ -52,6 +53,6 @@ def life(folder: str) -> None:
 @pytest.mark.parametrize("ids", ["one", "many"])
 def test_life(ids: isolate.Ids) -> None:
     try:
-        isolate.run(life, ids, base="/dev/shm")
+        isolate.run(life, ids, base=quick_place())
     except isolate.Skip as skip:
         pytest.skip(str(skip))

@@ -12,17 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.lamina_command import REPOSITORY, Lamina
-
-
-def _scratch() -> str | None:
-    """tmpfs where there is one: creating files on the disks of test machines is slow and uneven."""
-    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+from tests.machine import quick_place
 
 
 @pytest.fixture
 def lamina() -> Iterator[Lamina]:
     """Lamina on a new, empty root, which is gone after the test."""
-    folder = tempfile.mkdtemp(prefix="lamina-test-", dir=_scratch())
+    folder = tempfile.mkdtemp(prefix="lamina-test-", dir=quick_place())
     yield Lamina(Path(folder) / "root")
     remove(folder)
 
@@ -30,7 +26,7 @@ def lamina() -> Iterator[Lamina]:
 @pytest.fixture(scope="session")
 def bases() -> Iterator[Lamina]:
     """Lamina on a root that all tests of a session share, for bases that take long to make."""
-    folder = tempfile.mkdtemp(prefix="lamina-bases-", dir=_scratch())
+    folder = tempfile.mkdtemp(prefix="lamina-bases-", dir=quick_place())
     yield Lamina(Path(folder) / "root")
     remove(folder)
 
@@ -40,6 +36,16 @@ def busybox(lamina: Lamina) -> Lamina:
     """Lamina with the image `busybox`."""
     make_base(lamina, "busybox")
     return lamina
+
+
+@pytest.fixture(scope="session")
+def steady() -> Iterator[Lamina]:
+    """Lamina with the image `busybox`, for tests that leave the store as it was, or nearly so."""
+    folder = tempfile.mkdtemp(prefix="lamina-steady-", dir=_scratch())
+    lamina = Lamina(Path(folder) / "root")
+    make_base(lamina, "busybox")
+    yield lamina
+    remove(folder)
 
 
 def make_base(lamina: Lamina, name: str) -> None:

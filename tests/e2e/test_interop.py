@@ -17,6 +17,7 @@ from lamina.testing.docker_engine import DockerEngine, docker_engine, missing
 from tests.e2e.conftest import make_base
 from tests.e2e.lamina_command import REPOSITORY, Lamina
 from tests.e2e.trees import ADDED_BY_DOCKER, Seen, differences, of_folder, of_tar
+from tests.machine import quick_place
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="other tools unpack owners and devices only as root"
@@ -82,7 +83,7 @@ def image(
     request: pytest.FixtureRequest, bases: Lamina
 ) -> Iterator[tuple[Lamina, str, Path, dict[str, Seen]]]:
     """Lamina, the name of an image, its archive, and its tree as Lamina mounts it."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+    with tempfile.TemporaryDirectory(dir=quick_place()) as folder:
         name = request.param(bases, Path(folder) / "context")
         archive = Path(folder) / "image.tar"
         bases("save", "-o", archive, name)
@@ -97,7 +98,7 @@ def image(
 @pytest.fixture
 def scratch() -> Iterator[Path]:
     """A folder on tmpfs."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+    with tempfile.TemporaryDirectory(dir=quick_place()) as folder:
         yield Path(folder)
 
 
@@ -158,7 +159,7 @@ def docker() -> Iterator[DockerEngine]:
     """Debian's Docker engine, on a data folder of its own."""
     if why := missing():
         pytest.skip(why)
-    with docker_engine(tempfile.mkdtemp(prefix="lamina-docker-", dir="/dev/shm")) as engine:
+    with docker_engine(tempfile.mkdtemp(prefix="lamina-docker-", dir=quick_place())) as engine:
         yield engine
 
 

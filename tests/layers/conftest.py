@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import pytest
 
 from lamina.store.files import remove_tree
 from tests.layers.stores import open_store
+from tests.machine import quick_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def folder() -> Iterator[str]:
     """A folder on tmpfs, where files cost little."""
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    path = tempfile.mkdtemp(prefix="lamina-layers-", dir=base)
+    path = tempfile.mkdtemp(prefix="lamina-layers-", dir=quick_place())
     yield path
     remove_tree(path)
 

@@ -18,6 +18,7 @@ from lamina.snapshot.probe import choose
 from lamina.testing import isolate
 from lamina.tree.entry import Entry, Kind
 from tests.layers.stores import named, on_disk, open_store, packed_bytes, paths, rows, state
+from tests.machine import quick_place
 
 SECOND = 1_000_000_000
 BASE = [
@@ -92,9 +93,8 @@ def session(snapshotter: str, ids: isolate.Ids) -> Callable[[Callable[[Session],
     """Calls a function with a Session, in a child that is root of the wanted kind."""
 
     def run(test: Callable[[Session], object]) -> None:
-        base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
         try:
-            isolate.run(lambda folder: test(Session(folder, snapshotter)), ids, base=base)
+            isolate.run(lambda folder: test(Session(folder, snapshotter)), ids, base=quick_place())
         except isolate.Skip as skip:
             pytest.skip(str(skip))
 

@@ -12,6 +12,7 @@ from lamina.errors import Denied
 from lamina.mount import apply, holder, syscalls, userns
 from lamina.mount.types import Mount
 from lamina.testing import isolate
+from tests.machine import quick_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWa
 
 def isolated(ids: isolate.Ids, test: Callable[[Path], object]) -> None:
     try:
-        isolate.run(lambda folder: test(Path(folder)), ids, base="/dev/shm")
+        isolate.run(lambda folder: test(Path(folder)), ids, base=quick_place())
     except isolate.Skip as skip:
         pytest.skip(str(skip))
 

@@ -13,8 +13,8 @@ import pytest
 from lamina.mount.types import Mount
 from lamina.sandbox.native import NativeProcess, NativeRuntime
 from lamina.sandbox.spec import ProcessSpec
+from tests.machine import busybox, quick_place
 
-BUSYBOX = "/bin/busybox"
 APPLETS = (
     "sh cat ls id env grep sleep true false mount ps hostname kill mknod chown touch mkdir stat "
     "tty stty ip unshare"
@@ -24,7 +24,7 @@ APPLETS = (
 def make_root(folder: Path) -> Path:
     """The files of a very small image."""
     (folder / "bin").mkdir(parents=True)
-    shutil.copy(BUSYBOX, folder / "bin/busybox")
+    shutil.copy(busybox(), folder / "bin/busybox")
     for name in APPLETS.split():
         (folder / "bin" / name).symlink_to("busybox")
     (folder / "etc").mkdir()
@@ -116,7 +116,7 @@ def scratch() -> Iterator[Path]:
     """A folder on tmpfs: overlay cannot lie on overlay, and this is quick."""
     import tempfile
 
-    folder = Path(tempfile.mkdtemp(prefix="lamina-test-", dir="/dev/shm"))
+    folder = Path(tempfile.mkdtemp(prefix="lamina-test-", dir=quick_place()))
     yield folder
     shutil.rmtree(folder)
 

@@ -16,6 +16,7 @@ from lamina.mount import userns
 from lamina.sandbox import spawner  # noqa: F401
 from lamina.sandbox.native import NativeRuntime
 from lamina.testing import isolate
+from tests.machine import quick_place
 from tests.sandbox.conftest import Box
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def in_box(ids: isolate.Ids, check: Callable[[Box], None]) -> None:
             runtime.close()
 
     try:
-        isolate.run(test, ids, base="/dev/shm")
+        isolate.run(test, ids, base=quick_place())
     except isolate.Skip as skip:
         pytest.skip(str(skip))
 

@@ -257,6 +257,7 @@ class GzipWriter:
         self._pending = bytearray()
 
     def write(self, data: bytes) -> int:
+        """Takes the next bytes, however they are cut."""
         self._pending += data
         if len(self._pending) >= BLOCK:
             whole = len(self._pending) - len(self._pending) % BLOCK

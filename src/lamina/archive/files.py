@@ -20,10 +20,17 @@ _MAX_LINKS = 8
 class Files(Protocol):
     """Names use "/" and are relative; a name that is not there, or no regular file, is InvalidInput."""
 
-    def has(self, name: str) -> bool: ...
-    def size(self, name: str) -> int: ...
-    def open(self, name: str) -> BinaryIO: ...
-    def close(self) -> None: ...
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+
+    def size(self, name: str) -> int:
+        """Bytes in the file."""
+
+    def open(self, name: str) -> BinaryIO:
+        """The file's content, from its start."""
+
+    def close(self) -> None:
+        """Gives back what reading needs; what was opened may no longer be read."""
 
 
 def read_small(files: Files, name: str, limit: int = MAX_JSON) -> bytes:

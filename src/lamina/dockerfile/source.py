@@ -69,17 +69,20 @@ class Located(Protocol):
     """Anything that knows its place: every instruction."""
 
     @property
-    def source(self) -> SourceRange: ...
+    def source(self) -> SourceRange:
+        """Where it stands."""
 
 
 class Lines(Protocol):
     """What has a name and source lines: a parsed Dockerfile."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages call it."""
 
     @property
-    def lines(self) -> tuple[str, ...]: ...
+    def lines(self) -> tuple[str, ...]:
+        """Its text."""
 
 
 def locate(
