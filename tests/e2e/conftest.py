@@ -41,7 +41,7 @@ def busybox(lamina: Lamina) -> Lamina:
 @pytest.fixture(scope="session")
 def steady() -> Iterator[Lamina]:
     """Lamina with the image `busybox`, for tests that leave the store as it was, or nearly so."""
-    folder = tempfile.mkdtemp(prefix="lamina-steady-", dir=_scratch())
+    folder = tempfile.mkdtemp(prefix="lamina-steady-", dir=quick_place())
     lamina = Lamina(Path(folder) / "root")
     make_base(lamina, "busybox")
     yield lamina

@@ -56,7 +56,7 @@ def check_name(name: object) -> str:
     return name
 
 
-class FolderFiles:
+class FolderFiles(Files):
     """The files below a folder. Links are not followed: an image layout has none."""
 
     def __init__(self, path: str) -> None:
@@ -114,7 +114,7 @@ class _Member(NamedTuple):
     link: str
 
 
-class TarFiles:
+class TarFiles(Files):
     """The files in an uncompressed tar that can be sought in. One pass over the headers when it is made."""
 
     def __init__(self, stream: BinaryIO) -> None:
