@@ -17,6 +17,8 @@ class StepStarted(NamedTuple):
     stage: str  # name of the stage, "" when it has none and is the only one
     text: str  # the instruction as the user wrote it, on one line
     line: int  # in the Dockerfile, from 1
+    place: int  # position among the steps of its stage, from 1
+    places: int  # how many steps the stage has
 
 
 class StepCached(NamedTuple):

@@ -29,7 +29,7 @@ DOCKERFILE = b"FROM base\n# why\nRUN make && \\\n    make install\nCMD x\n"
 
 
 def _start(step: int, text: str, stage: str = "", line: int = 1) -> StepStarted:
-    return StepStarted(step, 3, stage, text, line)
+    return StepStarted(step, 3, stage, text, line, step, 3)
 
 
 def _plain(*events: Event) -> str:

@@ -61,7 +61,7 @@ class Session:
         self.needed = stages.needed(self.plan)
         for number in self.needed:
             check_supported(self.plan.dockerfile, self.plan.stages[number].instructions)
-        counts = {n: 1 + self._layer_count(self.plan.stages[n]) for n in self.needed}
+        self.counts = counts = {n: 1 + self._layer_count(self.plan.stages[n]) for n in self.needed}
         self.total = sum(counts.values())
         self.first_step = {n: 1 + sum(counts[m] for m in self.needed if m < n) for n in self.needed}
 
@@ -111,7 +111,9 @@ class Session:
         """Reports that a step begins."""
         text = show(instruction, stage)
         label = stage.label if len(self.plan.stages) > 1 else stage.name
-        self.observer(StepStarted(number, self.total, label, text, instruction.source.start_line))
+        line, place = instruction.source.start_line, number - self.first_step[stage.number] + 1
+        places = self.counts[stage.number]
+        self.observer(StepStarted(number, self.total, label, text, line, place, places))
 
     def report(self, work: Work, stage: Stage, *, cached: bool, diff_id: str, seconds: float) -> None:
         """Notes how a step went, for the result."""

@@ -36,7 +36,7 @@ class Step:
         """`[2/4] RUN make` or `[base 2/4] RUN make`."""
         start = self.start
         stage = f"{start.stage} " if start.stage else ""
-        return f"[{stage}{start.step}/{start.total}] {start.text}"
+        return f"[{stage}{start.place}/{start.places}] {start.text}"
 
     def output(self, data: bytes, at: float) -> list[tuple[float, str]]:
         """Takes bytes in, and returns the lines that they complete."""
