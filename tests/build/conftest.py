@@ -17,9 +17,11 @@ from .kitchen import Kitchen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lamina.mount.userns import IdMap
+
 
 @pytest.fixture
-def kitchen() -> Iterator[Kitchen]:
+def kitchen(inside: IdMap) -> Iterator[Kitchen]:
     """A store with the image `busybox`, and an empty context."""
     folder = tempfile.mkdtemp(prefix="lamina-build-", dir=quick_place())
     made = Kitchen(Path(folder))

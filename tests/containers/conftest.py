@@ -22,6 +22,8 @@ from tests.machine import quick_place
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lamina.mount.userns import IdMap
+
 
 class Ran(NamedTuple):
     """A container's end and its output."""
@@ -73,9 +75,7 @@ class Dock:
 
 
 @pytest.fixture(params=["overlay", "native"])
-def dock(request: pytest.FixtureRequest) -> Iterator[Dock]:
-    if os.geteuid():
-        pytest.skip("needs root; test_rootless.py runs containers as an ordinary user")
+def dock(request: pytest.FixtureRequest, inside: IdMap) -> Iterator[Dock]:
     folder = tempfile.mkdtemp(prefix="lamina-containers-", dir=quick_place())
     made = Dock(Path(folder), request.param)
     try:

@@ -27,6 +27,7 @@ from lamina.oci.config import ContainerConfig
 from lamina.transfer.register import register_image
 
 if TYPE_CHECKING:
+    from lamina.mount.userns import IdMap
     from tests.containers.conftest import Dock
 
 
@@ -82,8 +83,9 @@ def test_commands_and_entrypoints(dock: Dock) -> None:
         dock.run(image="talker", entrypoint=())
 
 
-def test_user_workdir_read_only(dock: Dock) -> None:
-    assert dock.sh("id -u; pwd", user="worker", workdir="/home/worker").out == "1234\n/home/worker\n"
+def test_user_workdir_read_only(dock: Dock, inside: IdMap) -> None:
+    who = 0 if inside.single else 1234
+    assert dock.sh("id -u; pwd", user="worker", workdir="/home/worker").out == f"{who}\n/home/worker\n"
     assert "Read-only" in dock.sh("touch /x", read_only=True).err
     with pytest.raises(InvalidInput, match="absolute path"):
         dock.run("true", workdir="relative")

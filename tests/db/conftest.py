@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lamina.mount.userns import IdMap
+
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
@@ -22,10 +23,8 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[str]:
+def small_disk(tmp_path: Path, inside: IdMap) -> Iterator[str]:
     """A file system with room for 1 MiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
     folder = tmp_path / "small"
     folder.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=False)

@@ -1,7 +1,8 @@
 """Pages whose blocks are run: a ```console block is commands after `$ `, and what they print.
 
 A page shows values that differ from one build to the next by their first digits and `…`: `sha256:3e1f…`.
-The first time such a value matches any digest, from then on only that one. A lone `…` matches anything.
+The first time such a value matches any digest, from then on only that one. A lone `…` matches anything,
+and how many blanks stand between two words does not count.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ from typing import NamedTuple
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _HEX = "[0-9a-f]"
-_VALUE = re.compile(rf"(?P<part>\b{_HEX}{{4}}…)|(?P<whole>\b(?:{_HEX}{{64}}|{_HEX}{{12}})\b)|(?P<any>…)")
+_VALUE = re.compile(
+    rf"(?P<part>\b{_HEX}{{4}}…)|(?P<whole>\b(?:{_HEX}{{64}}|{_HEX}{{12}})\b)|(?P<any>…)"
+    r"|(?P<number>[0-9][0-9.]*)|(?P<machine>\bamd64\b)"
+)
 
 
 class Command(NamedTuple):
@@ -38,7 +42,7 @@ class Values:
     """What the shortened values of a page stand for in this run."""
 
     def __init__(self, *, exact: bool) -> None:
-        """Without `exact` even digests that are shown whole stand for whatever they are here."""
+        """Without `exact` digests and numbers that are shown whole, too, stand for whatever they are here."""
         self._exact = exact
         self._known: dict[str, str] = {}
 
@@ -53,14 +57,18 @@ class Values:
                 end = value.end()
             return found + re.escape(text[end:])
 
-        matched = re.fullmatch(pattern(expected), printed, re.DOTALL)
+        matched = re.fullmatch(pattern(_blanks(expected)), _blanks(printed), re.DOTALL)
         return matched is not None and all(map(self._same, names, matched.groups()))
 
     def _pattern(self, value: re.Match[str], names: list[str]) -> str:
         if value["any"] is not None:
             return ".*?"
-        if value["whole"] is not None and self._exact:
-            return value[0]
+        if value["part"] is None and self._exact:
+            return re.escape(value[0])
+        if value["number"] is not None:
+            return "[0-9.]+"
+        if value["machine"] is not None:
+            return r"\w+"
         names.append(value[0].rstrip("…")[:4])
         return rf"({_HEX}{{12,64}})"
 
@@ -69,3 +77,7 @@ class Values:
         short, long = sorted((known, value), key=len)
         self._known[name] = long
         return long.startswith(short)
+
+
+def _blanks(text: str) -> str:
+    return "\n".join(" ".join(line.split()) for line in text.splitlines())

@@ -49,6 +49,11 @@ class Lamina:
         assert done.returncode == status, f"lamina {args}: {done.returncode}\n{out}\n{err}"
         return out, err
 
+    @property
+    def one_id(self) -> bool:
+        """Whether the user has no sub-IDs: then every user of an image is the same one."""
+        return self("info", "-f", "{{.IDMap}}").startswith("one ID")
+
     def start(self, *args: str | Path, **options: Any) -> subprocess.Popen[bytes]:
         """The command in the background, in a process group of its own."""
         options.setdefault("stdout", subprocess.PIPE)

@@ -1,12 +1,12 @@
 """Lamina as an ordinary user runs it, also where the tests run as root.
 
-Root takes the part of `nobody`, by a wrapper script that gives up everything first. Whether that user has sub-IDs
-is decided by what lies over /etc/subuid in the mount namespace of the wrapper: the machine's own file stays as it is.
+Root takes the part of `nobody`, by a wrapper script that gives up everything first. Whether that user has
+sub-IDs is decided by what lies over /etc/subuid in the mount namespace of the wrapper: the machine's own file
+stays as it is.
 """
 
 from __future__ import annotations
 
-import functools
 import os
 import shlex
 import shutil
@@ -19,25 +19,41 @@ from typing import Literal
 import pytest
 
 import lamina
+from lamina.mount import userns
 from tests.e2e.lamina_command import Lamina
 from tests.machine import busybox
 
 Ids = Literal["one", "many"]
 NOBODY = 65534
-_FIRST_SUB_ID = 1_000_000  # any that nobody uses
-_WITHOUT_SUB_IDS = "tests of root cover users without sub-IDs"
+FIRST_SUB_ID = 1_000_000  # any that nobody uses
+
+_SCRIPT = """\
+#!/bin/sh
+# Runs the arguments as nobody, whose sub-IDs are those in {rows} while it runs.
+set -e
+if [ -z "${{PRIVATE:-}}" ]; then
+    PRIVATE=1 exec unshare --mount "$0" "$@"
+fi
+unset PRIVATE
+for file in /etc/subuid /etc/subgid; do
+    [ ! -e $file ] || mount --bind {rows} $file
+done
+cd {folder}
+# setpriv itself still reads root's folders when it looks for the program; the second shell cannot.
+exec setpriv --reuid={user} --regid={user} --clear-groups sh -c 'exec "$@"' sh "$@"
+"""
 
 
 @dataclass(frozen=True)
 class OrdinaryLamina(Lamina):
-    """Lamina of an ordinary user, on a root in `folder`, which belongs to this user."""
+    """Lamina of an ordinary user: `command` runs it; what it needs lies in `folder`, which the user owns."""
 
     folder: Path
     command: tuple[str, ...]
 
     @property
     def environ(self) -> dict[str, str]:
-        return super().environ | {"HOME": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        return super().environ | {"HOME": str(self.folder), "PYTHONPATH": str(self.folder / "packages")}
 
     @property
     def argv(self) -> list[str]:
@@ -46,65 +62,60 @@ class OrdinaryLamina(Lamina):
     def owned(self, path: Path) -> Path:
         """Gives what lies at `path` to this user."""
         if os.geteuid() == 0:
-            subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", path], check=True)
+            subprocess.run(["chown", "-hR", f"{NOBODY}:{NOBODY}", path], check=True)
         return path
 
 
 def ordinary_lamina(folder: Path, ids: Ids) -> OrdinaryLamina:
-    """Lamina on a new root in the new folder `folder`; skips the test, with the reason, where it cannot be."""
+    """Lamina with the image `busybox`, on a root in the new folder `folder`; skips where that cannot be."""
     if os.geteuid() == 0:
-        command = (str(_wrapper(folder, ids)),)
-    else:
-        if (ids == "many") != _has_sub_ids():
-            pytest.skip("needs newuidmap and rows in /etc/subuid" if ids == "many" else _WITHOUT_SUB_IDS)
+        command = _as_nobody(folder, ids)
+    elif ids == ("many" if _has_sub_ids() else "one"):
         command = (sys.executable, "-m", "lamina")
+    else:
+        pytest.skip(f"this user has {'no ' * (ids == 'many')}sub-IDs; the tests of root do both")
     made = OrdinaryLamina(folder / "root", folder, command)
     made.owned(folder)
-    _add_busybox(made)
+    base = folder / "base"
+    base.mkdir()
+    shutil.copy(busybox(), base / "busybox")
+    (base / "Dockerfile").write_text(
+        "FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\n"
+        'RUN ["/bin/busybox", "--install", "-s", "/bin"]\nRUN mkdir -m 1777 /tmp\nENV PATH=/bin\n'
+        "COPY <<EOF /etc/passwd\nroot:x:0:0::/:/bin/sh\nworker:x:33:44::/home:/bin/sh\nEOF\n"
+        "COPY <<EOF /etc/group\nroot:x:0:\nworkers:x:44:\nstaff:x:50:worker\nEOF\n"
+    )
+    made("build", "-q", "-t", "busybox", made.owned(base))
     return made
 
 
 def _has_sub_ids() -> bool:
-    from lamina.mount import userns
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if not userns.enter().single else 1)
+    return os.waitpid(child, 0)[1] == 0
 
-    rows = userns._sub_ids("/etc/subuid", os.geteuid())
-    return bool(rows) and shutil.which("newuidmap") is not None
 
-
-def _wrapper(folder: Path, ids: Ids) -> Path:
-    """The script that runs Lamina as nobody; only root may run it."""
-    if ids == "many" and shutil.which("newuidmap") is None:
+def _as_nobody(folder: Path, ids: Ids) -> tuple[str, ...]:
+    """The command that runs Lamina as nobody."""
+    if ids == "many" and not (shutil.which("newuidmap") and os.path.exists("/etc/subuid")):
         pytest.skip("newuidmap is not installed")
     rows = folder / "sub-ids"
-    rows.write_text(f"nobody:{_FIRST_SUB_ID}:65536\n" if ids == "many" else "")
-    python, packages = _program()
-    shutil.copytree(packages, folder / "packages", symlinks=True)
-    script = folder / "lamina"
-    script.write_text(
-        f"""#!/bin/sh
-set -e
-if [ -z "$PRIVATE" ]; then
-    PRIVATE=1 exec unshare --mount "$0" "$@"
-fi
-for file in /etc/subuid /etc/subgid; do
-    [ -e $file ] || [ ! -s {rows} ] || : >$file
-    [ ! -e $file ] || mount --bind {rows} $file
-done
-unset PRIVATE
-cd {folder}
-export PYTHONPATH={folder}/packages
-exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups {shlex.quote(python)} -m lamina "$@"
-"""
-    )
+    rows.write_text(f"nobody:{FIRST_SUB_ID}:65536\n" if ids == "many" else "")
+    script = folder / "as-nobody"
+    script.write_text(_SCRIPT.format(rows=shlex.quote(str(rows)), folder=folder, user=NOBODY))
     script.chmod(0o755)
-    return script
+    # Root's Python and this checkout may lie where others cannot read: the package is copied.
+    site = Path(lamina.__file__).parents[1]
+    for name in ("lamina", "isal", "zstandard"):
+        if (site / name).is_dir():
+            shutil.copytree(site / name, folder / "packages" / name)
+    for python in (sys.executable, "/usr/bin/python3"):
+        command = (str(script), python)
+        if _suits((*command, "-c", "import sys; sys.exit(sys.version_info < (3, 11))")):
+            return (*command, "-m", "lamina")
+    pytest.skip(f"no Python 3.11 or newer that nobody may run: {sys.executable} belongs to root")
 
 
-def _add_busybox(made: OrdinaryLamina) -> None:
-    base = made.folder / "base"
-    base.mkdir()
-    shutil.copy(busybox(), base / "busybox")
-    (base / "Dockerfile").write_text(
-        'FROM scratch\nCOPY --chmod=755 busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\n'
-    )
-    made("build", "-q", "-t", "busybox", made.owned(base))
+def _suits(command: tuple[str, ...]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
+from lamina.fs.xattr import in_first_namespace
 from lamina.mount.types import Mount
+from lamina.mount.userns import IdMap
 from lamina.sandbox.native import NativeProcess, NativeRuntime
 from lamina.sandbox.spec import ProcessSpec
 from tests.machine import busybox, quick_place
@@ -103,16 +105,14 @@ class Box:
 
 
 @pytest.fixture
-def runtime() -> Iterator[NativeRuntime]:
-    if os.geteuid():
-        pytest.skip("needs root; test_rootless.py has the tests for an ordinary user")
+def runtime(inside: IdMap) -> Iterator[NativeRuntime]:
     runtime = NativeRuntime()
     yield runtime
     runtime.close()
 
 
 @pytest.fixture
-def scratch() -> Iterator[Path]:
+def scratch(inside: IdMap) -> Iterator[Path]:
     """A folder on tmpfs: overlay cannot lie on overlay, and this is quick."""
     import tempfile
 
@@ -123,7 +123,7 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture
 def box(scratch: Path, runtime: NativeRuntime) -> Box:
-    return Box(scratch, runtime)
+    return Box(scratch, runtime, "" if in_first_namespace() else "userxattr")
 
 
 BoxMaker = Callable[[], Box]

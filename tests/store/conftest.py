@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from lamina.store.lease import Lease
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from lamina.mount.userns import IdMap
 
 
 @pytest.fixture
@@ -34,10 +35,8 @@ def blobs(layout: Layout, lease: Lease) -> BlobStore:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[str]:
+def small_disk(tmp_path: Path, inside: IdMap) -> Iterator[str]:
     """A file system with room for 256 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
     folder = tmp_path / "small"
     folder.mkdir()
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=False)

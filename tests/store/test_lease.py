@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import signal
 import time
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,7 @@ def test_a_child_that_outlives_us_does_not_keep_it(layout: Layout) -> None:
         assert not alive(layout, lease_id)
     finally:
         for pid in children:
-            subprocess.run(["kill", "-9", str(pid)], check=True)
+            os.kill(pid, signal.SIGKILL)
         end(process)
 
 

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from lamina.layers.context import Layers
+    from lamina.mount.userns import IdMap
 
 
 @pytest.fixture
-def folder() -> Iterator[str]:
+def folder(inside: IdMap) -> Iterator[str]:
     """A folder on tmpfs, where files cost little."""
     path = tempfile.mkdtemp(prefix="lamina-transfer-", dir=quick_place())
     yield path

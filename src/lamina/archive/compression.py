@@ -14,6 +14,7 @@ CHUNK = 1 << 18  # bytes read from a stream at a time
 BLOCK = 1 << 20  # what the compressor is fed: isal's output depends on how the input is cut
 LEVEL = 2  # of isal: 0 to 3
 MAGIC_SIZE = 6  # bytes that `detect` needs
+_SIP = 16  # bytes at a time, where only the beginning is wanted
 
 _MAGIC = (
     (b"\x1f\x8b\x08", "gzip"),
@@ -234,9 +235,7 @@ def decompressed(
     `seen` is called with all decompressed bytes as they pass. InvalidInput, from any read, when the stream
     is damaged or truncated, and when it grows beyond `limits`.
     """
-    head = b""
-    while len(head) < MAGIC_SIZE and (more := stream.read(MAGIC_SIZE - len(head))):
-        head += more
+    head = _head(stream)
     name = detect(head)
     limits = limits or Limits()
     if name:
@@ -244,6 +243,25 @@ def decompressed(
     else:
         raw = _Raw(stream, head, seen, limits)
     return io.BufferedReader(raw, CHUNK), name
+
+
+def beginning(stream: BinaryIO, size: int) -> bytes:
+    """Up to `size` first decompressed bytes of `stream`, however badly it goes on. InvalidInput before that."""
+    head = _head(stream)
+    name = detect(head)
+    if not name:
+        return head + stream.read(size - len(head))
+    codec = _CODECS[name]()._replace(step=_SIP)  # the decoder must not come to a damaged place too soon
+    with io.BufferedReader(_Compressed(codec, name, stream, head, None, Limits()), size) as reader:
+        return reader.read(size)
+
+
+def _head(stream: BinaryIO) -> bytes:
+    """What `detect` needs; less only of a shorter stream."""
+    head = b""
+    while len(head) < MAGIC_SIZE and (more := stream.read(MAGIC_SIZE - len(head))):
+        head += more
+    return head
 
 
 class GzipWriter:

@@ -75,7 +75,8 @@ def spooled(folder: str, fill: Callable[[Callable[[bytes], object]], object]) ->
     except OSError as error:
         out.close()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace(f"no space left in {folder} for a copy of the archive") from error
+            hint = "free some space, `lamina prune`, or set LAMINA_ROOT to a folder on another disk"
+            raise NoSpace(f"no space left in {folder} for a copy of the archive", hint=hint) from error
         raise InvalidInput(f"archive cannot be read: {error.strerror}") from error
     except BaseException:
         out.close()

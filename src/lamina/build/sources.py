@@ -57,18 +57,23 @@ def _layers(session: Session, instruction: Instruction, op: CopyOp, others: Mapp
 
 def _from_context(session: Session, instruction: Instruction, op: CopyOp, context: Context) -> CopySources:
     picked = tuple(_select(session, instruction, op, context, path) for path in op.sources)
-    for match in (match for matches in picked for match in matches):
+    for number, matches in enumerate(picked):
+        try:
+            _check_no_device(context, matches)
+        except InvalidInput as error:
+            raise session.locate(instruction, error, at=_as_written(instruction, number)) from None
+    return CopySources(context, picked)
+
+
+def _check_no_device(context: Context, matches: tuple[Picked, ...]) -> None:
+    for match in matches:
         for entry in match.entries:
             if entry.kind in (Kind.CHAR, Kind.BLOCK):
                 name = context.name(match.path + b"/" + entry.path if entry.path else match.path)
-                raise session.locate(
-                    instruction,
-                    InvalidInput(
-                        f"{name} is a device: a build context holds files, folders and links",
-                        hint="leave it out with a line in .dockerignore",
-                    ),
+                raise InvalidInput(
+                    f"{name} is a device: a build context holds files, folders and links",
+                    hint="leave it out with a line in .dockerignore",
                 )
-    return CopySources(context, picked)
 
 
 def _select(

@@ -10,9 +10,11 @@ import io
 import os
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from lamina.archive.compression import decompressed
+from lamina.archive.compression import beginning, decompressed
 from lamina.errors import InvalidInput, LaminaError
 from lamina.tree.entry import Entry, Kind
+from lamina.tree.tar.decode import is_header
+from lamina.tree.tar.header import BLOCK
 from lamina.tree.tar.read import read_tar
 from lamina.tree.tree import resolve
 
@@ -27,11 +29,13 @@ _CHUNK = 1 << 20
 
 
 def is_archive(open_file: Callable[[], BinaryIO]) -> bool:
-    """Whether a file is a tar with something in it, behind any compression that we read."""
+    """Whether a file begins as a tar with something in it does, behind any compression that we read.
+
+    One that goes on badly is an archive all the same: to unpack it must fail, not to copy it succeed.
+    """
     with open_file() as file:
         try:
-            stream, _ = decompressed(file)
-            return next(iter(read_tar(stream)), None) is not None
+            return is_header(beginning(file, BLOCK))
         except LaminaError:
             return False
 
@@ -51,6 +55,8 @@ def unpack(
             stream, _ = decompressed(file)
             for record in read_tar(stream):
                 _take(record, placement, root, spool)
+            while stream.read(_CHUNK):
+                pass  # the check sum of a compressed archive stands at its end
         except LaminaError as error:
             raise InvalidInput(f"cannot unpack {name}: {error.message}", hint=error.hint) from None
 

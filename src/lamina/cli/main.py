@@ -45,6 +45,7 @@ def entry() -> NoReturn:
     """The program as it is installed: `main`, and out."""
     # Nearly all that is allocated lives until the end: the collector would look at it again and again.
     gc.set_threshold(50_000, 20, 20)
+    _open_streams()
     code = main()
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -52,6 +53,18 @@ def entry() -> NoReturn:
         except OSError:
             pass  # the reader is gone
     os._exit(code)  # taking all modules apart one by one would cost 5 ms and more
+
+
+def _open_streams() -> None:
+    """Opens standard streams that our caller has closed: a file of the store must not get their numbers."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)
 
 
 def program() -> Command:

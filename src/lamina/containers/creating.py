@@ -54,7 +54,7 @@ def create(ctx: Containers, request: RunRequest) -> Created:
         created=now(),
         started="",
         finished="",
-        command=" ".join(chosen.args),
+        command=" ".join(chosen.args).encode(errors="backslashreplace").decode(),
     )
     with layers.db.write() as tx:
         imagedb.need_image(tx, image_id)  # not removed meanwhile

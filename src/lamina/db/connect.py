@@ -7,13 +7,14 @@ import sqlite3
 from _thread import _local
 from typing import TYPE_CHECKING, Any
 
-from lamina.errors import Conflict, Corrupt, Denied, LaminaError, NoSpace
+from lamina.errors import Conflict, Corrupt, Denied, InvalidInput, LaminaError, NoSpace
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 SCHEMA_VERSION = 1  # how many migrations there are
 BUSY_SECONDS = 60.0
+_SHARED = 64 << 10  # bytes that lamina.db-shm and the beginning of lamina.db-wal may need
 _orphans: list[object] = []  # a parent's connections in a forked child: never used, never closed
 
 
@@ -31,6 +32,8 @@ class Connection(sqlite3.Connection):
             raise  # the caller may know what it means; `write` translates it otherwise
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
+        except UnicodeEncodeError as error:  # a name from the command line, say
+            raise InvalidInput(f"these bytes are not UTF-8: {error.object!r:.300}") from error
 
     def __del__(self) -> None:
         # a thread's connection goes with the thread; one from before a fork is the parent's to close
@@ -41,10 +44,11 @@ class Connection(sqlite3.Connection):
 class Database:
     """One lamina.db. Threads share the object; each gets its own connection."""
 
-    __slots__ = ("_local", "_pid", "path")
+    __slots__ = ("_frozen", "_local", "_pid", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._frozen = False
         self._local = _local()
         self._pid = os.getpid()
 
@@ -52,11 +56,18 @@ class Database:
     def open(cls, path: str, *, create: bool = True) -> Database:
         """Opens the database and brings its tables up to date.
 
-        Without `create`, a file that is not there is not made: the database is an empty one in memory.
-        Corrupt when the file is damaged, no database of Lamina's, or made by a newer Lamina; Denied, NoSpace.
+        Without `create`, a file that is not there is not made: the database is an empty one in memory. It is
+        for queries then, and can be asked them on a disk that is read-only or full too. Corrupt when the file is damaged, no database of Lamina's, or made by a newer Lamina; Denied, NoSpace.
         """
         found = cls(path if create or os.path.exists(path) else ":memory:")
-        found.read()
+        try:
+            found.read()
+        except (Denied, NoSpace):
+            # SQLite has no place for the files beside it. Without a log to apply, the file alone is right.
+            if create or not os.access(path, os.R_OK) or os.path.exists(path + "-wal"):
+                raise
+            found._frozen = True
+            found.read()
         return found
 
     def read(self) -> sqlite3.Connection:
@@ -69,7 +80,7 @@ class Database:
         try:
             return self._local.connection  # type: ignore[no-any-return]
         except AttributeError:
-            connection = self._local.connection = _connect(self.path)
+            connection = self._local.connection = _connect(self.path, frozen=self._frozen)
             return connection
 
     def write(self, *, durable: bool = True) -> Transaction:
@@ -148,10 +159,15 @@ class Snapshot:
         self._connection.rollback()
 
 
-def _connect(path: str) -> Connection:
+def _connect(path: str, *, frozen: bool = False) -> Connection:
     try:
         connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, factory=Connection
+            _frozen_uri(path) if frozen else path,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
+            uri=frozen,
         )
     except sqlite3.Error as error:
         raise translate(error, path) from error
@@ -171,10 +187,26 @@ def _connect(path: str) -> Connection:
     return connection
 
 
+def _frozen_uri(path: str) -> str:
+    """A file that nobody writes while it is read: SQLite then needs no lock and no file beside it."""
+    for character in "%?#":
+        path = path.replace(character, f"%{ord(character):02x}")
+    return f"file:{path}?immutable=1"
+
+
+def _is_full(path: str) -> bool:
+    """Whether the disk has no room for what SQLite shares between processes, which is an I/O error to it."""
+    try:
+        about = os.statvfs(os.path.dirname(path))
+    except OSError:
+        return False
+    return about.f_bavail * about.f_frsize < _SHARED
+
+
 def translate(error: sqlite3.Error, what: str) -> LaminaError:
     """The error that a user should see for one of SQLite's; `what` names the file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(what)):
         return NoSpace(f"no space left while writing {what}", hint="free some space, or try `lamina prune`")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
         return Denied(f"cannot write {what}: {error}", hint="set LAMINA_ROOT to a folder that is yours")

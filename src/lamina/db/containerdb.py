@@ -60,6 +60,8 @@ def get(c: sqlite3.Connection, container_id: str) -> Container | None:
 
 def find(c: sqlite3.Connection, text: str) -> Container:
     """The container with this ID, this name, or else an ID that begins so. NotFound, Conflict."""
+    if not text.isascii():  # no ID and no name is; and SQLite takes no bytes that are not UTF-8
+        raise NotFound(f"No such container: {text}")
     found = get(c, text)
     if found is not None:
         return found

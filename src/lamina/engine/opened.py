@@ -36,17 +36,29 @@ class Opened:
         """For questions. A store that does not exist is not made: it is an empty one."""
         if self._writing is not None:
             return Rows(self._writing.db.read(), self._writing.blobs, self.layout)
+        return Rows(self._reader().read(), BlobStore(self.layout), self.layout)
+
+    def _reader(self) -> Database:
+        """The database to read: the empty one in memory only until somebody, anybody, makes the store."""
+        path = self.layout.database
+        if self._reading is not None and self._reading.path != path and os.path.exists(path):
+            self._reading.close()
+            self._reading = None
         if self._reading is None:
             self.layout.exists()  # Denied when it is someone else's
-            self._reading = Database.open(self.layout.database, create=False)
-        return Rows(self._reading.read(), BlobStore(self.layout), self.layout)
+            self._reading = Database.open(path, create=False)
+        return self._reading
 
     @property
     def ctx(self) -> Layers:
         """For work: with a lease, and after cleaning up what dead processes left."""
         if self._writing is None:
             lease = Lease.acquire(self.layout)
-            db = Database.open(self.layout.database)
+            try:
+                db = Database.open(self.layout.database)
+            except BaseException:
+                lease.release()
+                raise
             self._writing = Layers(self.layout, BlobStore(self.layout, lease), db, lease)
             self._recover(self._writing)
         return self._writing

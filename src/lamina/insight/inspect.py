@@ -26,8 +26,9 @@ def inspect(rows: Rows, name: str, kind: str | None = None) -> dict[str, object]
             if kind == "container":
                 raise
     try:
-        return image_json(rows, resolve_image(rows.connection, name).image_id)
+        image_id = resolve_image(rows.connection, name).image_id
     except (NotFound, InvalidInput):
         if kind == "image":
             raise
         raise NotFound(f"No such object: {name}") from None
+    return image_json(rows, image_id)

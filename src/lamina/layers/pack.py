@@ -45,10 +45,12 @@ def packed(ctx: Layers, diff_id: DiffID) -> Generator[bytes, None, None]:
         digest.update(piece)
         yield piece
     if digest.hexdigest() != diff_id[7:]:
-        raise Corrupt(
-            f"layer {diff_id} is damaged: its files are not those that were committed",
-            hint="load or build the image again with --no-cache",
-        )
+        raise _damaged(diff_id, "its files are not those that were committed")
+
+
+def _damaged(diff_id: DiffID, what: str) -> Corrupt:
+    hint = "remove the images and the build cache that have it, then load or build them again"
+    return Corrupt(f"layer {diff_id} is damaged: {what}", hint=hint)
 
 
 def open_packed(ctx: Layers, diff_id: DiffID) -> BinaryIO:
@@ -69,7 +71,9 @@ def _from_rows(ctx: Layers, diff_id: DiffID) -> Iterator[bytes]:
         with Folders(ctx.layout.diff_dir(diff_id)) as folders:
             yield from canonical_pieces(folders, cachedb.files(ctx.db.read(), diff_id))
     except OSError as error:
-        raise Corrupt(f"layer {diff_id} cannot be read: {error.strerror}") from error
+        raise _damaged(diff_id, f"it cannot be read: {error.strerror}") from error
+    except Corrupt as error:
+        raise _damaged(diff_id, error.message) from error
 
 
 def canonical_pieces(folders: Folders, entries: Iterable[Entry]) -> Iterator[bytes]:

@@ -145,8 +145,11 @@ def _with_log(fd: int, error: OSError, key: str = "", value: str | bytes | None 
 
 
 def open_tree(path: str | bytes, *, recursive: bool = False, dir_fd: int = AT_FDCWD) -> int:
-    """A copy of the mount at `path` (with all below it when recursive), attached nowhere."""
-    flags = 1 | os.O_CLOEXEC | (AT_RECURSIVE if recursive else 0)
+    """A copy of the mount at `path` (with all below it when recursive), attached nowhere.
+
+    An empty path names `dir_fd` itself.
+    """
+    flags = 1 | os.O_CLOEXEC | (AT_RECURSIVE if recursive else 0) | (0 if path else AT_EMPTY_PATH)
     return _call(_NR_OPEN_TREE, ctypes.c_int(dir_fd), _text(path), ctypes.c_uint(flags), path=path)
 
 

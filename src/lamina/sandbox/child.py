@@ -9,6 +9,7 @@ the process has all its powers, and those are given up last.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import socket
 import stat
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from lamina.errors import InvalidInput
 from lamina.mount import syscalls
-from lamina.sandbox import accounts, capabilities, network, programs, rootfs, terminal, wire
+from lamina.sandbox import accounts, capabilities, network, programs, rootfs, terminal, trampoline, wire
 from lamina.sandbox.seccomp import profile
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from lamina.sandbox.spec import ProcessSpec
 
 DESCRIPTORS = 6  # of a request: the spec, the setup and status sockets, stdin, stdout, stderr
-_SETUP = 3  # the setup socket, after stdin, stdout and stderr
+_SETUP = programs.SETUP  # the setup socket, after stdin, stdout and stderr
+_SPARE = 16  # a number beyond those that are given out
 _TABLE_LIMIT = 16 << 20  # bytes of /etc/passwd that are looked at
 
 
@@ -34,11 +36,13 @@ class Tools(NamedTuple):
 
     single_id: bool
     filter: bytes  # the seccomp program; b"" where there is none for this machine
+    trampoline: bytes  # an executable; b"" likewise
 
     @classmethod
     def make(cls, single_id: bool) -> Tools:
         """The tools for this machine."""
-        return cls(single_id, profile.build(os.uname().machine, single_id=single_id))
+        machine = os.uname().machine
+        return cls(single_id, profile.build(machine, single_id=single_id), trampoline.program(machine))
 
 
 class _Prepared(NamedTuple):
@@ -46,6 +50,14 @@ class _Prepared(NamedTuple):
 
     root: rootfs.Root
     bounding: int  # the capabilities that are left
+    trampoline: int  # a file on the process's own /dev, without a name; -1: none
+
+    @classmethod
+    def make(cls, tools: Tools) -> _Prepared:
+        """Everything that does not depend on the request."""
+        root = rootfs.Root()
+        start = programs.lay_ready(root.devices, tools.trampoline) if tools.trampoline else -1
+        return cls(root, capabilities.limit_bounding_set(), start)
 
 
 class _Doing:
@@ -66,7 +78,7 @@ def await_request(control: socket.socket, link: socket.socket, tools: Tools) -> 
     try:
         prepared: _Prepared | OSError
         try:
-            prepared = _Prepared(rootfs.Root(), capabilities.limit_bounding_set())
+            prepared = _Prepared.make(tools)
         except OSError as error:  # told to whoever asks
             prepared = error
         data, fds, _, _ = socket.recv_fds(control, 16, DESCRIPTORS)
@@ -81,6 +93,7 @@ def await_request(control: socket.socket, link: socket.socket, tools: Tools) -> 
         spec = wire.read_request(request)
         for number, fd in enumerate((*stdio, channel)):
             os.dup2(fd, number)
+        os.set_inheritable(_SETUP, True)  # to the trampoline
         channel = _SETUP
         _run(spec, tools, prepared, doing)
     except programs.CannotRun as error:
@@ -121,7 +134,6 @@ def _send(channel: int, reply: wire.Ready | wire.Failed, fds: Sequence[int] = ()
 def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) -> None:
     root = prepared.root
     os.setsid()
-    os.umask(0)
     doing.what = "cannot prepare the root file system"
     root.mount_root(spec)
     doing.what = "cannot set up the network"
@@ -133,23 +145,41 @@ def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) ->
     doing.what = "cannot look up the user"
     identity = _identity(spec.user)
     doing.what = "cannot mount"
-    root.attach()
-    syscalls.close_range(_SETUP + 1)
-    doing.what = "cannot enter the working directory"
-    _enter_folder(spec.cwd)
+    root.attach(spec)
+    doing.what = "cannot protect the mounts"
+    root.protect()
     master = -1
     if spec.terminal:
         doing.what = "cannot make a terminal"
-        master = terminal.take(spec.window, identity.uid, tools.single_id)
-    doing.what = "cannot protect the mounts"
-    root.finish(spec)
+        master = terminal.take(root.devices, spec.window, 0 if tools.single_id else identity.uid)
+    root.devices.own_null(range(3))
+    start, master = _keep_open(prepared.trampoline, master)
+    doing.what = "cannot enter the working directory"
+    _enter_folder(spec.cwd)
+    doing.what = "cannot protect the root file system"
+    root.seal(spec)
     doing.what = f"cannot become user {spec.user or 'root'}"
     _drop_powers(identity, prepared.bounding, tools)
     os.umask(0o022)
     doing.what = "cannot run"
-    _send(_SETUP, wire.Ready(tuple(root.stubs), master >= 0), [master] if master >= 0 else ())
-    syscalls.close_range(_SETUP, cloexec=True)
-    programs.execute(spec.args, _environment(spec, identity))
+    environment = _environment(spec, identity)
+    program = programs.find(spec.args[0], environment.get("PATH", programs.DEFAULT_PATH))
+    ready = wire.Ready(tuple(root.stubs), spec.terminal, program)
+    _send(_SETUP, ready, [master] if spec.terminal else ())
+    programs.execute(program, spec.args, environment, start)
+
+
+def _keep_open(*descriptors: int) -> list[int]:
+    """Close all but the streams, the setup socket, and these; their new numbers, -1 for a -1."""
+    spares = [fd if fd < 0 else fcntl.fcntl(fd, fcntl.F_DUPFD, _SPARE) for fd in descriptors]
+    kept = []
+    last = _SETUP
+    for spare in spares:
+        if spare >= 0:
+            last = os.dup2(spare, last + 1, inheritable=False)
+        kept.append(last if spare >= 0 else -1)
+    syscalls.close_range(last + 1)
+    return kept
 
 
 def _set_up_network(spec: ProcessSpec) -> None:
@@ -182,7 +212,7 @@ def _enter_folder(path: str) -> None:
     try:
         os.chdir(path)
     except FileNotFoundError:
-        os.makedirs(path, 0o755, exist_ok=True)
+        rootfs.make_missing(os.path.realpath(path))
         os.chdir(path)
     # A link to a descriptor of the host would lead out; the kernel shows that in the path.
     if not os.getcwd().startswith("/"):

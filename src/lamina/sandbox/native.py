@@ -20,7 +20,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from lamina.errors import Denied, InvalidInput, LaminaError, NoSpace, ProcessFailed
-from lamina.sandbox import launch, wire
+from lamina.sandbox import launch, programs, wire
 
 if TYPE_CHECKING:
     from lamina.sandbox.spec import ProcessSpec
@@ -179,6 +179,7 @@ def _check(spec: ProcessSpec) -> None:
 def _outcome(setup: socket.socket, process: NativeProcess, spec: ProcessSpec) -> NativeProcess:
     """The process once exec has happened; or the error that it met on its way there."""
     problem: LaminaError | None = LaminaError(f"{spec.args[0]}: the process was killed before it began")
+    program = spec.args[0]
     try:
         while True:
             data, fds, _, _ = socket.recv_fds(setup, wire.REPLY_SIZE, 1)
@@ -186,10 +187,13 @@ def _outcome(setup: socket.socket, process: NativeProcess, spec: ProcessSpec) ->
                 break
             reply = wire.decode_reply(data)
             if isinstance(reply, wire.Ready):
-                process.stubs, problem = reply.stubs, None
+                process.stubs, program, problem = reply.stubs, reply.program, None
                 process.terminal = fds[0] if fds else None
-            else:
+            elif isinstance(reply, wire.Failed):
                 problem = _error(reply)
+            else:
+                refused = programs.cannot_execute(program, reply)
+                problem = ProcessFailed(refused.message, refused.status)
         process.adopt()
         if problem is not None:
             raise problem

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lamina.sandbox.devices import Devices
+
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
+SETUP = 3  # the descriptor that exec closes, and over which a failure is told
 
 
 class CannotRun(Exception):
@@ -24,14 +27,33 @@ class CannotRun(Exception):
         self.status = NOT_FOUND if number in (errno.ENOENT, errno.ENOTDIR) else NOT_EXECUTABLE
 
 
-def execute(args: tuple[str, ...], environment: Mapping[str, str]) -> NoReturn:
-    """Become the program args[0], looked up in the PATH of `environment`. Raises CannotRun."""
-    program = find(args[0], environment.get("PATH", DEFAULT_PATH))
+def lay_ready(devices: Devices, trampoline: bytes) -> int:
+    """The descriptor of an executable file with this content, which has no name any more."""
+    name = "trampoline"
+    with open(devices.make_file(name, 0o755), "wb") as file:
+        file.write(trampoline)
+    fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=devices.folder)
+    os.unlink(name, dir_fd=devices.folder)
+    return fd
+
+
+def execute(program: str, args: tuple[str, ...], environment: Mapping[str, str], trampoline: int) -> NoReturn:
+    """Become `program`, by way of the trampoline in that descriptor unless it is -1.
+
+    Raises CannotRun; a trampoline tells on its own what `program` failed with (see trampoline).
+    """
     try:
-        os.execve(program, args, environment)
+        if trampoline < 0:
+            os.set_inheritable(SETUP, False)
+            os.execve(program, args, environment)
+        os.execve(trampoline, (program, *args), environment)
     except OSError as error:
-        reason = (error.strerror or "").lower()
-        raise CannotRun(f"exec {program}: {reason}", error.errno or errno.EIO) from None
+        raise cannot_execute(program, error.errno or errno.EIO) from None
+
+
+def cannot_execute(program: str, number: int) -> CannotRun:
+    """What to say of an exec that the kernel refused."""
+    return CannotRun(f"exec {program}: {os.strerror(number).lower()}", number)
 
 
 def find(name: str, path: str) -> str:
@@ -43,15 +65,10 @@ def find(name: str, path: str) -> str:
             what = f"stat {name}: {reason}" if number == errno.ENOENT else reason
             raise CannotRun(f'exec: "{name}": {what}', number)
         return name
-    refused = False
     for folder in path.split(":") if name else ():
         place = f"{folder or '.'}/{name}"
-        number = _problem(place)
-        if not number:
+        if not _problem(place):
             return place
-        refused = refused or number == errno.EACCES
-    if refused:
-        raise CannotRun(f'exec: "{name}": permission denied', errno.EACCES)
     raise CannotRun(f'exec: "{name}": executable file not found in $PATH', errno.ENOENT)
 
 

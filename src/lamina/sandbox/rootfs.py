@@ -17,31 +17,16 @@ from lamina.errors import InvalidInput
 from lamina.mount import apply, syscalls
 from lamina.mount.types import Mount
 from lamina.sandbox import network
+from lamina.sandbox.devices import Devices, disarm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lamina.sandbox.spec import ProcessSpec
 
-_DEVICES = {
-    "null": (1, 3),
-    "zero": (1, 5),
-    "full": (1, 7),
-    "random": (1, 8),
-    "urandom": (1, 9),
-    "tty": (5, 0),
-}
-_LINKS = {
-    "fd": "/proc/self/fd",
-    "stdin": "/proc/self/fd/0",
-    "stdout": "/proc/self/fd/1",
-    "stderr": "/proc/self/fd/2",
-    "core": "/proc/kcore",
-    "ptmx": "pts/ptmx",
-}
-_ETC = ".etc"  # where the files for /etc lie in the tmpfs of /dev, until they are bound and unlinked
 # apt gives its downloads to a user of its own, and checks that it could. With one ID it must not try.
 _APT_SETTING = "/etc/apt/apt.conf.d/zz-lamina-one-id"
 _QUIET = "nosuid,nodev,noexec"
-_PTS = "nosuid,noexec,ptmxmode=0666,mode=0620"
 _NO_LINKS = ("/proc", "/dev", "/sys")  # as in runc: a link there is an attempt at something
 
 # What Docker hides and protects; not all of it is there on every kernel.
@@ -60,10 +45,14 @@ _MASKED = (
     "/sys/firmware",
 )
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+# What may be mounted in /proc, as in runc: nothing is decided by these, and lxcfs gives better ones.
+_PROC_FIGURES = frozenset(
+    f"/proc/{name}" for name in "cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo".split()
+)
 
 
 class _Detached(NamedTuple):
-    fd: int  # -1: one of the files for /etc
+    fd: int
     target: str
     folder: bool  # or a file
 
@@ -73,13 +62,17 @@ class Root:
 
     def __init__(self) -> None:
         self.stubs: list[bytes] = []
-        self._devices: list[tuple[int, str]] = []  # the host's nodes, where mknod is refused
-        self._dev = self._new_dev()
+        self.devices = Devices()
+        self._proc = 0  # the device number of /proc, once that is there
         self._sys = _kernel_view("sysfs", read_only=True)
-        self._mounts = [
+        self._files = _new("tmpfs", f"{_QUIET},mode=755,size=16m")  # for /etc; see _bind_files
+        self._names: dict[str, str] = {}  # of these files: where each is to be seen
+        self._kernel = [
             _Detached(_kernel_view("proc", read_only=False), "/proc", True),
-            _Detached(self._dev, "/dev", True),
-            _Detached(_new("devpts", f"{_PTS}{_tty_group()}"), "/dev/pts", True),
+            _Detached(self.devices.folder, "/dev", True),
+        ]
+        self._mounts = [
+            _Detached(os.dup(self.devices.terminals), "/dev/pts", True),
             _Detached(_new("mqueue", _QUIET), "/dev/mqueue", True),
         ]
 
@@ -96,22 +89,23 @@ class Root:
         if spec.network == "none":  # each network namespace has a sysfs of its own
             os.close(self._sys)
             self._sys = _kernel_view("sysfs", read_only=True)
-        self._mounts.append(_Detached(self._sys, "/sys", True))
+        self._kernel.append(_Detached(self._sys, "/sys", True))
+        given = {mount.target for mount in spec.mounts}
         for name, content in network.files(spec).items():
-            self._give_file(f"/etc/{name}", content)
+            if f"/etc/{name}" not in given:
+                self._give_file(name, f"/etc/{name}", content)
         if single_id:
-            self._give_file(_APT_SETTING, b'APT::Sandbox::User "root";\n')
-        for mount in sorted(spec.mounts, key=lambda mount: mount.target.rstrip("/").count("/")):
-            folder = mount.kind != "bind" or os.path.isdir(mount.source)
-            self._mounts.append(_Detached(apply.detached(mount), mount.target, folder))
+            self._give_file("apt", _APT_SETTING, b'APT::Sandbox::User "root";\n')
+        for mount in spec.mounts:
+            fd = apply.detached(mount)
+            self._mounts.append(_Detached(fd, mount.target, stat.S_ISDIR(os.fstat(fd).st_mode)))
+            disarm(fd)
 
-    def _give_file(self, target: str, content: bytes) -> None:
-        """Write a file into the tmpfs of /dev; it is bound once that is attached, as only then it can be."""
+    def _give_file(self, name: str, target: str, content: bytes) -> None:
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
-        file = os.open(f"{_ETC}/{os.path.basename(target)}", flags, 0o644, dir_fd=self._dev)
-        os.write(file, content)
-        os.close(file)
-        self._mounts.append(_Detached(-1, target, False))
+        with open(os.open(name, flags, 0o644, dir_fd=self._files), "wb") as file:
+            file.write(content)
+        self._names[name] = target
 
     def enter(self, spec: ProcessSpec) -> None:
         """Make the root the root, and let go of the host's file systems."""
@@ -121,86 +115,105 @@ class Root:
         syscalls.umount(".", syscalls.MNT_DETACH)
         os.chdir("/")
 
-    def attach(self) -> None:
+    def attach(self, spec: ProcessSpec) -> None:
         """Put every mount where it belongs, and make the mount points that are missing."""
-        for mount in self._mounts:
-            if mount.fd >= 0:
-                self._attach(mount)
-            else:
-                source = f"/dev/{_ETC}/{os.path.basename(mount.target)}"
-                if mount.target != _APT_SETTING or os.path.isdir(os.path.dirname(_APT_SETTING)):
-                    self._attach(mount._replace(fd=syscalls.open_tree(source)))
-                os.unlink(source)
-        os.rmdir(f"/dev/{_ETC}")
-        for fd, name in self._devices:
-            os.close(os.open(f"/dev/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o666))
-            _attach_at(fd, f"/dev/{name}")
+        for mount in self._kernel:
+            if os.path.islink(mount.target):
+                raise InvalidInput(f"{mount.target} of the image is a symbolic link: it must be a folder")
+            self._attach(mount)
+        self._proc = os.stat("/proc").st_dev
+        self.devices.attached()
+        self._mounts = [*self._bind_files(read_only=spec.read_only), *self._mounts]
+        # What is mounted at a folder must not hide what is mounted below it.
+        for mount in sorted(self._mounts, key=lambda mount: mount.target.rstrip("/").count("/")):
+            self._attach(mount)
 
-    def finish(self, spec: ProcessSpec) -> None:
-        """Hide and protect what Docker does, and the root itself when it is to be read-only."""
+    def _bind_files(self, *, read_only: bool) -> Iterable[_Detached]:
+        """The files for /etc as mounts; each can be had by itself only while their tmpfs is attached somewhere."""
+        self.devices.place(os.dup(self._files), "shm")
+        for name, target in self._names.items():
+            if target == _APT_SETTING and not os.path.isdir(os.path.dirname(target)):
+                continue
+            fd = syscalls.open_tree(name, dir_fd=self._files)
+            if read_only:
+                syscalls.mount_setattr(fd, syscalls.ATTR_RDONLY)
+            yield _Detached(fd, target, False)
+        syscalls.umount("/dev/shm")
+
+    def protect(self) -> None:
+        """Hide and protect what Docker does."""
         empty = ""  # the first masked folder lends its empty file system to the others
         for path in _MASKED:
             kind = _kind(path)
             if kind == stat.S_IFDIR and not empty:
                 _attach_at(_new("tmpfs", "ro,mode=0555"), path)
                 empty = path
+            elif kind == stat.S_IFDIR:
+                _attach_at(syscalls.open_tree(empty), path)
             elif kind:
-                _attach_at(syscalls.open_tree(empty if kind == stat.S_IFDIR else "/dev/null"), path)
+                _attach_at(self.devices.null_mount(), path)
         for path in _READ_ONLY:
             if _kind(path):
                 fd = syscalls.open_tree(path, recursive=True)
                 syscalls.mount_setattr(fd, syscalls.ATTR_RDONLY, recursive=True)
                 _attach_at(fd, path)
-        if spec.read_only:
-            syscalls.mount_setattr("/", syscalls.ATTR_RDONLY)
 
-    def _new_dev(self) -> int:
-        """A tmpfs with the nodes and links of /dev, and the files for /etc in a folder of it."""
-        fd = _new("tmpfs", "nosuid,strictatime,mode=755,size=65536k")
-        try:
-            for name, (major, minor) in _DEVICES.items():
-                os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=fd)
-        except PermissionError:
-            self._devices = [(syscalls.open_tree(f"/dev/{name}"), name) for name in _DEVICES]
-        for name, target in _LINKS.items():
-            os.symlink(target, name, dir_fd=fd)
-        for name in ("pts", "shm", "mqueue", _ETC):
-            os.mkdir(name, 0o755, dir_fd=fd)
-        return fd
+    def seal(self, spec: ProcessSpec) -> None:
+        """Nothing in the root is a device, whoever put it there; and it may be read-only."""
+        syscalls.mount_setattr("/", syscalls.ATTR_NODEV | (syscalls.ATTR_RDONLY if spec.read_only else 0))
 
     def _attach(self, mount: _Detached) -> None:
-        if mount.target in _NO_LINKS and os.path.islink(mount.target):
-            raise InvalidInput(f"{mount.target} of the image is a symbolic link: it must be a folder")
-        flags = os.O_PATH
         try:
-            place = syscalls.openat2(mount.target, flags, syscalls.RESOLVE_NO_SYMLINKS)
+            place = syscalls.openat2(mount.target, os.O_PATH, syscalls.RESOLVE_NO_SYMLINKS)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ELOOP):
                 raise
             path = self._make_mount_point(mount.target, mount.folder)
-            place = syscalls.openat2(path, flags, syscalls.RESOLVE_NO_SYMLINKS)
+            place = syscalls.openat2(path, os.O_PATH, syscalls.RESOLVE_NO_SYMLINKS)
         try:
+            self._check(mount, place)
             syscalls.move_mount(mount.fd, place)
         except OSError as error:
             raise OSError(error.errno, error.strerror, mount.target) from None
         finally:
             os.close(place)
-            os.close(mount.fd)
+            if mount.fd != self.devices.folder:
+                os.close(mount.fd)
+
+    def _check(self, mount: _Detached, place: int) -> None:
+        """What the kernel tells there decides what a process may do: nobody may put something else over it."""
+        info = os.fstat(place)
+        if info.st_dev == self._proc and mount.target not in _PROC_FIGURES:
+            raise InvalidInput(f'"{mount.target}" cannot be mounted because it is inside /proc')
+        if stat.S_ISDIR(info.st_mode) != mount.folder:
+            what = ("a folder", "a file") if mount.folder else ("a file", "a folder")
+            raise InvalidInput(f"cannot mount {what[0]} at {mount.target}: it is {what[1]} in the image")
 
     def _make_mount_point(self, target: str, folder: bool) -> str:
         """Where `target` leads when the links of the image are followed; made when it is missing."""
         path = os.path.realpath(target)
-        parts = path.strip("/").split("/")
-        for count in range(1, len(parts) + 1):
-            here = "/" + "/".join(parts[:count])
-            if os.path.lexists(here):
-                continue
-            if count < len(parts) or folder:
-                os.mkdir(here, 0o755)
-            else:
-                os.close(os.open(here, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-            self.stubs.append(os.fsencode(here[1:]))
+        made = make_missing(path if folder else os.path.dirname(path))
+        self.stubs += map(_relative, made)
+        if not folder:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+            self.stubs.append(_relative(path))
         return path
+
+
+def make_missing(path: str) -> list[str]:
+    """Make the folder `path`, which has no links in it, and those that it lies in; the ones that were missing."""
+    made = []
+    parts = path.strip("/").split("/")
+    for count in range(1, len(parts) + 1):
+        here = "/" + "/".join(parts[:count])
+        if not os.path.lexists(here):
+            os.mkdir(here, 0o755)
+            made.append(here)
+    return made
+
+
+def _relative(path: str) -> bytes:
+    return os.fsencode(path.lstrip("/"))
 
 
 def _new(kind: str, options: str) -> int:
@@ -219,13 +232,6 @@ def _kernel_view(kind: str, *, read_only: bool) -> int:
         place = "/sys" if kind == "sysfs" else "/proc"
         options = _QUIET
         return apply.detached(Mount("bind", "", place, options=options, read_only=read_only, recursive=True))
-
-
-def _tty_group() -> str:
-    """Group 5 for terminals, as everywhere, unless that group does not exist in here."""
-    with open("/proc/self/gid_map", "rb") as rows:
-        ranges = [tuple(map(int, row.split())) for row in rows]
-    return ",gid=5" if any(first <= 5 < first + count for first, _, count in ranges) else ""
 
 
 def _attach_at(fd: int, path: str) -> None:

@@ -42,6 +42,7 @@ def _settle() -> None:
     gc.disable()
     gc.freeze()
     os.chdir("/")
+    os.umask(0)  # the modes of what is made for a process are said in full
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -6,24 +6,30 @@ import fcntl
 import os
 import struct
 import termios
+from typing import TYPE_CHECKING
 
 from lamina.mount import syscalls
 
-_TIOCSPTLCK, _TIOCGPTN, _TIOCGPTPEER = 0x40045431, 0x80045430, 0x5441
+if TYPE_CHECKING:
+    from lamina.sandbox.devices import Devices
+
+_TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441
 
 
-def take(window: tuple[int, int], uid: int, single_id: bool) -> int:
-    """Make a terminal of this size, take it as the controlling one; the descriptor of its master."""
+def take(devices: Devices, window: tuple[int, int], uid: int) -> int:
+    """Make a terminal of this size for user `uid`, take it as the controlling one; its master's descriptor.
+
+    Both ends are had by descriptor and not by path, which a volume might have put something over.
+    """
     flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
-    master = os.open("/dev/pts/ptmx", flags)
+    master = os.open("ptmx", flags, dir_fd=devices.terminals)
     fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("=i", 0))
-    number = struct.unpack("=i", fcntl.ioctl(master, _TIOCGPTN, bytes(4)))[0]
-    # The other end by descriptor and not by path, which the image might have put something over.
     end = fcntl.ioctl(master, _TIOCGPTPEER, flags)
     resize(master, window)
-    if uid and not single_id:
+    if uid:
         os.fchown(end, uid, -1)
-    _be_console(f"/dev/pts/{number}")
+    os.close(devices.make_file("console", 0o620))
+    devices.place(syscalls.open_tree("", dir_fd=end), "console")
     for fd in range(3):
         os.dup2(end, fd)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -33,10 +39,3 @@ def take(window: tuple[int, int], uid: int, single_id: bool) -> int:
 def resize(master: int, window: tuple[int, int]) -> None:
     """Set (rows, columns); the processes on it get SIGWINCH."""
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("=HHHH", *window, 0, 0))
-
-
-def _be_console(path: str) -> None:
-    os.close(os.open("/dev/console", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o620))
-    fd = syscalls.open_tree(path)
-    syscalls.move_mount(fd, "/dev/console")
-    os.close(fd)

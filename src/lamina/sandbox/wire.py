@@ -12,6 +12,7 @@ import struct
 from typing import Any, NamedTuple
 
 from lamina.mount.types import Mount
+from lamina.sandbox import trampoline
 from lamina.sandbox.spec import ProcessSpec
 
 REPLY_SIZE = 1 << 16  # bytes of the longest reply; one that is longer is cut off where it is made
@@ -23,10 +24,11 @@ STATUS = struct.Struct("=i")
 
 
 class Ready(NamedTuple):
-    """All is prepared and exec comes next; `terminal` says whether a pty master comes with it."""
+    """All is prepared and exec of `program` comes next; `terminal` says whether a pty master comes with it."""
 
     stubs: tuple[bytes, ...]
     terminal: bool
+    program: str
 
 
 class Failed(NamedTuple):
@@ -70,11 +72,13 @@ def encode_reply(reply: Ready | Failed) -> bytes:
     """One packet; always shorter than REPLY_SIZE."""
     if isinstance(reply, Failed):
         return marshal.dumps(("failed", reply.message[:4096], reply.errno, reply.status))
-    return marshal.dumps(("ready", reply.stubs, reply.terminal))
+    return marshal.dumps(("ready", *reply))
 
 
-def decode_reply(data: bytes) -> Ready | Failed:
-    """What encode_reply wrote."""
+def decode_reply(data: bytes) -> Ready | Failed | int:
+    """What encode_reply wrote; the errno of a failed exec, from the trampoline."""
+    if len(data) == trampoline.FAILURE.size:
+        return -int(trampoline.FAILURE.unpack(data)[0])
     kind, *fields = marshal.loads(data)
     return Failed(*fields) if kind == "failed" else Ready(*fields)
 

@@ -52,6 +52,8 @@ class Layout:
                 os.makedirs(self.root, 0o700, exist_ok=True)
             except (FileExistsError, NotADirectoryError):
                 raise InvalidInput(f"{self.root} is not a folder", hint="check LAMINA_ROOT") from None
+            except FileNotFoundError:  # /proc, for one, has no room for folders of ours
+                raise Denied(f"{self.root} cannot be made", hint="check LAMINA_ROOT") from None
             self._check_ours(os.stat(self.root))
             # leases comes last: `exists` takes it as the sign that the others are there
             for folder in (self.blobs, self.diff, self.layers, self.mnt, self.leases):

@@ -94,6 +94,11 @@ CASES = (
     Case("onbuild-unknown", "FROM base\nONBUILD NOTHING x\n", fails=True),
     Case("from-scratch", "FROM scratch\nLABEL a=b\nCOPY x /\n", {"x": "x"}),
     Case("from-scratch-alone", "FROM scratch\n", fails=True),
-    Case("from-scratch-config", "FROM scratch\nLABEL a=b\nENV A=b\n"),
+    Case(
+        "from-scratch-config",
+        "FROM scratch\nLABEL a=b\nENV A=b\n",
+        reason="Docker builds it and cannot save it: it has no layers",
+        apart=("status",),
+    ),
     Case("from-base-alone", "FROM base\n"),
 )

@@ -23,6 +23,7 @@ _NOT_YET = (
     "memory-swap metadata-file no-cache-filter platform provenance pull push sbom secret security-opt "
     "shm-size squash ssh ulimit"
 )
+_EPOCH = "SOURCE_DATE_EPOCH"
 
 
 def configure(command: Command) -> None:
@@ -115,8 +116,11 @@ def _not_a_tar(data: bytes) -> bytes:
 
 
 def build_args(texts: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """--build-arg: K=V, or K for its value in the environment, which counts only where it is set."""
-    found: dict[str, str] = {}
+    """--build-arg: K=V, or K for its value in the environment, which counts only where it is set.
+
+    SOURCE_DATE_EPOCH of the environment counts without being named.
+    """
+    found = {_EPOCH: environ[_EPOCH]} if environ.get(_EPOCH) else {}  # as buildx passes it on
     for text in texts:
         name, equals, value = text.partition("=")
         if not name:

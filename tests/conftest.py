@@ -1,0 +1,90 @@
+"""inside: how tests of the rooms below the engine are root, also for an ordinary user.
+
+These rooms act as root "in here" (docs/architecture.md, Privilege). For an ordinary user each test that has
+the fixture `inside`, by itself or through another fixture, therefore runs in a forked child that entered a
+user namespace as the command line does: with all sub-IDs of the user, or with one ID where there are none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import traceback
+import warnings
+from collections.abc import Iterable
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from lamina.mount import userns
+
+
+@pytest.fixture
+def inside() -> userns.IdMap:
+    """The user and group IDs that exist where this test runs, as root."""
+    return userns.current_ids()
+
+
+@pytest.fixture
+def many_ids(inside: userns.IdMap) -> None:
+    """Skips a test that needs more than one user ID."""
+    if inside.single:
+        pytest.skip("needs more than one ID: newuidmap and rows in /etc/subuid")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Runs `item` in a child of its own where it needs to be inside and is not; None leaves it to pytest."""
+    if "inside" not in getattr(item, "fixturenames", ()) or userns.is_privileged():
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    for report in _reports_of_child(item):
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.session._setupstate.teardown_exact(nextitem)  # what earlier tests left for tests beside this one
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _reports_of_child(item: pytest.Item) -> Iterable[pytest.TestReport]:
+    result, says_result = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+        child = os.fork()
+    if child == 0:
+        os.close(result)
+        _child(item, says_result)
+    os.close(says_result)
+    try:
+        with open(result, "rb") as pipe:
+            answer = pipe.read()
+    finally:
+        os.kill(child, signal.SIGKILL)  # it is done, or the time limit of the test is over
+        os.waitpid(child, 0)
+    hook = item.config.hook
+    for report in json.loads(answer or "[]"):
+        yield hook.pytest_report_from_serializable(config=item.config, data=report)
+    if not answer:
+        yield _died(item)
+
+
+def _child(item: pytest.Item, says_result: int) -> None:
+    """Does not return."""
+    try:
+        userns.enter()
+        reports = [
+            item.config.hook.pytest_report_to_serializable(config=item.config, report=report)
+            # Only what belongs to the test itself ends here: what tests share is the parent's.
+            for report in runtestprotocol(item, log=False, nextitem=item.parent)
+        ]
+        with open(says_result, "w") as pipe:
+            json.dump(reports, pipe)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _died(item: pytest.Item) -> pytest.TestReport:
+    where = item.location
+    return pytest.TestReport(item.nodeid, where, {}, "failed", "the child of this test died", "call")

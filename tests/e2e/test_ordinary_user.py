@@ -1,0 +1,194 @@
+"""An ordinary user builds, runs, saves, mounts and deletes, with sub-IDs and with one ID."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lamina.store.files import remove_tree
+from tests.e2e.conftest import remove
+from tests.e2e.ordinary import Ids, OrdinaryLamina, ordinary_lamina
+from tests.e2e.test_kill import leftovers, processes_of
+from tests.machine import quick_place
+
+DOCKERFILE = """\
+FROM busybox
+COPY --chown=worker:44 kept given /
+RUN touch /made /both && chown 33:44 /made && chown -h 33:0 /both && chmod 640 /kept
+RUN su worker -s /bin/sh -c 'echo yes > /tmp/by-worker'
+USER worker
+WORKDIR /home
+RUN id -un > /tmp/who && rm /tmp/by-worker
+CMD ["cat", "/tmp/who"]
+"""
+
+
+@pytest.fixture(params=["one", "many"])
+def ids(request: pytest.FixtureRequest) -> Ids:
+    """Whether the user has sub-IDs."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def user(ids: Ids) -> Iterator[OrdinaryLamina]:
+    """An ordinary user's Lamina with the image `busybox`; nothing of it is left afterwards."""
+    folder = tempfile.mkdtemp(prefix="lamina-user-", dir=quick_place())
+    try:
+        yield ordinary_lamina(Path(folder), ids)
+        assert processes_of(Path(folder)) == []
+        assert os.fsencode(folder) not in Path("/proc/self/mountinfo").read_bytes()
+    finally:
+        remove(folder)
+
+
+@pytest.fixture
+def app(user: OrdinaryLamina) -> OrdinaryLamina:
+    """With the image `app`, built from DOCKERFILE."""
+    context = user.folder / "context"
+    context.mkdir()
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    for name in ("kept", "given"):
+        (context / name).write_text(name)
+    user.build("-t", "app", user.owned(context))
+    return user
+
+
+def owners(archive: Path) -> dict[str, tuple[int, int]]:
+    """Each path of a saved image with its owner, by the topmost layer that has it."""
+    found: dict[str, tuple[int, int]] = {}
+    with tarfile.open(archive) as outer:
+        manifest = outer.extractfile("manifest.json")
+        assert manifest is not None
+        for name in json.load(manifest)[0]["Layers"]:
+            with tarfile.open(fileobj=outer.extractfile(name)) as layer:
+                found |= {member.name: (member.uid, member.gid) for member in layer}
+    return found
+
+
+def test_build_and_run(app: OrdinaryLamina, ids: Ids) -> None:
+    who = {"one": "root", "many": "worker"}[ids]
+    assert app("run", "--rm", "app") == f"{who}\n"
+    assert app("run", "--rm", "-u", "0:0", "app", "sh", "-c", "id -u; exit 3", status=3) == "0\n"
+    assert "CACHED" in app.build("-t", "app", app.folder / "context")
+    seen = app(
+        "run", "--rm", "-u", "0", "app", "stat", "-c", "%U:%G %a", "/made", "/kept", "/tmp"
+    ).splitlines()
+    if ids == "many":
+        assert seen == ["worker:workers 644", "worker:workers 640", "root:root 1777"]
+    assert [line.split()[1] for line in seen] == ["644", "640", "1777"]
+
+
+def test_saved_owners_are_right_where_the_disk_cannot_hold_them(app: OrdinaryLamina, ids: Ids) -> None:
+    archive = app.folder / "app.tar"
+    app("save", "-o", archive, "app")
+    found = owners(archive)
+    assert found["given"] == (33, 44)
+    assert found["kept"] == (33, 44)  # a RUN that changed its mode does not change its owner
+    assert found["etc/passwd"] == (0, 0)
+    made = {"one": (0, 0), "many": (33, 44)}[ids]  # with one ID a chown in a RUN is a promise only
+    assert found["made"] == made
+    assert found["tmp/who"] == made
+    assert found["both"] == ((33, 0) if ids == "many" else (0, 0))
+    before = app.inspect("app")
+    app("rmi", "-f", "app")
+    app("prune", "-a", "-f")
+    app("load", "-i", archive)
+    after = app.inspect("app")
+    assert (after["Id"], after["RootFS"]) == (before["Id"], before["RootFS"])
+    app("save", "-o", app.folder / "again.tar", "app")
+    assert owners(app.folder / "again.tar") == found
+
+
+def test_a_container_is_changed_and_committed(app: OrdinaryLamina) -> None:
+    app("run", "--name", "box", "-u", "0", "app", "sh", "-c", "echo new > /new; rm /given; chown 33 /kept")
+    assert {"A /new", "D /given"} <= set(app("diff", "box").splitlines())
+    app("commit", "box", "changed")
+    app("rm", "box")
+    assert app("run", "--rm", "changed", "sh", "-c", "cat /new; ls /given 2>&1 | wc -l") == "new\n1\n"
+    archive = app.folder / "changed.tar"
+    app("save", "-o", archive, "changed")
+    assert owners(archive)["kept"] == (33, 44)
+
+
+def test_mounts_are_held_by_a_process(app: OrdinaryLamina) -> None:
+    path = Path(app("mount", "app").strip())
+    try:
+        assert path.parts[:2] == ("/", "proc")
+        assert (path / "given").read_text() == "given"
+        with pytest.raises(OSError, match="Read-only"):
+            (path / "new").touch()
+    finally:
+        app("umount", "app")
+    assert not path.exists()
+
+
+def test_deleting_leaves_nothing(app: OrdinaryLamina) -> None:
+    app("run", "--name", "box", "app")
+    app("rm", "box")
+    app("rmi", "app", "busybox")
+    app("prune", "-a", "-f")
+    for folder in ("diff", "mnt", "layers", "blobs/sha256"):
+        assert os.listdir(app.root / folder) == [], folder
+    assert app("images", "-q") == ""
+
+
+def test_kill_9_leaves_nothing(app: OrdinaryLamina) -> None:
+    context = app.folder / "long"
+    context.mkdir()
+    (context / "Dockerfile").write_text("FROM busybox\nRUN touch /a && chown 33 /a && sleep 1000\n")
+    build = app.start("build", "--progress=plain", app.owned(context))
+    service = app.start("run", "--rm", "busybox", "sleep", "1001")
+    wait_until(lambda: {b"1000", b"1001"} <= asleep())
+    for command in (build, service):
+        os.killpg(command.pid, signal.SIGKILL)
+        command.communicate(timeout=30)
+    wait_until(lambda: processes_of(app.root) == [])
+    assert not {b"1000", b"1001"} & asleep()
+    app("ps", "-a")
+    assert leftovers(app.root) == []
+    if left := app("ps", "-aq").split():
+        app("rm", *left)
+    app("prune", "-a", "-f")
+    assert os.listdir(app.root / "mnt") == []
+
+
+def wait_until(holds: object, seconds: float = 20) -> None:
+    """Fails when `holds()` is not true in time."""
+    deadline = time.monotonic() + seconds
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def asleep() -> set[bytes]:
+    """The arguments of all `sleep` that run."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"sleep"):
+            found |= set(words[1:])
+    return found
+
+
+def test_very_deep_trees(user: OrdinaryLamina) -> None:
+    context = user.folder / "deep"
+    context.mkdir()
+    name = "a" * 20
+    deep = f"i=0; while [ $i -lt 300 ]; do mkdir {name}; cd -P {name}; i=$((i+1)); done"
+    (context / "Dockerfile").write_text(f"FROM busybox\nRUN {deep}; exit 7\n")
+    err = user.build(user.owned(context), status=1)
+    assert "7" in err
+    user("prune", "-a", "-f")
+    assert os.listdir(user.root / "mnt") == []
+    remove_tree(str(context))
