@@ -18,6 +18,7 @@ import tempfile
 
 from bench.builders import Builder, builders
 from bench.measure import Run, command, medians, per_step, table
+from lamina.mount.table import mounts_below
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXAMPLES = os.path.join(os.path.dirname(HERE), "examples")
@@ -83,6 +84,8 @@ def main() -> None:
             with builders(folder) as found:
                 print(CASES[name](found, folder), flush=True)
         finally:
+            for mounted in mounts_below(folder):  # what a peer that was interrupted leaves
+                subprocess.run(["umount", "-l", mounted], check=False)
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -7,8 +7,8 @@ user namespace as the command line does: with all sub-IDs of the user, or with o
 
 from __future__ import annotations
 
-import json
 import os
+import pickle
 import signal
 import traceback
 import warnings
@@ -62,7 +62,7 @@ def _reports_of_child(item: pytest.Item) -> Iterable[pytest.TestReport]:
         os.kill(child, signal.SIGKILL)  # it is done, or the time limit of the test is over
         os.waitpid(child, 0)
     hook = item.config.hook
-    for report in json.loads(answer or "[]"):
+    for report in pickle.loads(answer) if answer else ():
         yield hook.pytest_report_from_serializable(config=item.config, data=report)
     if not answer:
         yield _died(item)
@@ -77,8 +77,8 @@ def _child(item: pytest.Item, says_result: int) -> None:
             # Only what belongs to the test itself ends here: what tests share is the parent's.
             for report in runtestprotocol(item, log=False, nextitem=item.parent)
         ]
-        with open(says_result, "w") as pipe:
-            json.dump(reports, pipe)
+        with open(says_result, "wb") as pipe:
+            pickle.dump(reports, pipe)
     except BaseException:
         traceback.print_exc()
     finally:

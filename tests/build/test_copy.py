@@ -118,6 +118,7 @@ def test_documents(pantry: Kitchen) -> None:
         ("5:staff", "5:50"),
         ("root", "0:0"),
         ("worker:9", "1234:9"),
+        (":staff", "0:50"),
     ],
 )
 def test_names_are_the_images_own(pantry: Kitchen, chown: str, owner: str) -> None:
@@ -170,6 +171,13 @@ def test_hard_links_stay_together(pantry: Kitchen) -> None:
     assert pantry.read(result.image_id, "d/c") == "c"
     one = pantry.build("FROM scratch\nCOPY dir2/c /x\n")
     assert pantry.listing(one.image_id) == {"x": "f 644 0:0"}
+
+
+def test_hard_links_of_two_matches_are_two_files(pantry: Kitchen) -> None:
+    os.link(pantry.context / "one.txt", pantry.context / "one more.txt")
+    result = pantry.build("FROM scratch\nCOPY one* /d/\n")
+    shown = pantry.listing(result.image_id, "d")
+    assert shown == {"one more.txt": "f 644 0:0", "one.txt": "f 644 0:0"}
 
 
 def test_sockets_are_left_out_and_fifos_kept(pantry: Kitchen) -> None:
@@ -418,6 +426,29 @@ def test_add_chown_and_links_in_an_archive(kitchen: Kitchen) -> None:
         "h": "h 755 7:8",
         "s": "l 777 7:8 -> d",
     }
+
+
+def test_add_chown_leaves_folders_that_the_archive_only_implies_to_root(kitchen: Kitchen) -> None:
+    kitchen.write({"a.tar": archive(d__f=b"x")})
+    result = kitchen.build("FROM scratch\nADD --chown=7:8 a.tar /to\n")
+    assert kitchen.listing(result.image_id) == {
+        "to": "d 755 7:8",
+        "to/d": "d 755 0:0",
+        "to/d/f": "f 640 7:8",
+    }
+
+
+def test_add_replaces_a_link_by_a_folder_of_its_name(kitchen: Kitchen) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        folder = tarfile.TarInfo("x/link")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o750
+        tar.addfile(folder)
+        tar.addfile(tarfile.TarInfo("x/link/f"))
+    kitchen.write({"a.tar": data.getvalue()})
+    result = kitchen.build("FROM busybox\nRUN mkdir /x /etc/real && ln -s /etc/real /x/link\nADD a.tar /\n")
+    assert kitchen.listing(result.image_id, "x") == {"link": "d 750 0:0", "link/f": "f 644 0:0"}
+    assert kitchen.listing(result.image_id, "etc/real") == {}
 
 
 def test_add_replaces_what_is_there(kitchen: Kitchen) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lamina.mount import userns
+from lamina.store.files import remove_tree
 from tests.e2e.lamina_command import REPOSITORY, Lamina
 from tests.machine import quick_place
 
@@ -61,12 +63,15 @@ def make_base(lamina: Lamina, name: str) -> None:
 
 
 def remove(folder: str) -> None:
-    """Deletes a root; what belongs to sub-IDs is deleted from inside the user namespace."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if os.path.exists(folder):
-        subprocess.run(
-            ["unshare", "--map-auto", "--map-root-user", "rm", "-rf", folder],
-            capture_output=True,
-            check=False,
-        )
+    """Deletes a root; what belongs to sub-IDs can be deleted from inside the user namespace only."""
+    child = os.fork()
+    if child == 0:
+        try:
+            userns.enter()
+            remove_tree(folder)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
     assert not os.path.exists(folder)

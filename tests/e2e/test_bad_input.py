@@ -126,7 +126,7 @@ def test_special_files_in_a_context(steady: Lamina, context: Path) -> None:
 def test_a_file_that_cannot_be_read(steady: Lamina, context: Path) -> None:
     (context / "a").chmod(0)
     (context / "Dockerfile").write_text("FROM busybox\nCOPY a /\n")
-    refused(steady, "build", context, says=r"Dockerfile:2:6: .*\ba\b.*denied", hint=False)
+    refused(steady, "build", context, says=r"Dockerfile:2:\d+: .*\ba\b.*denied", hint=False)
 
 
 def test_bytes_that_are_not_utf_8(steady: Lamina, context: Path) -> None:

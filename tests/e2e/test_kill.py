@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
+from lamina import Engine
+from lamina.cli.units import human_size
 from tests.e2e.lamina_command import Lamina
 
 MOMENTS = 20
@@ -84,11 +88,39 @@ def test_kill_at_twenty_random_moments(busybox: Lamina, tmp_path: Path) -> None:
 
 
 def agree_with_the_disk(lamina: Lamina) -> None:
-    """Every layer that an image names has its folder, and every folder has a row that `df` counts."""
-    on_disk = set(os.listdir(lamina.root / "diff"))
-    named: set[str] = set()
-    for image in lamina("images", "-q", "--no-trunc", "-a").split():
-        named |= {layer.removeprefix("sha256:") for layer in lamina.inspect(image)["RootFS"]["Layers"]}
-    assert named <= on_disk
+    """What rows, `df` and the disk say is one and the same; and when all is removed, nothing is left."""
+    named = {
+        layer.removeprefix("sha256:")
+        for image in lamina("images", "-q", "--no-trunc", "-a").split()
+        for layer in lamina.inspect(image)["RootFS"]["Layers"]
+    }
+    assert named <= set(os.listdir(lamina.root / "diff"))
+    with Engine.open(str(lamina.root)) as engine:
+        usage = engine.df()
+    # diff/ has what images and the cache have, and no byte twice; hard links count once.
+    assert usage.images.size + usage.cache.size == bytes_in_files(lamina.root / "diff")
+    assert usage.blobs.size == bytes_in_files(lamina.root / "blobs")
+    assert usage.containers.size == bytes_in_files(lamina.root / "mnt")
+    assert usage.images.size == sum(bytes_in_files(lamina.root / "diff" / name) for name in named)
+    assert usage.images.total == len(set(lamina("images", "-q", "--no-trunc", "-a").split()))
+    shown = {row["Type"]: row for row in map(json.loads, lamina("df", "--format", "json").splitlines())}
+    for kind, share in (("Images", usage.images), ("Build Cache", usage.cache)):
+        assert shown[kind]["TotalCount"] == str(share.total)
+        assert shown[kind]["Size"] == human_size(share.size, 4)
+    for path in (lamina.root / "layers").iterdir():
+        assert path.read_text().splitlines()[2].removeprefix("diff-id sha256:") in os.listdir(lamina.root / "diff")
+    for image in set(lamina("images", "-q", "--no-trunc").split()):
+        lamina("rmi", "-f", image)
     lamina("prune", "-a", "-f")
-    assert set(os.listdir(lamina.root / "diff")) <= on_disk
+    for folder in ("diff", "blobs/sha256", "layers", "mnt", "leases"):
+        assert os.listdir(lamina.root / folder) == [], folder
+    usage_after = {row["Type"]: row["Size"] for row in map(json.loads, lamina("df", "--format", "json").splitlines())}
+    assert set(usage_after.values()) == {"0B"}
+
+
+def bytes_in_files(folder: Path) -> int:
+    """The sizes of all regular files, each inode once: what `find -printf` says, not what Lamina counts."""
+    found = subprocess.run(
+        ["find", folder, "-type", "f", "-printf", "%D:%i %s\\n"], capture_output=True, check=True, text=True
+    )
+    return sum(int(line.split()[1]) for line in set(found.stdout.splitlines()))

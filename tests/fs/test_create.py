@@ -313,9 +313,14 @@ def test_attributes_that_are_not_the_image_s_are_not_set(root: str) -> None:
 
 
 def test_attributes_that_do_not_fit(root: str) -> None:
+    with pytest.raises(Unsupported, match="70006 bytes"):  # Linux itself takes no more than 64 KiB
+        write(root, file("a", xattrs={"user.a": b"x" * 70_000}))
     huge = {f"user.{number}": b"x" * 60_000 for number in range(20)}
-    with pytest.raises((Unsupported, NoSpace)):
-        write(root, file("a", xattrs=huge))
+    try:
+        write(root, file("b", xattrs=huge))
+    except (Unsupported, NoSpace):
+        return  # ext4, for one
+    assert len(tree(root)["b"].xattrs) == len(huge)
 
 
 def test_errors_name_the_path_in_the_layer(root: str) -> None:

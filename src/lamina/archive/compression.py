@@ -246,7 +246,7 @@ def decompressed(
 
 
 def beginning(stream: BinaryIO, size: int) -> bytes:
-    """Up to `size` first decompressed bytes of `stream`, however badly it goes on. InvalidInput before that."""
+    """Up to `size` first decompressed bytes of `stream`, however it goes on. InvalidInput before that."""
     head = _head(stream)
     name = detect(head)
     if not name:

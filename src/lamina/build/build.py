@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.build.errors import Swept
 from lamina.build.request import BuildResult
 from lamina.build.session import Session
 from lamina.build.stagerun import StageRun
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.layers.context import Layers
     from lamina.oci.platform import Platform
+
+_ATTEMPTS = 3  # when others remove what the cache has while we build from it
 
 
 def build(
@@ -47,16 +50,30 @@ def build(
     if plan.unused_args:
         names = " ".join(plan.unused_args)
         observer(Notice(f"[Warning] One or more build-args [{names}] were not consumed"))
-    session = Session(ctx, request, plan, observer, tools)
+    attempts = _ATTEMPTS
+    while True:
+        session = Session(ctx, request, plan, observer, tools)
+        attempts -= 1
+        try:
+            image_id = _build(session, enter, tags)
+            break
+        except Swept:
+            if not attempts:
+                raise
+            observer(Notice("what the cache had was removed meanwhile: the build begins again"))
+    steps = tuple(session.results[number] for number in sorted(session.results))
+    return BuildResult(image_id, tags, steps)
+
+
+def _build(session: Session, enter: Callable[[], None], tags: tuple[str, ...]) -> ImageID:
+    """One attempt, from the base images to the finished image."""
     runs = {number: StageRun(session, session.plan.stages[number]) for number in session.needed}
     try:
         _from_cache(session, runs)
         _execute(session, runs, enter)
     finally:
         session.close()
-    image_id = _register(ctx, runs[session.plan.target], tags)
-    steps = tuple(session.results[number] for number in sorted(session.results))
-    return BuildResult(image_id, tags, steps)
+    return _register(session, runs[session.plan.target], tags)
 
 
 def _from_cache(session: Session, runs: Mapping[int, StageRun]) -> None:
@@ -79,24 +96,29 @@ def _execute(session: Session, runs: Mapping[int, StageRun], enter: Callable[[],
     tools = session.tools() if any(_may_run(run) for run in pending) else None
     from lamina.build.executing import Executor  # with all that a build from the cache does not load
 
-    Executor(session, runs, tools).execute()
+    with session.ctx.lease.idle():  # steps make rows with all that they make
+        Executor(session, runs, tools).execute()
 
 
 def _may_run(run: StageRun) -> bool:
     return any(isinstance(instruction, Run) for instruction in run.stage.instructions)
 
 
-def _register(ctx: Layers, run: StageRun, tags: tuple[str, ...]) -> ImageID:
-    """Makes the image known. Nothing is written when it is, under these names."""
+def _register(session: Session, run: StageRun, tags: tuple[str, ...]) -> ImageID:
+    """Makes the image known. Nothing is written when it is, under these names. Swept."""
+    ctx = session.ctx
     config = finish(run.state).to_bytes()
     image_id = ImageID(sha256(config))
     c = ctx.db.read()
     if imagedb.get_image(c, image_id) is None:
         from lamina.transfer.register import register_image  # a build from the cache has its image
 
+        session.hold([run.top.chain_id] if run.top else [])
         return register_image(ctx, config, run.state.diff_ids, tags).image_id
     if any(imagedb.get_tag(c, tag) != image_id for tag in tags):
         with ctx.db.write() as tx:
+            if imagedb.get_image(tx, image_id) is None:
+                raise Swept
             for tag in tags:
                 imagedb.put_tag(tx, tag, image_id)
     return image_id

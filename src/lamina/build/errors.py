@@ -1,8 +1,15 @@
-"""BuildFailed: a RUN that ended badly, with its place in the Dockerfile and its last output."""
+"""How a build fails: BuildFailed for a RUN that ended badly, Swept when the store changed under it."""
 
 from __future__ import annotations
 
-from lamina.errors import ProcessFailed
+from lamina.errors import Conflict, ProcessFailed
+
+
+class Swept(Conflict):
+    """Another process removed what the cache had just promised; the build can begin again."""
+
+    def __init__(self) -> None:
+        super().__init__("a layer that the build needs was just removed", hint="build again")
 
 
 class BuildFailed(ProcessFailed):

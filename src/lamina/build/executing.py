@@ -16,8 +16,7 @@ from lamina.build.adopting import Adoption
 from lamina.build.cancel import Cancel
 from lamina.build.copying import copy_layer, workdir_layer
 from lamina.build.running import run_layer
-from lamina.db import layerdb, leases
-from lamina.errors import Cancelled, Conflict, LaminaError
+from lamina.errors import Cancelled, LaminaError
 from lamina.events import StepFailed, StepFinished
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.stages import dependencies
@@ -51,7 +50,7 @@ class Executor:
         for run in self._runs.values():
             if run.done:
                 self._ended[run.stage.number].set()
-        self._hold(pending)
+        self._session.hold([run.top.chain_id for run in self._runs.values() if run.begun and run.top])
         if len(pending) == 1:
             self._finish(pending[0])
         else:
@@ -72,16 +71,6 @@ class Executor:
             for thread in threads:
                 thread.join()
             raise
-
-    def _hold(self, pending: Sequence[StageRun]) -> None:
-        """Keeps what the stages stand on from a sweep that another process may begin now."""
-        tops = [run.top for run in self._runs.values() if run.begun]
-        names = [top.chain_id for top in (*tops, *self._session.base_tops()) if top is not None]
-        with self._session.ctx.db.write(durable=False) as c:
-            leases.hold(c, self._session.ctx.lease.id, leases.LAYER, *names)
-            for name in names:
-                if layerdb.get_layer(c, name) is None:
-                    raise Conflict("a layer that the build needs was just removed", hint="build again")
 
     def _in_thread(self, run: StageRun) -> None:
         try:

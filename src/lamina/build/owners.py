@@ -16,13 +16,13 @@ _LARGEST = (1 << 32) - 2
 
 
 def find_owner(text: str, below: Callable[[], Lookup]) -> tuple[int, int]:
-    """The uid and gid of `user`, `user:group`, `uid` or `uid:gid`.
+    """The uid and gid of `user`, `user:group`, `uid`, `uid:gid` or `:group`, which is root's.
 
     Without a group it is the user's own, and for a number the same number. The image is looked into
     only for names. NotFound when it does not know one.
     """
     user, _, group = text.partition(":")
-    uid = _number(user)
+    uid = _number(user) if user else 0
     gid = uid
     if uid is None:
         row = _find(below(), b"etc/passwd", user)

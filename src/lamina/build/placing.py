@@ -108,19 +108,23 @@ class Placement:
         found = self.get(path)
         return not path or (found is not None and found.kind is Kind.DIR)
 
-    def make_folders(self, path: bytes, mode: int = 0o755) -> None:
-        """Makes a folder and those it lies in, where they are missing. InvalidInput for a file there."""
+    def make_folders(self, path: bytes, owner: tuple[int, int] | None = None) -> None:
+        """Makes a folder and those it lies in, where they are missing. InvalidInput for a file there.
+
+        They belong to `owner`, or else to whom --chown says.
+        """
         if self.is_folder(path):
             return
-        self.make_folders(parent_of(path), mode)
+        self.make_folders(parent_of(path), owner)
         if self.get(path) is not None:
             raise InvalidInput(f"not a directory: {_show(path)}")
-        uid, gid = self._style.folder_owner
+        uid, gid = owner or self._style.folder_owner
         time = self._style.time if self._style.epoch is None else self._style.epoch
-        self._set_new(Entry(path, Kind.DIR, mode, uid, gid, mtime=time))
+        self._set_new(Entry(path, Kind.DIR, 0o755, uid, gid, mtime=time))
 
     def copy(self, source: Source, picked: Picked, dest: str) -> None:
         """Copies one file to `dest` or into it, or the contents of one folder. `dest` is absolute."""
+        self._links = {}  # names of one file stay one file within a match, not from one to the next
         folder, _, last = dest.rpartition("/")
         self.make_folders(self.resolve(folder + "/" if last else dest))
         target = self.resolve(dest)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build import images
 from lamina.build.context import Context
+from lamina.build.errors import Swept
 from lamina.build.request import StepResult
-from lamina.db import contexts
+from lamina.db import contexts, layerdb, leases
 from lamina.dockerfile import Add, Copy, IgnoreFile, Run, Workdir, locate
 from lamina.errors import Conflict, InvalidInput, LaminaError, NotFound
 from lamina.events import StepStarted
@@ -17,7 +18,7 @@ from lamina.graph import stages
 from lamina.graph.supported import check_supported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from lamina.build.images import Base
     from lamina.build.request import BuildRequest
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.graph.stages import Plan, Stage
     from lamina.layers.context import Layers
+    from lamina.oci.digest import ChainID
     from lamina.sandbox.protocol import Runtime
     from lamina.snapshot.protocol import Snapshotter
 
@@ -56,6 +58,7 @@ class Session:
         self.fresh: set[str] = set()
         self.results: dict[int, StepResult] = {}
         self._bases: dict[str, Base] = {}
+        self._holds = False
         self._context: Context | None = None
         self.plan = self._with_triggers(plan)
         self.needed = stages.needed(self.plan)
@@ -73,11 +76,30 @@ class Session:
                 found = self._bases[name] = images.find_base(self.ctx, name)
             except (NotFound, InvalidInput, Conflict) as error:
                 raise self.locate(instruction, error, at=name) from None
+            if self._holds and found.top is not None:
+                self.hold([found.top.chain_id])
         return found
 
-    def base_tops(self) -> list[Layer | None]:
-        """The uppermost layers of the images that were looked up."""
-        return [base.top for base in self._bases.values()]
+    def layer(self, name: ChainID) -> Layer | None:
+        """The layer with this name, if there is one; once steps are being done, it also stays."""
+        if not self._holds:
+            return layerdb.get_layer(self.ctx.db.read(), name)
+        with self.ctx.db.write(durable=False) as c:
+            leases.hold(c, self.ctx.lease.id, leases.LAYER, name)
+            return layerdb.get_layer(c, name)
+
+    def hold(self, names: Iterable[ChainID]) -> None:
+        """Keeps these layers, those of all bases, and those that are found from now on from a sweep. Swept.
+
+        A build from the cache does without: it writes nothing.
+        """
+        self._holds = True
+        tops = [base.top.chain_id for base in self._bases.values() if base.top is not None]
+        with self.ctx.db.write(durable=False) as c:
+            for name in {*names, *tops}:
+                leases.hold(c, self.ctx.lease.id, leases.LAYER, name)
+                if layerdb.get_layer(c, name) is None:
+                    raise Swept
 
     def locate(self, instruction: Instruction, error: LaminaError, at: str | None = None) -> DockerfileError:
         """The same problem, with its place in the Dockerfile."""

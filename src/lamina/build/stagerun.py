@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build.sources import copy_sources
-from lamina.db import cachedb, layerdb
+from lamina.db import cachedb
 from lamina.dockerfile import Copy
 from lamina.errors import LaminaError
 from lamina.events import StepCached
@@ -180,7 +180,7 @@ class StageRun:
         if step is None or step.diff_id is None:
             return False
         name = chain_id(self.top.chain_id if self.top else None, step.diff_id)
-        top = layerdb.get_layer(self.session.ctx.db.read(), name)
+        top = self.session.layer(name)
         if top is None:
             top = self._restack(work, step)
         if top is None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lamina.tree.tar.read import Record
 
 _CHUNK = 1 << 20
+_NOBODY_SAID = (0, 0)  # whose folders are that the archive has things in, but not themselves
 
 
 def is_archive(open_file: Callable[[], BinaryIO]) -> bool:
@@ -69,11 +70,8 @@ def _take(record: Record, placement: Placement, root: bytes, spool: BinaryIO) ->
     def get(path: bytes) -> Entry | None:
         return placement.get(_below(root, path))
 
-    inside = resolve(entry.path, get, entry.kind is Kind.DIR)
-    if not inside:
-        return
-    path = _below(root, inside)
-    placement.make_folders(path.rpartition(b"/")[0])
+    path = _below(root, resolve(entry.path, get, False))  # a link of this very name is replaced
+    placement.make_folders(path.rpartition(b"/")[0], _NOBODY_SAID)
     if entry.kind is Kind.HARDLINK:
         _take_link(entry, _below(root, resolve(entry.link, get, False)), path, placement)
     elif entry.kind is Kind.FILE:

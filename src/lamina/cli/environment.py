@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 def collect(files: Iterable[str], texts: Iterable[str], environ: Mapping[str, str]) -> list[str]:
     """`NAME=value` of all files, then of all flags, so that these win.
 
-    A bare NAME takes its value from `environ`, and is left out where that has none.
+    A bare NAME takes its value from `environ`. Where that has none, a flag stays a bare NAME, which takes the
+    image's variable away; a line of a file counts for nothing.
     """
     entries = [entry for path in files for entry in from_file(path, environ)]
     for text in texts:
@@ -22,7 +23,7 @@ def collect(files: Iterable[str], texts: Iterable[str], environ: Mapping[str, st
             raise InvalidInput(
                 f"invalid environment variable: {text}", hint="it is written NAME=VALUE, or NAME"
             )
-        entries += _complete(text, environ)
+        entries += _complete(text, environ) or [text]
     return entries
 
 

@@ -20,7 +20,7 @@ def report(error: BaseException, *, debug: bool = False, ours: int | None = None
     if debug:
         _traceback(error)
     if isinstance(error, UsageError):
-        _print(f"{error.message}\n\n{error.usage}")
+        _print(f"{error.message}\n\n{error.usage}".rstrip())
         return error.exit_code
     if isinstance(error, LaminaError):
         _print(_lines(error))

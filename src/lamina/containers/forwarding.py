@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lamina.sandbox.protocol import Process
 
-# The rest cannot be caught, or is about this process (its children, its faults, its terminal's size).
+# The rest cannot be caught, or is about this process: its children, pipes, faults, its place in a terminal's jobs.
 _FORWARDED = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -22,6 +22,12 @@ _FORWARDED = (
     signal.SIGUSR1,
     signal.SIGUSR2,
     signal.SIGCONT,
+    signal.SIGALRM,
+    signal.SIGVTALRM,
+    signal.SIGPROF,
+    signal.SIGIO,
+    signal.SIGPWR,
+    *range(signal.SIGRTMIN, signal.SIGRTMAX + 1),
 )
 
 
@@ -47,9 +53,11 @@ class Forwarder:
             self._process.signal(number)
 
     def resize(self, number: int, frame: FrameType | None) -> None:
-        """The handler of SIGWINCH."""
+        """The handler of SIGWINCH; the kernel sends another one to those who have the container's terminal."""
         if self.resized is not None:
             self.resized()
+        else:
+            self.forward(number, frame)
 
 
 @contextmanager
@@ -62,7 +70,7 @@ def forwarding(wanted: bool) -> Iterator[Forwarder]:
     if not wanted or threading.current_thread() is not threading.main_thread():
         yield forwarder
         return
-    before = {number: signal.signal(number, forwarder.forward) for number in _FORWARDED}
+    before: dict[int, Any] = {number: signal.signal(number, forwarder.forward) for number in _FORWARDED}
     before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, forwarder.resize)
     try:
         yield forwarder

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.containers import state
@@ -111,7 +112,7 @@ def _mount(ctx: Containers, name: str, key: str, snapshotter: str) -> str:
     os.makedirs(target, 0o700, exist_ok=True)
     record = _Record(name, key, snapshotter, 0, 0)
     try:
-        made = probe.named(snapshotter, ctx.layers.layout).mounts(key, target)
+        made = tuple(map(_inert, probe.named(snapshotter, ctx.layers.layout).mounts(key, target)))
         if _is_machine_root():
             _write(ctx, record)
             _mount_here(made)
@@ -123,6 +124,11 @@ def _mount(ctx: Containers, name: str, key: str, snapshotter: str) -> str:
         _forget(ctx, record)
         raise Denied(f"cannot mount {name}: {error.strerror}") from None
     return _path(ctx, record)
+
+
+def _inert(mount: Mount) -> Mount:
+    """The same without setuid programs and devices: on the host they are nobody's to use."""
+    return replace(mount, options=",".join(filter(None, [mount.options, "nosuid,nodev"])))
 
 
 def _is_machine_root() -> bool:

@@ -20,13 +20,16 @@ _END = (errno.EIO, errno.EPIPE, errno.ECONNRESET)  # EIO: nobody has the other e
 
 
 class Route:
-    """From `source` to `sink`. `ours` says whether the sink is closed at the end of the source."""
+    """From `source` to `sink`; one of them is the process's, which is `owned` when it is a pipe.
 
-    def __init__(self, source: int, sink: int, *, into_process: bool, close_sink: bool = False) -> None:
+    An owned end is closed when nothing more can come or go, so that the process finds out.
+    """
+
+    def __init__(self, source: int, sink: int, *, into_process: bool, owned: bool = False) -> None:
         self.source = source
         self.sink = sink
         self.into_process = into_process
-        self.close_sink = close_sink
+        self.owned = owned
         self.pending = b""
         self.done = False
 
@@ -55,9 +58,9 @@ class Route:
         """Nothing more comes."""
         self.done = True
         self.pending = b""
-        if self.close_sink:
-            os.close(self.sink)
-            self.close_sink = False
+        if self.owned:
+            os.close(self.sink if self.into_process else self.source)
+            self.owned = False
 
 
 def pump(process: Process, routes: Sequence[Route]) -> None:

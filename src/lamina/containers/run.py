@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -68,7 +69,8 @@ def _run(ctx: Containers, created: Created, stdio: Stdio) -> int:
             config_json=settings._replace(stubs=tuple(map(os.fsdecode, process.stubs))).to_text(),
         )
         state.put(ctx, row, durable=False)
-        status = _follow(process, streams.routes, stdio, forwarder)
+        with ctx.layers.lease.idle():  # its row keeps all that the container needs
+            status = _follow(process, streams.routes, stdio, forwarder)
         state.put(ctx, state.ended(row, status))
     return status
 
@@ -125,7 +127,9 @@ class _Streams:
 
 @contextmanager
 def _streams(settings: Settings, stdio: Stdio) -> Iterator[_Streams]:
-    """Files and pipes are handed on as they are; a terminal of ours is not, unless the container has one."""
+    """Pipes are handed on as they are. Everything else stays ours: root in the container could open a file of
+    the host again, to write where we only read, or change its mode and owner.
+    """
     streams = _Streams()
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     streams.to_close.append(null)
@@ -133,10 +137,10 @@ def _streams(settings: Settings, stdio: Stdio) -> Iterator[_Streams]:
         for number, fd in enumerate(stdio[:3]):
             if settings.tty or (number == 0 and not settings.interactive):
                 streams.given[number] = null
-            elif os.isatty(fd):
-                _through_pipe(streams, number, fd)
-            else:
+            elif _is_pipe_or_null(fd):
                 streams.given[number] = fd
+            else:
+                _through_pipe(streams, number, fd)
         if settings.tty and settings.interactive:
             streams.routes.append(Route(stdio.stdin, -1, into_process=True))  # the terminal comes later
         yield streams
@@ -144,8 +148,6 @@ def _streams(settings: Settings, stdio: Stdio) -> Iterator[_Streams]:
         streams.close_given()
         for route in streams.routes:
             route.finish()
-            if not route.into_process:
-                os.close(route.source)
 
 
 def _through_pipe(streams: _Streams, number: int, fd: int) -> None:
@@ -153,11 +155,19 @@ def _through_pipe(streams: _Streams, number: int, fd: int) -> None:
     if number == 0:
         streams.given[0] = read_end
         streams.to_close.append(read_end)
-        streams.routes.append(Route(fd, write_end, into_process=True, close_sink=True))
+        streams.routes.append(Route(fd, write_end, into_process=True, owned=True))
     else:
         streams.given[number] = write_end
         streams.to_close.append(write_end)
-        streams.routes.append(Route(read_end, fd, into_process=False))
+        streams.routes.append(Route(read_end, fd, into_process=False, owned=True))
+
+
+def _is_pipe_or_null(fd: int) -> bool:
+    """Whether it is no file of the host: it has no name there, or is the null device, which the runtime replaces."""
+    info = os.fstat(fd)
+    if stat.S_ISCHR(info.st_mode):
+        return info.st_rdev == os.makedev(1, 3)
+    return os.readlink(f"/proc/self/fd/{fd}").startswith("pipe:[")
 
 
 def _window(stdio: Stdio) -> tuple[int, int]:

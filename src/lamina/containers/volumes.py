@@ -16,7 +16,7 @@ def parse(volumes: tuple[str, ...]) -> tuple[Mount, ...]:
 
     InvalidInput for what is malformed, Unsupported for named and anonymous volumes, Denied.
     """
-    mounts = [_parse(volume) for volume in volumes]
+    mounts = [_parse(volume) for volume in dict.fromkeys(volumes)]
     seen: set[str] = set()
     for mount in mounts:
         if mount.target in seen:
@@ -42,6 +42,11 @@ def _parse(volume: str) -> Mount:
         )
     if target.strip("/") == "":
         raise InvalidInput(f"invalid volume specification: '{volume}': destination can't be '/'")
+    if target == "/dev":
+        raise Unsupported(
+            f"invalid volume specification: '{volume}': devices of the host do not work in a container",
+            hint="a file or folder in /dev can be given by itself, for what it contains",
+        )
     unknown = [word for word in options if word != "ro" and word not in _MEANINGLESS]
     if unknown or (len(rest) == 2 and not rest[1]):
         raise InvalidInput(f"invalid volume specification: '{volume}': unknown option {','.join(unknown)!r}")

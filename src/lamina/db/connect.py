@@ -57,14 +57,15 @@ class Database:
         """Opens the database and brings its tables up to date.
 
         Without `create`, a file that is not there is not made: the database is an empty one in memory. It is
-        for queries then, and can be asked them on a disk that is read-only or full too. Corrupt when the file is damaged, no database of Lamina's, or made by a newer Lamina; Denied, NoSpace.
+        for queries only then, and answers them on a disk that is read-only or full as well.
+        Corrupt when the file is damaged, no database of Lamina's, or made by a newer Lamina; Denied, NoSpace.
         """
         found = cls(path if create or os.path.exists(path) else ":memory:")
         try:
             found.read()
         except (Denied, NoSpace):
             # SQLite has no place for the files beside it. Without a log to apply, the file alone is right.
-            if create or not os.access(path, os.R_OK) or os.path.exists(path + "-wal"):
+            if create or not os.access(path, os.R_OK) or _has_log(path):
                 raise
             found._frozen = True
             found.read()
@@ -185,6 +186,14 @@ def _connect(path: str, *, frozen: bool = False) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _has_log(path: str) -> bool:
+    """Whether there may be transactions that are not in the file itself."""
+    try:
+        return os.stat(path + "-wal").st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _frozen_uri(path: str) -> str:

@@ -175,6 +175,7 @@ class Engine:
             from lamina.gc.context import Context
             from lamina.gc.images import remove_image
 
+            _let_go(opened)
             return remove_image(Context(*opened.ctx), name, force=force)
 
         return self._inside(work)
@@ -379,6 +380,15 @@ def _prune(opened: Opened, containers: bool, dangling: bool, all_images: bool, c
     from lamina.gc.sweep import sweep
     from lamina.insight.pruned import Pruned
 
+    _let_go(opened)
     gone = prune(_containers(opened)) if containers else ((), 0)
     freed = sweep(Context(*opened.ctx), cache=cache, all_images=all_images, dangling=dangling)
     return Pruned(gone[0], freed.untagged, freed.images, freed.steps, freed.bytes + gone[1])
+
+
+def _let_go(opened: Opened) -> None:
+    """Ends what earlier work of this Engine held: it is done, and rows refer to all of it that must stay."""
+    from lamina.db import leases
+
+    with opened.ctx.db.write(durable=False) as tx:
+        leases.drop(tx, [opened.ctx.lease.id])

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lamina.db.connect import Database
-from lamina.errors import Denied
+from lamina.errors import Denied, LaminaError
 from lamina.insight.rows import Rows
 from lamina.layers.context import Layers
 from lamina.store.blobs import BlobStore
@@ -113,12 +113,22 @@ class Opened:
 
         return Tools(self.snapshotter, runtime)
 
+    def _clean_up(self) -> None:
+        """Removes what an interruption left; what cannot be removed now is tried again by the next process."""
+        from lamina.store.recover import recover  # work that ends well does without
+
+        try:
+            recover(self.layout)
+        except (LaminaError, OSError):
+            pass
+
     def close(self) -> None:
         """Ends the runtime's processes and the lease."""
         if self._runtime is not None:
             self._runtime.close()
         if self._writing is not None:
             self._writing.db.close()
-            self._writing.lease.release()
+            if not self._writing.lease.release():
+                self._clean_up()
         if self._reading is not None:
             self._reading.close()

@@ -57,10 +57,13 @@ def commit_diff(
     """
     size = sum([entry.size for entry in entries if entry.kind is Kind.FILE])
     diff = Diff(diff_id, content_id(entries), size, tar_size, len(entries), blob, media_type or media.LAYER)
-    if layerdb.get_diff(ctx.db.read(), diff_id) is None:
+    new = layerdb.get_diff(ctx.db.read(), diff_id) is None
+    if new:
         sync_tree(temp, len(entries))
     with ctx.db.write() as c:
         if layerdb.put_diff(c, diff):
+            if not new:
+                sync_tree(temp, len(entries))  # the layer that was there has been swept meanwhile
             place_diff(ctx.layout, temp, diff_id)
             cachedb.put_files(c, diff_id, entries)
         return _held(ctx, c, layerdb.need_diff(c, diff_id), also)
@@ -93,16 +96,17 @@ def stack(
 ) -> Layer:
     """Puts `diff` on top of `parent`; returns its row, the first one if there are two. Call it in an `also`.
 
-    `created` is RFC 3339. NotFound when `parent` has no row.
+    Our lease holds the layer from now on, and with it all below, whoever made them. `created` is RFC 3339.
+    NotFound when `parent` has no row.
     """
     below = layerdb.chain(c, parent)
     layer = layerdb.make_layer(below[-1] if below else None, diff, created_by, created)
+    leases.hold(c, ctx.lease.id, leases.LAYER, layer.chain_id)
     found = layerdb.get_layer(c, layer.chain_id)
     if found is not None:
         return found
     parents = tuple([each.diff_id for each in reversed(below)])
     layerfile.write(ctx.layout, ctx.lease, _file_of(layer, diff, parents))
-    leases.hold(c, ctx.lease.id, leases.LAYER, layer.chain_id)
     return layerdb.put_layer(c, layer)
 
 

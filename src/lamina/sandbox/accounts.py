@@ -52,7 +52,7 @@ def look_up(user: str, passwd: bytes, group: bytes) -> Identity:
 
 def _find_user(who: str, passwd: bytes) -> _Passwd | None:
     wanted = (who or "0").lstrip("0") if _is_number(who or "0") else None
-    for line in passwd.decode("utf-8", "surrogateescape").splitlines():
+    for line in passwd.decode("utf-8", "surrogateescape").split("\n"):
         fields = line.strip().split(":")
         if len(fields) < 4 or not _is_number(fields[2]):
             continue
@@ -75,7 +75,7 @@ def _explicit_group(wanted: str, group: bytes) -> int:
 
 def _groups(group: bytes) -> list[tuple[str, int, list[str]]]:
     rows = []
-    for line in group.decode("utf-8", "surrogateescape").splitlines():
+    for line in group.decode("utf-8", "surrogateescape").split("\n"):
         fields = line.strip().split(":")
         if len(fields) >= 3 and _is_number(fields[2]) and len(fields[2]) <= _LONGEST_NUMBER:
             rows.append((fields[0], int(fields[2]), fields[3].split(",") if len(fields) > 3 else []))

@@ -53,7 +53,8 @@ class Devices:
             for name in _NODES:
                 os.close(self.make_file(name, 0o666))
         for name, target in _LINKS.items():
-            os.symlink(target, name, dir_fd=self.folder)
+            if name != "core" or os.path.exists(target):  # not every kernel has its memory as a file
+                os.symlink(target, name, dir_fd=self.folder)
         for name in _FOLDERS:
             os.mkdir(name, 0o755, dir_fd=self.folder)
 

@@ -71,10 +71,11 @@ class Root:
             _Detached(_kernel_view("proc", read_only=False), "/proc", True),
             _Detached(self.devices.folder, "/dev", True),
         ]
-        self._mounts = [
+        self._below_dev = [
             _Detached(os.dup(self.devices.terminals), "/dev/pts", True),
             _Detached(_new("mqueue", _QUIET), "/dev/mqueue", True),
         ]
+        self._wanted: list[_Detached] = []  # by the spec
 
     def mount_root(self, spec: ProcessSpec) -> None:
         """Mount what the spec says, out of sight of the host."""
@@ -85,7 +86,7 @@ class Root:
     def collect(self, spec: ProcessSpec, *, single_id: bool) -> None:
         """Prepare all other mounts while the host's paths can be seen."""
         shm = _new("tmpfs", f"{_QUIET},mode=1777,size={spec.tmpfs_shm}")
-        self._mounts.append(_Detached(shm, "/dev/shm", True))
+        self._below_dev.append(_Detached(shm, "/dev/shm", True))
         if spec.network == "none":  # each network namespace has a sysfs of its own
             os.close(self._sys)
             self._sys = _kernel_view("sysfs", read_only=True)
@@ -98,7 +99,7 @@ class Root:
             self._give_file("apt", _APT_SETTING, b'APT::Sandbox::User "root";\n')
         for mount in spec.mounts:
             fd = apply.detached(mount)
-            self._mounts.append(_Detached(fd, mount.target, stat.S_ISDIR(os.fstat(fd).st_mode)))
+            self._wanted.append(_Detached(fd, mount.target, stat.S_ISDIR(os.fstat(fd).st_mode)))
             disarm(fd)
 
     def _give_file(self, name: str, target: str, content: bytes) -> None:
@@ -123,9 +124,10 @@ class Root:
             self._attach(mount)
         self._proc = os.stat("/proc").st_dev
         self.devices.attached()
-        self._mounts = [*self._bind_files(read_only=spec.read_only), *self._mounts]
+        files = list(self._bind_files(read_only=spec.read_only))
         # What is mounted at a folder must not hide what is mounted below it.
-        for mount in sorted(self._mounts, key=lambda mount: mount.target.rstrip("/").count("/")):
+        all_others = [*self._below_dev, *files, *self._wanted]
+        for mount in sorted(all_others, key=lambda mount: mount.target.rstrip("/").count("/")):
             self._attach(mount)
 
     def _bind_files(self, *, read_only: bool) -> Iterable[_Detached]:

@@ -72,6 +72,7 @@ class BlobStore:
         """
         if self._lease is None:
             raise InvalidInput("a blob store without a lease cannot write")
+        self._lease.busy()
         return BlobWriter(self, self._layout, self._lease.temp_name(), expected)
 
     def path(self, digest: Digest) -> str:

@@ -13,7 +13,12 @@ CASES = (
     Case("arg-before-use", "FROM base\nRUN echo [$A] > /a\nARG A=late\nRUN echo [$A] > /b\n"),
     Case("arg-several", "FROM base\nARG A=1 B=2 C\nRUN echo $A $B $C > /a\n", args=("--build-arg", "C=3")),
     Case("arg-uses-arg", "FROM base\nARG A=1\nARG B=$A-x\nARG C=${B}y\nLABEL c=$C\n"),
-    Case("arg-twice", "FROM base\nARG A=1\nLABEL a=$A\nARG A=2\nLABEL b=$A\nRUN echo $A > /a\n"),
+    Case(
+        "arg-twice",
+        "FROM base\nARG A=1\nLABEL a=$A\nARG A=2\nLABEL b=$A\nRUN echo $A > /a\n",
+        reason="the words of RUN in the history have changed",
+        apart=("history",),
+    ),
     Case(
         "arg-global",
         "ARG V=base\nARG W=global\nFROM $V\nARG W\nARG V=own\nRUN echo $W $V > /a\n",
@@ -26,7 +31,7 @@ CASES = (
     ),
     Case("arg-global-own-default", "ARG W=global\nFROM base\nARG W=own\nLABEL w=$W\n"),
     Case("arg-global-uses-global", "ARG A=ba\nARG B=${A}se\nFROM ${B}\nLABEL b=yes\n"),
-    Case("arg-from-default", "FROM ${V:-base}\nLABEL a=b\n", reason=""),
+    Case("arg-from-default", "FROM ${V:-base}\nLABEL a=b\n"),
     Case("arg-from-blank", "ARG V\nFROM $V\n", fails=True),
     Case(
         "arg-per-stage",
@@ -36,6 +41,8 @@ CASES = (
     Case(
         "arg-inherited",
         "FROM base AS one\nARG A=1\nENV E=2\nFROM one\nRUN echo [$A] [$E] > /a\nLABEL a=[$A] e=$E\n",
+        reason="the words of RUN in the history have changed",
+        apart=("history",),
     ),
     Case(
         "env-beats-arg",
@@ -63,7 +70,7 @@ CASES = (
     ),
     Case(
         "arg-quotes",
-        "FROM base\nARG A=\"a b\"\nARG B='c $A'\nARG C=d\\ e\nRUN echo \"$A|$B|$C\" > /a\nLABEL a=$A b=$B c=$C\n",
+        'FROM base\nARG A="a b"\nARG B=\'c $A\'\nARG C=d\\ e\nRUN echo "$A|$B|$C" > /a\nLABEL a=$A b=$B c=$C\n',
     ),
     Case("arg-bad-name", "FROM base\nARG =x\n", fails=True),
     Case("env-same-instruction", "FROM base\nENV a=hello\nENV a=bye b=$a\nENV c=$a\n"),
@@ -73,15 +80,15 @@ CASES = (
     Case(
         "env-quotes",
         "FROM base\nENV X=x\n"
-        "ENV A=\"a b\" B=a\\ b C='$X' D=\"$X\" E=\"a\\\"b\" F=\\$X G='it'\"'\"'s' H=\"a\\\\b\" I=a\\\\b J=\\'\n"
-        "ENV K=\"a\\nb\" L=a\\nb M='a\\nb' N=\"\\$X\" O=\"\\a\" P=a\"b\"c'd' Q=\"'\" R='\"'\n"
+        'ENV A="a b" B=a\\ b C=\'$X\' D="$X" E="a\\"b" F=\\$X G=\'it\'"\'"\'s\' H="a\\\\b" I=a\\\\b J=\\\'\n'
+        'ENV K="a\\nb" L=a\\nb M=\'a\\nb\' N="\\$X" O="\\a" P=a"b"c\'d\' Q="\'" R=\'"\'\n'
         "RUN env | sort | grep -v SHLVL > /a\n",
     ),
     Case("env-open-quote", 'FROM base\nENV A="open\n', fails=True),
     Case("env-over-base", "FROM base\nENV PATH=/x:$PATH\nENV HOME=/tmp\nRUN echo $PATH $HOME > /tmp/a\n"),
     Case(
         "env-lines",
-        "FROM base\nENV A=1 \\\n    B=2 \\\n\n    # a comment\n    C=\"3 \\\n 4\"\n",
+        'FROM base\nENV A=1 \\\n    B=2 \\\n\n    # a comment\n    C="3 \\\n 4"\n',
     ),
     Case("env-names", "FROM base\nENV a.b=1 A-B=2 ünï=3 1=4\nENV X=${ünï} Y=$1\n"),
     Case(
@@ -108,19 +115,21 @@ CASES = (
     Case("substitution-required-set", "FROM base\nENV S=1\nENV A=${S:?no} B=${S?no}\n"),
     Case("substitution-bad", "FROM base\nENV A=${S:x}\n", fails=True),
     Case("substitution-open", "FROM base\nENV A=${S\n", fails=True),
-    Case("substitution-escaped", "FROM base\nENV S=1\nENV A=\\$S B=\\${S} C=$ D=\"$\" E=a$ F=\\\\$S G=$$ H=$-x\n"),
+    Case(
+        "substitution-escaped", 'FROM base\nENV S=1\nENV A=\\$S B=\\${S} C=$ D="$" E=a$ F=\\\\$S G=$$ H=$-x\n'
+    ),
     Case(
         "expanded-everywhere",
         "FROM base\nENV D=dir F=file P=80 U=33 S=SIGINT\nARG G=33\n"
         "LABEL l$D=x$F \"q $D\"=\"v $F\" '$D'='$F'\n"
         "COPY $F.txt /$D/\nCOPY ${F}.txt /$D/${F}2\nWORKDIR /$D\nWORKDIR $F-w\n"
-        "USER $U:$G\nEXPOSE $P ${P}1/udp\nVOLUME /v$D /w$D\nVOLUME [\"/j$D\"]\nSTOPSIGNAL $S\n"
-        "ONBUILD COPY $F /$D\nCMD echo $D\nENTRYPOINT [\"echo\", \"$D\"]\n",
+        'USER $U:$G\nEXPOSE $P ${P}1/udp\nVOLUME /v$D /w$D\nVOLUME ["/j$D"]\nSTOPSIGNAL $S\n'
+        'ONBUILD COPY $F /$D\nCMD echo $D\nENTRYPOINT ["echo", "$D"]\n',
         {"file.txt": "f"},
     ),
     Case(
         "escapes-everywhere",
-        "FROM base\nENV D=dir\nLABEL \\$D=\\$D\nWORKDIR /\\$D\nWORKDIR \"/q d\"\nWORKDIR /e\\ d\n"
+        'FROM base\nENV D=dir\nLABEL \\$D=\\$D\nWORKDIR /\\$D\nWORKDIR "/q d"\nWORKDIR /e\\ d\n'
         "COPY 'quoted.txt' \"/quoted dest/\"\nCOPY plain\\ name /plain\\ dest\n",
         {"quoted.txt": "q", "plain name": "p"},
         fails=True,
@@ -128,12 +137,12 @@ CASES = (
     Case(
         "escapes-in-folders",
         "FROM base\nENV D=dir\nLABEL \\$D=\\$D\nWORKDIR /\\$D\nWORKDIR \"/q d\"\nWORKDIR /e\\ d\nWORKDIR '/s $D'\n"
-        "COPY 'quoted.txt' \"/quoted/\"\nUSER \"33\"\nSTOPSIGNAL \"SIGINT\"\nEXPOSE \"80\"\n",
+        'COPY \'quoted.txt\' "/quoted/"\nUSER "33"\nSTOPSIGNAL "SIGINT"\nEXPOSE "80"\n',
         {"quoted.txt": "q"},
     ),
     Case(
         "escape-directive",
-        "# escape=`\nFROM base\nENV A=a\\b B=`$A C=\"`\"q`\"\"\nRUN echo one `\n    two > /a\nLABEL p=C:\\dir`\\x\n",
+        '# escape=`\nFROM base\nENV A=a\\b B=`$A C="`"q`""\nRUN echo one `\n    two > /a\nLABEL p=C:\\dir`\\x\n',
     ),
     Case("escape-directive-late", "# a comment\n# escape=`\nFROM base\nENV A=a\\$B\n"),
     Case("escape-directive-bad", "# escape=x\nFROM base\n", fails=True),

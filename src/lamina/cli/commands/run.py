@@ -6,8 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli import environment
+from lamina.cli.flags import UsageError
 from lamina.cli.terminal import raw
-from lamina.errors import InvalidInput, ProcessFailed, Unsupported
+from lamina.errors import ProcessFailed, Unsupported
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -57,7 +58,7 @@ def run(session: Session, args: Args) -> int:
     session.snapshotter = args.text("snapshotter") or session.snapshotter
     request = request_of(args, session)
     if request.tty and request.interactive and not sys.stdin.isatty():
-        raise InvalidInput("the input device is not a TTY")
+        raise UsageError("the input device is not a TTY", "", 1)
     sys.stdout.flush()
     engine = session.engine
     try:
