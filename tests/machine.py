@@ -1,4 +1,4 @@
-"""What tests need of the machine they run on: a quick place to write, and a static busybox."""
+"""What tests need of the machine they run on: a quick place to write, a static busybox, user IDs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+
+from lamina.mount import userns
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 _PACKAGE = REPOSITORY / ".cache/tests/busybox-static"
@@ -29,6 +31,19 @@ def busybox() -> str:
     if not _fetched():
         subprocess.run([REPOSITORY / "scripts/apt-fetch", _PACKAGE, "busybox-static"], check=True)
     return str(_fetched()[0])
+
+
+@functools.cache
+def has_sub_ids() -> bool:
+    """Whether this user has more than one user ID to give: root, or newuidmap and rows in /etc/subuid."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 1 if userns.enter().single else 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def _fetched() -> list[Path]:

@@ -428,6 +428,35 @@ def test_add_chown_and_links_in_an_archive(kitchen: Kitchen) -> None:
     }
 
 
+def test_add_takes_mode_and_owner_from_the_last_name_of_a_file(kitchen: Kitchen) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, mode in (("a", 0o600), ("b", 0o640), ("c", 0o4755)):
+            info = tarfile.TarInfo(name)
+            info.mode, info.uid, info.gid = mode, mode, 9
+            if name != "a":
+                info.type, info.linkname = tarfile.LNKTYPE, "a"
+            tar.addfile(info)
+    kitchen.write({"a.tar": data.getvalue()})
+    result = kitchen.build("FROM scratch\nADD a.tar /\n")
+    last = f"4755 {0o4755}:9"
+    assert kitchen.listing(result.image_id) == {"a": f"f {last}", "b": f"h {last}", "c": f"h {last}"}
+
+
+def test_add_of_a_file_that_replaces_one_with_other_names(kitchen: Kitchen) -> None:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for name, link, content in (("a", "", b"old"), ("b", "a", b""), ("a", "", b"new"), ("c", "b", b"")):
+            info = tarfile.TarInfo(name)
+            info.size, info.linkname = len(content), link
+            info.type = tarfile.LNKTYPE if link else tarfile.REGTYPE
+            tar.addfile(info, io.BytesIO(content))
+    kitchen.write({"a.tar": data.getvalue()})
+    result = kitchen.build("FROM scratch\nADD a.tar /\n")
+    assert kitchen.listing(result.image_id) == {"a": "f 644 0:0", "b": "f 644 0:0", "c": "h 644 0:0"}
+    assert [kitchen.read(result.image_id, name) for name in "abc"] == ["new", "old", "old"]
+
+
 def test_add_chown_leaves_folders_that_the_archive_only_implies_to_root(kitchen: Kitchen) -> None:
     kitchen.write({"a.tar": archive(d__f=b"x")})
     result = kitchen.build("FROM scratch\nADD --chown=7:8 a.tar /to\n")

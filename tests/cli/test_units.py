@@ -71,6 +71,8 @@ def test_ages() -> None:
     assert units.ago("1970-01-02T00:00:00Z", 0) == "Less than a second ago"
     assert units.ago("", 0) == "N/A"
     assert units.clock("2026-11-23T06:00:37.9Z") == "2026-11-23 06:00:37 +0000 UTC"
+    assert units.stamp("2026-11-23T06:00:37.9Z") == "2026-11-23T06:00:37Z"
+    assert units.stamp("") == "N/A"
 
 
 def test_short_forms() -> None:

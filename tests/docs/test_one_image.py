@@ -47,8 +47,8 @@ def environ(lamina: Lamina, tmp_path: Path) -> dict[str, str]:
     _program(programs / "lamina", " ".join(lamina.argv))
     _program(programs / "python", sys.executable)
     if shutil.which("sqlite3") is None:
-        (programs / "sqlite3.py").write_text(SQLITE3)
-        _program(programs / "sqlite3", f"{sys.executable} {programs}/sqlite3.py")
+        (programs / "query.py").write_text(SQLITE3)
+        _program(programs / "sqlite3", f"{sys.executable} {programs}/query.py")
     root = str(lamina.root)
     path = f"{programs}:{os.environ['PATH']}"
     return lamina.environ | {"DB": f"{root}/lamina.db", "CACHE": str(CACHE), "PATH": path, "LC_ALL": "C"}

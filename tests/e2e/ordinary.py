@@ -19,9 +19,8 @@ from typing import Literal
 import pytest
 
 import lamina
-from lamina.mount import userns
 from tests.e2e.lamina_command import Lamina
-from tests.machine import busybox
+from tests.machine import busybox, has_sub_ids
 
 Ids = Literal["one", "many"]
 NOBODY = 65534
@@ -70,7 +69,7 @@ def ordinary_lamina(folder: Path, ids: Ids) -> OrdinaryLamina:
     """Lamina with the image `busybox`, on a root in the new folder `folder`; skips where that cannot be."""
     if os.geteuid() == 0:
         command = _as_nobody(folder, ids)
-    elif ids == ("many" if _has_sub_ids() else "one"):
+    elif ids == ("many" if has_sub_ids() else "one"):
         command = (sys.executable, "-m", "lamina")
     else:
         pytest.skip(f"this user has {'no ' * (ids == 'many')}sub-IDs; the tests of root do both")
@@ -87,13 +86,6 @@ def ordinary_lamina(folder: Path, ids: Ids) -> OrdinaryLamina:
     )
     made("build", "-q", "-t", "busybox", made.owned(base))
     return made
-
-
-def _has_sub_ids() -> bool:
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if not userns.enter().single else 1)
-    return os.waitpid(child, 0)[1] == 0
 
 
 def _as_nobody(folder: Path, ids: Ids) -> tuple[str, ...]:

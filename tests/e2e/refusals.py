@@ -42,11 +42,15 @@ def check_error(err: str, says: str, *, hint: bool = True) -> None:
 @contextmanager
 def unchanged(root: Path) -> Iterator[None]:
     """The store must be the same after as before, in every file and row."""
-    before = (on_disk(root), rows(root))
+    before = everything(root)
     yield
-    after = (on_disk(root), rows(root))
-    for was, now in zip(before, after, strict=True):
-        assert now == was, f"new: {now - was}\ngone: {was - now}"
+    after = everything(root)
+    assert after == before, f"new: {after - before}\ngone: {before - after}"
+
+
+def everything(root: Path) -> set[tuple[object, ...]]:
+    """All that is in a store, on disk and in rows."""
+    return {*on_disk(root), *rows(root)}
 
 
 def on_disk(root: Path) -> set[tuple[str, int, int]]:

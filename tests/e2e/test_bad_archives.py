@@ -1,4 +1,4 @@
-"""Broken and hostile archives in load, import and ADD: refused, or harmless, and nothing outside is touched."""
+"""Broken and hostile archives in load, import and ADD: refused, or harmless; nothing outside is touched."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.lamina_command import Lamina
-from tests.e2e.refusals import check_error, on_disk, refused, rows
+from tests.e2e.refusals import check_error, everything, refused
 from tests.layers.stores import file, member, tar_of
 from tests.transfer.images import config_of, old_docker_archive, tar
 from tests.transfer.test_hostile import HOSTILE, docker, oci
@@ -125,8 +125,8 @@ def check_untouched(victim: Path) -> None:
 
 
 def taken(lamina: Lamina, *args: str | Path) -> bool:
-    """Whether a command takes an archive; when not, it must say so properly, and leave the store as it was."""
-    was = (on_disk(lamina.root), rows(lamina.root))
+    """Whether a command takes an archive; if not, it must say so, and leave the store as it was."""
+    was = everything(lamina.root)
     done = subprocess.run(
         [*lamina.argv, *map(str, args)], env=lamina.environ, capture_output=True, timeout=60, check=False
     )
@@ -134,7 +134,7 @@ def taken(lamina: Lamina, *args: str | Path) -> bool:
         return True
     assert done.returncode == 1
     check_error(done.stderr.decode(), "", hint=False)
-    assert (on_disk(lamina.root), rows(lamina.root)) == was
+    assert everything(lamina.root) == was
     return False
 
 

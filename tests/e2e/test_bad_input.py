@@ -7,7 +7,6 @@ import re
 import socket
 import stat
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,19 +18,34 @@ from tests.e2e.refusals import check_error, on_disk, refused, unchanged
 DOCKERFILES = {
     "unknown instruction": ("FROM busybox\nRUM true\n", r"Dockerfile:2:1: .*RUM"),
     "unknown flag": ("FROM busybox\nCOPY --chwon=1 a /\n", r"Dockerfile:2:6: .*chwon"),
-    "flag that is not built yet": ("FROM busybox\nRUN --mount=type=cache,target=/x true\n", r":2:\d+: .*mount"),
+    "flag that is not built yet": (
+        "FROM busybox\nRUN --mount=type=cache,target=/x true\n",
+        r":2:\d+: .*mount",
+    ),
     "unknown base": ("FROM nowhere:1\n", r"Dockerfile:1:6: .*nowhere:1"),
     "base that is no name": ("FROM Bad//Name\n", r"Dockerfile:1:6: .*invalid reference format"),
     "missing file": ("FROM busybox\nCOPY a missing /\n", r'Dockerfile:2:8: "/missing": not found'),
     "file outside": ("FROM busybox\nCOPY ../outside /\n", r'Dockerfile:2:6: "/.*outside": not found'),
-    "absolute link outside": ("FROM busybox\nCOPY absolute/passwd /\n", r":2:6: .*absolute/passwd.* not found"),
-    "relative link outside": ("FROM busybox\nCOPY relative/secret /\n", r":2:6: .*relative/secret.* not found"),
+    "absolute link outside": (
+        "FROM busybox\nCOPY absolute/passwd /\n",
+        r":2:6: .*absolute/passwd.* not found",
+    ),
+    "relative link outside": (
+        "FROM busybox\nCOPY relative/secret /\n",
+        r":2:6: .*relative/secret.* not found",
+    ),
     "link to itself": ("FROM busybox\nCOPY loop/x /\n", r":2:6: .*loop"),
     "unknown stage": ("FROM busybox\nCOPY --from=nostage /a /b\n", r":2:\d+: .*nostage"),
-    "later stage": ("FROM busybox AS a\nCOPY --from=b /a /b\nFROM busybox AS b\nFROM a\n", r":2:\d+: .*\bb\b"),
+    "later stage": (
+        "FROM busybox AS a\nCOPY --from=b /a /b\nFROM busybox AS b\nFROM a\n",
+        r":2:\d+: .*\bb\b",
+    ),
     "own stage": ("FROM busybox AS a\nCOPY --from=a /a /b\n", r":2:\d+: .*\ba\b"),
     "stage by a number too high": ("FROM busybox\nCOPY --from=7 /a /b\n", r":2:\d+: .*7"),
-    "missing file in a stage": ("FROM busybox AS a\nFROM a\nCOPY --from=0 /no /\n", r':3:\d+: "/no": not found'),
+    "missing file in a stage": (
+        "FROM busybox AS a\nFROM a\nCOPY --from=0 /no /\n",
+        r':3:\d+: "/no": not found',
+    ),
     "missing program": ("FROM busybox\nRUN nosuchprogram\n", r"exit code: 127"),
     "missing program, exec form": ('FROM busybox\nRUN ["/no/such"]\n', r"no such file|not found"),
     "folder as a program": ('FROM busybox\nRUN ["/bin"]\n', r"permission denied|126"),
@@ -93,7 +107,9 @@ def test_what_is_not_a_context(steady: Lamina, context: Path) -> None:
 
 def test_a_run_that_fails_says_how_and_where(steady: Lamina, context: Path) -> None:
     lines = "; ".join(f"echo line {number}" for number in range(40))
-    (context / "Dockerfile").write_text(f"FROM busybox\n# comment\nRUN {lines}; \\\n  echo last >&2; exit 42\n")
+    (context / "Dockerfile").write_text(
+        f"FROM busybox\n# comment\nRUN {lines}; \\\n  echo last >&2; exit 42\n"
+    )
     for progress in ("plain", "quiet"):
         err = refused(steady, "build", f"--progress={progress}", context, says="exit code: 42", hint=False)
         assert re.search(r"Dockerfile:3", err), err
@@ -175,39 +191,37 @@ def test_an_id_that_stands_for_several(steady: Lamina, context: Path) -> None:
     refused(steady, "run", first, says="(?i)ambiguous|several|multiple|find image", status=125, hint=False)
 
 
-def run_with(lamina: Lamina, prepare: Callable[[], object], *args: str | Path) -> tuple[int, str]:
-    """Runs a command with something done to its standard streams first; its status and stderr."""
+def run_without(lamina: Lamina, streams: tuple[int, ...], *args: str | Path) -> tuple[int, str]:
+    """Runs a command with some of its standard streams closed; its status and stderr."""
+
+    def close() -> None:
+        for fd in streams:
+            os.close(fd)
+
     done = subprocess.run(
         [*lamina.argv, *map(str, args)],
         env=lamina.environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=prepare,
+        capture_output=True,
+        preexec_fn=close,
         timeout=60,
         check=False,
     )
-    return done.returncode, done.stderr.decode()
+    err = done.stderr.decode()
+    assert "Traceback" not in err and "bug in Lamina" not in err, (streams, args, err)
+    return done.returncode, err
 
 
-def test_standard_streams_that_are_closed(steady: Lamina, context: Path) -> None:
+@pytest.mark.parametrize("streams", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_standard_streams_that_are_closed(steady: Lamina, context: Path, streams: tuple[int, ...]) -> None:
     (context / "Dockerfile").write_text("FROM busybox\nRUN echo streams && test ! -e /proc/self/fd/9\n")
     with unchanged(steady.root):
-        for streams in ((0,), (1,), (2,), (0, 1, 2)):
-
-            def close(streams: tuple[int, ...] = streams) -> None:
-                for fd in streams:
-                    os.close(fd)
-
-            for command in (("images",), ("run", "--rm", "busybox", "true"), ("info",), ("nonsense",)):
-                status, err = run_with(steady, close, *command)
-                assert "Traceback" not in err, (streams, command, err)
-                assert "bug in Lamina" not in err, (streams, command, err)
-                assert status in ((1,) if command == ("nonsense",) else (0, 1, 141)), (streams, command, err)
-    for streams in ((0,), (1,), (2,), (0, 1, 2)):
-        before = on_disk(steady.root)
-        code, err = run_with(steady, lambda s=streams: [os.close(fd) for fd in s], "build", "--no-cache", context)  # type: ignore[misc]
-        assert code == 0, (streams, err)
-        assert {path for path, *_ in on_disk(steady.root)} >= {path for path, *_ in before}
+        for good in (["images"], ["run", "--rm", "busybox", "true"], ["info"]):
+            assert run_without(steady, streams, *good)[0] in (0, 141), good
+        for bad in (["nonsense"], ["load"], ["build", "-"]):
+            assert run_without(steady, streams, *bad)[0] == 1, bad
+    before = {path for path, *_ in on_disk(steady.root)}
+    assert run_without(steady, streams, "build", "--no-cache", context)[0] == 0
+    assert {path for path, *_ in on_disk(steady.root)} >= before
 
 
 def test_a_reader_that_goes_away(steady: Lamina) -> None:
@@ -225,7 +239,19 @@ def test_a_reader_that_goes_away(steady: Lamina) -> None:
 def test_arguments_that_are_not_utf_8_reach_the_process(steady: Lamina) -> None:
     word = os.fsdecode(b"\xff")
     done = subprocess.run(
-        [*steady.argv, "run", "--rm", "-e", f"A={word}", "busybox", "sh", "-c", 'printf %s "$A$1"', word, word],
+        [
+            *steady.argv,
+            "run",
+            "--rm",
+            "-e",
+            f"A={word}",
+            "busybox",
+            "sh",
+            "-c",
+            'printf %s "$A$1"',
+            word,
+            word,
+        ],
         env=steady.environ,
         capture_output=True,
         check=True,

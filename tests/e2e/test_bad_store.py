@@ -1,4 +1,4 @@
-"""A store that is someone else's, read-only, no folder, damaged or tampered with: said clearly, never made worse."""
+"""A store that is someone else's, read-only, no folder, or damaged: said clearly, and never made worse."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def tampered(lamina: Lamina, tmp_path: Path) -> Path:
     (context / "data").write_text("as it was\n")
     (context / "Dockerfile").write_text("FROM scratch\nCOPY data /data\n")
     lamina("build", "-q", "-t", "app", context)
-    layer = lamina.inspect("app")["RootFS"]["Layers"][-1].removeprefix("sha256:")
+    layer = str(lamina.inspect("app")["RootFS"]["Layers"][-1]).removeprefix("sha256:")
     return lamina.root / "diff" / layer / "data"
 
 
@@ -189,7 +189,11 @@ def test_a_folder_of_the_store_that_is_gone(busybox: Lamina, tmp_path: Path) -> 
         lamina = Lamina(tmp_path / name)
         shutil.copytree(busybox.root, lamina.root, symlinks=True)
         shutil.rmtree(lamina.root / name)
-        for command in (("images",), ("run", "--rm", "busybox", "true"), ("build", str(build_context(tmp_path)))):
+        for command in (
+            ("images",),
+            ("run", "--rm", "busybox", "true"),
+            ("build", str(build_context(tmp_path))),
+        ):
             done = lamina.start(*command)
             text = done.communicate(timeout=60)[0].decode()
             assert "Traceback" not in text and "bug in Lamina" not in text, (name, command, text)

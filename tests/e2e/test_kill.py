@@ -104,17 +104,25 @@ def agree_with_the_disk(lamina: Lamina) -> None:
     assert usage.images.size == sum(bytes_in_files(lamina.root / "diff" / name) for name in named)
     assert usage.images.total == len(set(lamina("images", "-q", "--no-trunc", "-a").split()))
     shown = {row["Type"]: row for row in map(json.loads, lamina("df", "--format", "json").splitlines())}
-    for kind, share in (("Images", usage.images), ("Build Cache", usage.cache)):
-        assert shown[kind]["TotalCount"] == str(share.total)
-        assert shown[kind]["Size"] == human_size(share.size, 4)
+    sizes = {
+        "Images": usage.images.size + usage.blobs.size,
+        "Containers": usage.containers.size,
+        "Build Cache": usage.cache.size,
+    }
+    assert {kind: shown[kind]["Size"] for kind in sizes} == {k: human_size(v, 4) for k, v in sizes.items()}
+    assert [shown[kind]["TotalCount"] for kind in sizes] == [str(share.total) for share in usage[:3]]
     for path in (lamina.root / "layers").iterdir():
-        assert path.read_text().splitlines()[2].removeprefix("diff-id sha256:") in os.listdir(lamina.root / "diff")
+        assert path.read_text().splitlines()[2].removeprefix("diff-id sha256:") in os.listdir(
+            lamina.root / "diff"
+        )
     for image in set(lamina("images", "-q", "--no-trunc").split()):
         lamina("rmi", "-f", image)
     lamina("prune", "-a", "-f")
     for folder in ("diff", "blobs/sha256", "layers", "mnt", "leases"):
         assert os.listdir(lamina.root / folder) == [], folder
-    usage_after = {row["Type"]: row["Size"] for row in map(json.loads, lamina("df", "--format", "json").splitlines())}
+    usage_after = {
+        row["Type"]: row["Size"] for row in map(json.loads, lamina("df", "--format", "json").splitlines())
+    }
     assert set(usage_after.values()) == {"0B"}
 
 

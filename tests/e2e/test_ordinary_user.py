@@ -140,12 +140,22 @@ def test_deleting_leaves_nothing(app: OrdinaryLamina) -> None:
     assert app("images", "-q") == ""
 
 
+def test_a_container_of_another_command_is_killed(app: OrdinaryLamina) -> None:
+    """It is another user's process in another user namespace, when there are sub-IDs."""
+    service = app.start("run", "--name", "box", "-u", "worker", "busybox", "sleep", "1002")
+    wait_until(lambda: b"1002" in asleep())
+    app("rm", "-f", "box")
+    assert service.wait(timeout=30) == 137
+    service.communicate()
+    assert b"1002" not in asleep()
+
+
 def test_kill_9_leaves_nothing(app: OrdinaryLamina) -> None:
     context = app.folder / "long"
     context.mkdir()
     (context / "Dockerfile").write_text("FROM busybox\nRUN touch /a && chown 33 /a && sleep 1000\n")
     build = app.start("build", "--progress=plain", app.owned(context))
-    service = app.start("run", "--rm", "busybox", "sleep", "1001")
+    service = app.start("run", "--rm", "-u", "worker", "busybox", "sleep", "1001")
     wait_until(lambda: {b"1000", b"1001"} <= asleep())
     for command in (build, service):
         os.killpg(command.pid, signal.SIGKILL)

@@ -77,7 +77,9 @@ def test_four_builds_of_different_folders(busybox: Lamina, tmp_path: Path) -> No
     for folder in folders:
         assert busybox("run", "--rm", f"app:{folder.name}") == "done\n"
         data = busybox("run", "--rm", f"app:{folder.name}", "md5sum", "/data/7")
-        assert data.split()[0] == subprocess.check_output(["md5sum", folder / "data" / "7"]).split()[0].decode()
+        assert (
+            data.split()[0] == subprocess.check_output(["md5sum", folder / "data" / "7"]).split()[0].decode()
+        )
     agree_with_the_disk(busybox)
 
 
@@ -116,11 +118,16 @@ def test_an_image_is_removed_while_it_is_built_and_run_on(busybox: Lamina, tmp_p
     busybox("save", "-o", tmp_path / "base.tar", "busybox")
     (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN sleep 0.05; date > /made\n")
     outcomes = set()
-    for _ in range(10):
+    for number in range(6):
         build = busybox.start("build", "--no-cache", "-t", "app", "-f", tmp_path / "Dockerfile", tmp_path)
         run = busybox.start("run", "--rm", "busybox", "true")
+        time.sleep(number * 0.05)
+        if number == 5:
+            build.wait(60)
         remove = [busybox.start("rmi", "-f", "busybox"), busybox.start("prune", "-f")]
-        for (status, text), name in zip(finished(build, run, *remove), "build run rmi prune".split(), strict=True):
+        for (status, text), name in zip(
+            finished(build, run, *remove), ("build", "run", "rmi", "prune"), strict=True
+        ):
             outcomes.add((name, status))
             if status:
                 assert "busybox" in text or "image" in text, (name, text)
@@ -131,7 +138,9 @@ def test_an_image_is_removed_while_it_is_built_and_run_on(busybox: Lamina, tmp_p
     agree_with_the_disk(busybox)
 
 
-def test_a_container_that_runs_for_long_does_not_keep_what_others_leave(busybox: Lamina, tmp_path: Path) -> None:
+def test_a_container_that_runs_for_long_does_not_keep_what_others_leave(
+    busybox: Lamina, tmp_path: Path
+) -> None:
     busybox.build("-t", "app", context(tmp_path / "context"))
     busybox("save", "-o", tmp_path / "app.tar", "app")
     busybox("rmi", "app")

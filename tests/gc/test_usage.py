@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from lamina.db import containerdb
 from lamina.gc.sweep import sweep
 from lamina.gc.usage import Share, usage
+from lamina.oci.digest import DiffID
 from lamina.store.sync import tree_size
 
 if TYPE_CHECKING:
@@ -47,3 +49,15 @@ def test_shares(ctx: Context, make: Maker) -> None:
     assert freed.images == (other.image_id,)
     agrees(ctx)
     assert usage(ctx).blobs.reclaimable == 0
+
+
+def test_a_folder_that_a_crash_left_without_a_row(ctx: Context, make: Maker) -> None:
+    make.image("app", "a")
+    stray = ctx.layout.diff_dir(DiffID("sha256:" + "e" * 64))
+    os.mkdir(stray)
+    with open(stray + "/file", "wb") as file:
+        file.write(bytes(700))
+    agrees(ctx)
+    assert usage(ctx).cache == Share(0, 0, 700, 700)
+    assert sweep(ctx, cache=False, all_images=False).bytes == 700
+    agrees(ctx)

@@ -8,7 +8,12 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from lamina.db import layerdb, leases
+from lamina.gc.context import Context
+from lamina.gc.sweep import sweep
+from lamina.layers import commit
 from lamina.layers.apply import apply_layer
 from lamina.layers.commit import commit_empty, reuse_diff, stack
 from lamina.layers.write import LayerItem, write_layer
@@ -19,8 +24,10 @@ from lamina.tree.entry import Entry, Kind
 from tests.layers.stores import file, named, open_store, packed_bytes, rows, state, tar_of
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable
 
+    from lamina.db.connect import Transaction
     from lamina.layers.context import Layers
 
 DATA = os.urandom(1 << 20)
@@ -114,3 +121,58 @@ def test_a_stack_of_layers(store: Layers) -> None:
 
 def test_a_layer_that_is_not_there_is_not_reused(store: Layers) -> None:
     assert reuse_diff(store, DiffID("sha256:" + "0" * 64)) is None
+
+
+def test_a_stack_that_another_process_made_is_held_as_well(folder: str) -> None:
+    first, second, sweeper = [open_store(f"{folder}/store") for _ in range(3)]
+    for ctx in (first, second):
+        made: list[layerdb.Layer] = []
+
+        def put(c: object, diff: layerdb.Diff, ctx: Layers = ctx, made: list[layerdb.Layer] = made) -> None:
+            parent = made[-1].chain_id if made else None
+            made.append(stack(c, ctx, parent, diff, "step", CREATED))  # type: ignore[arg-type]
+
+        for items in (ITEMS[:1], ITEMS[1:2]):
+            write_layer(ctx, items, also=put)
+    with first.db.write() as tx:  # as when it ends
+        leases.drop(tx, [first.lease.id])
+    with second.db.write() as tx:  # what it has but its stack
+        tx.execute("DELETE FROM leases WHERE kind = ?", (leases.DIFF,))
+    sweep(Context(*sweeper), cache=True, all_images=True)
+    assert len(layerdb.chain(second.db.read(), made[-1].chain_id)) == 2
+
+
+class SweptBefore:
+    """A database in which a sweep happens between the look and the transaction."""
+
+    def __init__(self, ctx: Layers, sweeper: Layers) -> None:
+        self._db, self._sweeper = ctx.db, sweeper
+        self.swept = 0
+
+    def read(self) -> sqlite3.Connection:
+        return self._db.read()
+
+    def write(self, *, durable: bool = True) -> Transaction:
+        if not self.swept:
+            self.swept = len(sweep(Context(*self._sweeper), cache=True, all_images=True).layers)
+        return self._db.write(durable=durable)
+
+
+def test_a_layer_that_is_swept_before_its_commit_is_synced(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ctx, sweeper = open_store(f"{folder}/store"), open_store(f"{folder}/store")
+    diff = write_layer(ctx, ITEMS)
+    with ctx.db.write() as tx:
+        leases.drop(tx, [ctx.lease.id])
+    synced: list[str] = []
+
+    def sync(path: str, count: int) -> None:
+        assert os.path.isdir(path)
+        synced.append(path)
+
+    monkeypatch.setattr(commit, "sync_tree", sync)
+    db = SweptBefore(ctx, sweeper)
+    assert write_layer(ctx._replace(db=db), ITEMS) == diff  # type: ignore[arg-type]
+    assert (db.swept, len(synced)) == (1, 1)
+    assert named(packed_bytes(ctx, diff.diff_id)) == diff.diff_id

@@ -19,7 +19,7 @@ from tests.machine import busybox, quick_place
 
 APPLETS = (
     "sh cat ls id env grep sleep true false mount ps hostname kill mknod chown touch mkdir stat "
-    "tty stty ip unshare"
+    "tty stty ip unshare chmod"
 )
 
 

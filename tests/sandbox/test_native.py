@@ -81,10 +81,13 @@ def test_seccomp_refuses_what_docker_refuses(box: Box) -> None:
     assert box.sh("unshare -U true").status != 0
 
 
-def test_root_may_make_devices(box: Box) -> None:
+def test_root_may_make_devices_but_not_use_them(box: Box) -> None:
     if not in_first_namespace():
         pytest.skip("needs root: device nodes")
-    assert box.sh("mknod /tmp/n c 1 3 && cat /tmp/n").status == 0
+    for place in ("/tmp/n", "/dev/n"):
+        ran = box.sh(f"mknod {place} c 1 3 && echo made && cat {place}")
+        assert (ran.out, ran.status) == ("made\n", 1)
+        assert "ermission denied" in ran.err
 
 
 @pytest.mark.parametrize(
@@ -217,6 +220,17 @@ def test_links_in_the_root_lead_nowhere_outside(box: Box, scratch: Path) -> None
     etc.symlink_to("../../../../../../.." + str(outside))
     assert box.sh("cat /etc/hostname", hostname="box").out == "box\n"
     assert list(outside.iterdir()) == []
+
+
+def test_a_link_to_a_file_that_is_there(box: Box) -> None:
+    (box.lower / "run").mkdir()
+    (box.lower / "run/resolv").write_text("of the image")
+    (box.lower / "etc/resolv.conf").symlink_to("/run/resolv")
+    ran = box.sh("cat /etc/resolv.conf")
+    assert ran.status == 0
+    assert "of the image" not in ran.out
+    assert not {b"etc/resolv.conf", b"run/resolv"} & set(ran.stubs)
+    assert (box.lower / "run/resolv").read_text() == "of the image"
 
 
 @pytest.mark.parametrize("name", ["proc", "dev", "sys"])

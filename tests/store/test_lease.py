@@ -7,6 +7,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from lamina.store.blobs import BlobStore
 from lamina.store.lease import Lease, alive, leases, living
 from lamina.store.lock import NameLock
 from lamina.store.recover import recover
@@ -144,3 +145,29 @@ with NameLock(Layout(sys.argv[1]), "x"):
     kill(process)
     recover(layout)
     assert os.listdir(layout.leases) == [lease.id]
+
+
+def test_what_is_left_is_left_to_recover(layout: Layout) -> None:
+    lease = Lease.acquire(layout)
+    path = f"{layout.diff}/{lease.temp_name()}"
+    os.makedirs(path + "/below")
+    assert not lease.release()
+    assert leases(layout) == [lease.id]
+    assert not alive(layout, lease.id)
+    assert recover(layout) == [path]
+    assert leases(layout) == []
+
+
+def test_idle_until_something_is_written(layout: Layout) -> None:
+    lease = Lease.acquire(layout)
+    began = living(layout)[lease.id]
+    with lease.idle():
+        assert living(layout)[lease.id] > time.time_ns()
+        blobs = BlobStore(layout, lease)
+        digest = blobs.put(b"data")
+        assert began <= living(layout)[lease.id] <= next(blobs.walk()).mtime
+        assert blobs.delete(digest, living(layout)[lease.id]) == 0
+    with lease.idle():
+        assert living(layout)[lease.id] > time.time_ns()
+    assert living(layout)[lease.id] <= time.time_ns()
+    lease.release()

@@ -74,8 +74,9 @@ class Placement:
         same = first and (
             first.source is item.source or (entry.digest and first.entry.digest == entry.digest)
         )
-        if is_file and same:
-            return LayerItem(entry)
+        if first and is_file and same:
+            file = first.entry
+            return LayerItem(entry._replace(mode=file.mode, uid=file.uid, gid=file.gid))
         return item._replace(entry=entry._replace(kind=Kind.FILE, link=b""))
 
     def get(self, path: bytes) -> Entry | None:

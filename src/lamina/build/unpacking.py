@@ -90,8 +90,11 @@ def _take_link(entry: Entry, target: bytes, path: bytes, placement: Placement) -
             f"hard link {entry.path.decode(errors='replace')!r} to what the archive does not have"
         )
     if target != path:
-        first = found.entry.link if found.entry.kind is Kind.HARDLINK else target
-        placement.put(found.entry._replace(path=path, kind=Kind.HARDLINK, link=first), found.source)
+        origin = placement.item(found.entry.link) if found.entry.kind is Kind.HARDLINK else None
+        first = found.entry.link if origin and origin.source is found.source else target
+        said = found.entry._replace(mode=entry.mode, uid=entry.uid, gid=entry.gid)  # last: it holds for all
+        placement.put(said._replace(path=first, kind=Kind.FILE, link=b""), found.source)
+        placement.put(said._replace(path=path, kind=Kind.HARDLINK, link=first), found.source)
 
 
 def _below(root: bytes, path: bytes) -> bytes:

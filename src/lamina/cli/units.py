@@ -76,6 +76,14 @@ def clock(moment: str) -> str:
     return datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
 
 
+def stamp(moment: str) -> str:
+    """A time to the second as Docker's history prints it: 2026-11-23T06:00:37Z."""
+    from datetime import UTC, datetime  # see seconds_of
+
+    then = seconds_of(moment)
+    return "N/A" if then is None else datetime.fromtimestamp(then, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def short_id(name: str) -> str:
     """The first 12 hex digits of an ID, without sha256:."""
     return name.removeprefix("sha256:")[:12]

@@ -65,7 +65,7 @@ def _kill(row: Container) -> None:
         return
     try:
         if state.is_running(row):
-            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            _signal(fd, row.pid)
             poller = select.poll()
             poller.register(fd, select.POLLIN)
             poller.poll()
@@ -75,3 +75,35 @@ def _kill(row: Container) -> None:
         raise Denied(f"cannot kill process {row.pid} of container {row.name}") from None
     finally:
         os.close(fd)
+
+
+def _signal(fd: int, pid: int) -> None:
+    """Send SIGKILL; `fd` is the pidfd of `pid`. PermissionError.
+
+    What another command of the same ordinary user started lives in the user namespace of that command,
+    where we are nobody. Its user has the same number here, for both maps are those of /etc/subuid.
+    """
+    try:
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+    except PermissionError:
+        uid = _user_of(pid)
+        if uid == os.getuid():
+            raise
+    else:
+        return
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.setresuid(uid, uid, uid)
+            signal.pidfd_send_signal(fd, signal.SIGKILL)
+            status = 0
+        finally:
+            os._exit(status)
+    if os.waitpid(child, 0)[1]:
+        raise PermissionError
+
+
+def _user_of(pid: int) -> int:
+    with open(f"/proc/{pid}/status", "rb") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(b"Uid:"))

@@ -114,7 +114,7 @@ class Opened:
         return Tools(self.snapshotter, runtime)
 
     def _clean_up(self) -> None:
-        """Removes what an interruption left; what cannot be removed now is tried again by the next process."""
+        """Removes what an interruption left; what cannot be removed now is left to the next process."""
         from lamina.store.recover import recover  # work that ends well does without
 
         try:

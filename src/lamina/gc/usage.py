@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb, containerdb, imagedb, layerdb
 from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.gc import reach
+from lamina.oci.digest import DiffID
+from lamina.store.layout import temp_owner
 from lamina.store.lease import living
 from lamina.store.sync import tree_size
 
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
     import sqlite3
 
     from lamina.gc.context import Context
-    from lamina.oci.digest import DiffID
 
 
 class Share(NamedTuple):
@@ -31,7 +33,7 @@ class Usage(NamedTuple):
 
     images: Share  # active: a container is made from it
     containers: Share  # active: running; the size is that of mnt/ID
-    cache: Share  # steps that made a layer; the size is that of layers in no image
+    cache: Share  # steps that made a layer; the size is that of folders in no image
     blobs: Share  # active: an image or a layer refers to it
 
 
@@ -44,7 +46,7 @@ def usage(ctx: Context) -> Usage:
         return Usage(
             _images(c, sizes, in_images),
             _containers(c, ctx),
-            _cache(c, sizes, in_images, now),
+            _cache(c, sizes, in_images, now, _strays(ctx, sizes)),
             _blobs(c, ctx, now),
         )
 
@@ -77,15 +79,24 @@ def _containers(c: sqlite3.Connection, ctx: Context) -> Share:
     return Share(len(containers), running, size, reclaimable)
 
 
-def _cache(c: sqlite3.Connection, sizes: dict[DiffID, int], in_images: set[DiffID], now: reach.Held) -> Share:
+def _strays(ctx: Context, sizes: dict[DiffID, int]) -> int:
+    """Bytes in folders that have no row: a process died between the two, and the next sweep removes them."""
+    names = [name for name in os.listdir(ctx.layout.diff) if temp_owner(name) is None]
+    strays = [name for name in names if DiffID("sha256:" + name) not in sizes]
+    return sum([tree_size(f"{ctx.layout.diff}/{name}") for name in strays])
+
+
+def _cache(
+    c: sqlite3.Connection, sizes: dict[DiffID, int], in_images: set[DiffID], now: reach.Held, strays: int
+) -> Share:
     steps = [step.diff_id for step in cachedb.steps(c) if step.diff_id is not None]
     used = in_images | reach.diffs_of(c, reach.used_layers(c, now, ())) | now.diffs
     outside = sizes.keys() - in_images
     return Share(
         len(steps),
         len([diff_id for diff_id in steps if diff_id in used]),
-        sum([sizes[diff_id] for diff_id in outside]),
-        sum([sizes[diff_id] for diff_id in outside - used]),
+        sum([sizes[diff_id] for diff_id in outside]) + strays,
+        sum([sizes[diff_id] for diff_id in outside - used]) + strays,
     )
 
 

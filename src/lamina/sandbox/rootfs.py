@@ -196,7 +196,7 @@ class Root:
         path = os.path.realpath(target)
         made = make_missing(path if folder else os.path.dirname(path))
         self.stubs += map(_relative, made)
-        if not folder:
+        if not folder and not os.path.lexists(path):  # it is there when a link of the image leads to a file
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
             self.stubs.append(_relative(path))
         return path

@@ -6,7 +6,8 @@ run the host's Python with libraries of its own, and could change its mode or co
 process first becomes this program, which lies on the container's own tmpfs, and then the container's.
 
 Its arguments are the path to execute, then that program's arguments. Descriptor 3 is closed by a good exec;
-after a bad one it gets the negative errno as eight bytes, and the status is 127.
+after a bad one it gets the negative errno as eight bytes, and the status is 127. Where it is closed from the
+start this is no process of ours but a way round in circles (`#!/proc/self/exe`), which ends there.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ FAILURE = struct.Struct("=q")  # what comes over descriptor 3
 
 _X86_64 = """
     b848000000 bf03000000 be02000000 ba01000000 0f05    fcntl(3, F_SETFD, FD_CLOEXEC)
+    85c0 752f                                           if it failed: to the exit
     488b0c24 488b7c2408                                 rcx = argc, rdi = argv[0]
     488d742410 488d54cc10                               rsi = argv + 1, rdx = the environment
     b83b000000 0f05                                     execve(rdi, rsi, rdx)
@@ -25,6 +27,7 @@ _X86_64 = """
 """
 _AARCH64 = """
     600080d2 410080d2 220080d2 280380d2 010000d4        fcntl(3, F_SETFD, FD_CLOEXEC)
+    a00100b5                                            if it failed: to the exit
     e30340f9 e00740f9                                   x3 = argc, x0 = argv[0]
     e1430091 220c038b                                   x1 = argv + 1, x2 = the environment
     a81b80d2 010000d4                                   execve(x0, x1, x2)

@@ -39,13 +39,12 @@ Item = str | bytes | int | Link | Hard | File
 
 @dataclass(frozen=True)
 class Case:
-    """One build. `name` is the tag of the image too.
+    """One build. `name` is the tag of the image, too; `bases` are images that each tool builds before.
 
-    `old`: the same in words that Debian's Docker engine knows, for what is newer than it; the trees and
-    the config must then be equal, the history need not be. `newer`: what the image must hold, path to
-    content, where Docker's engine cannot say it at all. `reason` why Docker is not the judge, with the
-    line of docs/differences.md or the part of the Dockerfile reference; `apart` are the parts that differ:
-    paths, keys of the config, "history" or "status".
+    `old` says the same in words that Debian's Docker engine knows, where it does not know these: then the
+    trees and the config must be equal, the history need not be. `apart` is what Docker is no judge of:
+    paths, keys of the config, "links", "history", or "status" for all of it. `reason` says why, after
+    "differences.md: " with the words of a row there.
     """
 
     name: str

@@ -107,7 +107,7 @@ CASES = (
         "onbuild-unknown",
         "FROM base\nONBUILD NOTHING x\n",
         fails=True,
-        reason="differences.md: ONBUILD of what is no instruction",
+        reason="differences.md: the instruction inside ONBUILD",
         apart=("status",),
     ),
     Case("from-scratch", "FROM scratch\nLABEL a=b\nCOPY x /\n", {"x": "x"}),

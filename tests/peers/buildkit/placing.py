@@ -27,7 +27,7 @@ CASES = (
         "FROM base\nCOPY a b /x\n",
         FILES,
         fails=True,
-        reason="differences.md: several files to one name",
+        reason="differences.md: several sources of COPY into what is no folder",
         apart=("status",),
     ),
     Case("place-several-existing-no-slash", "FROM base\nCOPY a b /tmp\n", FILES),

@@ -62,7 +62,9 @@ CASES = (
         "run-user-group-name",
         "FROM base\nUSER www:nogroup\nRUN id -u > /tmp/id; id -G | tr ' ' '\\n' | sort -u >> /tmp/id\n",
     ),
-    Case("run-user-group-only-number", "FROM base\nUSER 0:33\nRUN id > /id; echo $HOME > /h\n"),
+    Case(
+        "run-user-group-only-number", "FROM base\nUSER 0:33\nRUN id -u > /id; id -g >> /id; echo $HOME > /h\n"
+    ),
     Case("run-user-unknown", "FROM base\nUSER whoever\nRUN true\n", fails=True),
     Case("run-group-unknown", "FROM base\nUSER www:whoever\nRUN true\n", fails=True),
     Case(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.peers.buildkit.case import Case
 
-NUMBER = "differences.md: --target of a number"
+NUMBER = "differences.md: --target"
 TWO = "FROM base AS one\nRUN echo 1 > /one\nFROM base AS two\nCOPY --from=one /one /two\nLABEL l=two\n"
 
 CASES = (
@@ -111,7 +111,7 @@ CASES = (
         "from-names",
         "FROM base AS a\nRUN echo 'me:x:99:98::/:/x' >> /etc/passwd\nFROM base\nCOPY --from=a --chown=me /tmp /x\n",
         fails=True,
-        reason="differences.md: --chown of a name that the image does not know",
+        reason="differences.md: names of --chown that the image's /etc/passwd and /etc/group lack",
         apart=("status",),
     ),
     Case("add-from", "FROM base AS a\nFROM base\nADD --from=a /x /x\n", fails=True),

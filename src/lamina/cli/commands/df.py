@@ -40,7 +40,7 @@ def run(session: Session, args: Args) -> int:
 
     usage = session.engine.df()
     rows = [
-        _row("Images", usage.images, percent=True),
+        _row("Images", _with_blobs(usage.images, usage.blobs), percent=True),
         _row("Containers", usage.containers, percent=True),
         _row("Local Volumes", Share(0, 0, 0, 0), percent=True),
         _row("Build Cache", usage.cache, percent=False),
@@ -49,6 +49,11 @@ def run(session: Session, args: Args) -> int:
     if args.on("verbose"):
         print("\n" + _details(session), end="")
     return 0
+
+
+def _with_blobs(images: Share, blobs: Share) -> Share:
+    """Configs, manifests and archives as received are images' too: Docker's table has no line for them."""
+    return images._replace(size=images.size + blobs.size, reclaimable=images.reclaimable + blobs.reclaimable)
 
 
 def _row(name: str, share: Share, *, percent: bool) -> dict[str, str]:

@@ -54,7 +54,7 @@ def _row(item: HistoryItem, now: float, *, human: bool, whole: bool) -> dict[str
     return {
         "ID": item.image_id if whole else units.short_id(item.image_id),
         "CreatedSince": units.ago(item.created, now),
-        "CreatedAt": item.created,
+        "CreatedAt": units.stamp(item.created),
         "CreatedBy": created_by if whole else units.ellipsis(created_by, _CREATED_BY),
         "Size": units.human_size(item.size) if human else str(item.size),
         "Comment": item.comment,

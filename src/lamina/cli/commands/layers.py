@@ -58,7 +58,7 @@ def _row(item: LayerItem, now: float, *, whole: bool) -> dict[str, str]:
         "ChainID": item.chain_id,
         "Size": units.human_size(item.size),
         "CreatedSince": units.ago(item.created, now),
-        "CreatedAt": item.created,
+        "CreatedAt": units.stamp(item.created),
         "Instruction": instruction if whole else units.ellipsis(instruction, _INSTRUCTION),
         "SharedWith": shared if whole else units.ellipsis(shared, _SHARED),
         "Folder": item.folder,

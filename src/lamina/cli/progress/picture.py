@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lamina.cli.progress.steps import Step, Steps
 
 _SHOWN = 6  # lines of output below a running step
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Line(NamedTuple):

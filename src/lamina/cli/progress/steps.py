@@ -16,6 +16,7 @@ from lamina.events import (
 )
 
 TAIL = 20  # lines of output that are kept of each step, for the failure report
+_LONGEST = 1 << 16  # bytes of a line; one that is longer counts as several
 
 
 class Step:
@@ -41,6 +42,9 @@ class Step:
     def output(self, data: bytes, at: float) -> list[tuple[float, str]]:
         """Takes bytes in, and returns the lines that they complete."""
         *whole, self.partial = (self.partial + data).split(b"\n")
+        if len(self.partial) > _LONGEST:  # or a step that writes no newlines takes ever longer
+            whole.append(self.partial)
+            self.partial = b""
         return self._keep(whole, at)
 
     def rest(self, at: float) -> list[tuple[float, str]]:
