@@ -61,6 +61,15 @@ def test_plain_output_comes_in_whole_lines() -> None:
     assert lines == ["one", "two", "50%", "rest"]
 
 
+def test_a_line_without_an_end_is_cut() -> None:
+    """Quickly, too: output that never has a newline must not be looked at again with every piece."""
+    steps = Steps(0.0)
+    steps.apply(_start(1, "RUN x"), 0.0)
+    lines = [line for _ in range(2000) for line in steps.apply(StepOutput(1, b"x" * (1 << 16), False), 0.0)]
+    assert sum(len(line) for _, line in lines) > 100_000_000
+    assert max(len(line) for _, line in lines) <= 1 << 17
+
+
 def test_plain_steps_side_by_side_take_turns() -> None:
     long = "RUN " + "x" * 90
     text = _plain(

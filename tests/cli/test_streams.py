@@ -59,7 +59,7 @@ def test_environment(tmp_path: Path) -> None:
     path = tmp_path / "env"
     path.write_text('# comment\n\n  A=1 2 \nHOME\nUNSET\nB="q"\r\n')
     found = environment.collect([str(path)], ["A=3", "SHELL", "NONE"], {"HOME": "/h", "SHELL": "/s"})
-    assert found == ["A=1 2 ", "HOME=/h", 'B="q"', "A=3", "SHELL=/s"]
+    assert found == ["A=1 2 ", "HOME=/h", 'B="q"', "A=3", "SHELL=/s", "NONE"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.containers import state
+from lamina.containers import creating, state
 from lamina.containers.listing import listing
 from lamina.containers.remove import prune, remove
 from lamina.containers.request import RunRequest
@@ -280,3 +281,43 @@ def test_kill_9_of_lamina_ends_the_container(dock: Dock) -> None:
     assert process.stdout.read() == b""  # the pipe ends when the container's process is dead
     process.stdout.close()
     assert str(folder) not in Path("/proc/self/mountinfo").read_text()
+
+
+def test_files_of_the_host_are_out_of_reach(dock: Dock) -> None:
+    """A process gets pipes: a file that we read for it can be neither written nor given another mode."""
+    given, taken = dock.folder / "given", dock.folder / "taken"
+    given.write_text("text")
+    given.chmod(0o640)
+    with given.open("rb") as stdin, taken.open("wb") as stdout:
+        fds = Stdio(stdin.fileno(), stdout.fileno(), stdout.fileno())
+        script = "cat; echo; echo x 1<>/proc/self/fd/0; chmod 4777 /proc/self/fd/0 /proc/self/fd/1; echo end"
+        run(dock.ctx, RunRequest("busybox", ("sh", "-c", script), interactive=True), fds)
+    assert given.read_text() == "text"
+    assert given.stat().st_mode & 0o7777 == 0o640
+    assert taken.stat().st_mode & 0o7000 == 0
+    assert taken.read_text().splitlines()[0] == "text"
+    assert taken.read_text().endswith("end\n")
+
+
+def test_a_reader_that_leaves_ends_the_writer(dock: Dock) -> None:
+    out_read, out_write = socket.socketpair()  # not a pipe: it is pumped
+    out_read.close()
+    with out_write:
+        fds = Stdio(0, out_write.fileno(), out_write.fileno())
+        result = run(dock.ctx, RunRequest("busybox", ("sh", "-c", "while echo x; do :; done; exit 3")), fds)
+    assert result.status in (3, 128 + signal.SIGPIPE)
+
+
+def test_equal_volumes_count_once_and_dev_stays_ours(dock: Dock) -> None:
+    volume = f"{dock.folder}:/a"
+    assert dock.run("true", volumes=(volume, volume)).status == 0
+    with pytest.raises(Unsupported, match="devices of the host"):
+        dock.run("true", volumes=("/dev:/dev",))
+
+
+def test_prune_leaves_what_is_about_to_run(dock: Dock) -> None:
+    created = creating.create(dock.ctx, RunRequest("busybox", ("true",)))
+    assert prune(dock.ctx) == ((), 0)
+    gone = created.row._replace(pid_start=created.row.pid_start + 1)  # as when its Lamina was killed
+    state.put(dock.ctx, gone)
+    assert prune(dock.ctx)[0] == (gone.id,)

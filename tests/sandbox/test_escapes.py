@@ -61,7 +61,9 @@ def test_devices_of_an_image_and_of_volumes_are_dead(box: Box) -> None:
         Mount("bind", "/one", source=str(box.folder / "data/zero")),
         Mount("bind", "/console", source="/dev/ptmx"),
     )
-    ran = box.sh("for f in /zero /data/zero /console; do cat $f && echo open; done; cat /dev/null", mounts=binds)
+    ran = box.sh(
+        "for f in /zero /data/zero /console; do cat $f && echo open; done; cat /dev/null", mounts=binds
+    )
     assert ran.out == ""
     assert ran.err.count("ermission denied") == 3
     assert box.sh("true < /one", mounts=binds).status == 0  # what every container may use, it may be given
@@ -95,15 +97,13 @@ def test_a_volume_over_etc_does_not_hide_its_files(box: Box) -> None:
     assert box.run("ls", "/etc", mounts=(given,)).lines == ["hostname", "hosts", "mine", "resolv.conf"]
 
 
-@pytest.mark.parametrize("target", ["/proc", "/proc/sys", "/proc/self/attr", "/way", "/proc/sysrq-trigger"])
+@pytest.mark.parametrize("target", ["/proc", "/proc/sys", "/proc/self/attr", "/way"])
 def test_nothing_is_mounted_inside_proc(box: Box, target: str) -> None:
     """CVE-2025-52881 and its like: what the kernel tells there is not an image's to replace."""
     (box.lower / "way").symlink_to("/proc/sys/kernel")
     (box.folder / "data").mkdir()
-    (box.folder / "file").write_text("")
-    source = "file" if target.endswith("trigger") else "data"
     with pytest.raises(InvalidInput, match="cannot be mounted because it is inside /proc"):
-        box.run("true", mounts=(Mount("bind", target, source=str(box.folder / source)),))
+        box.run("true", mounts=(Mount("bind", target, source=str(box.folder / "data")),))
 
 
 def test_figures_in_proc_may_be_given(box: Box) -> None:

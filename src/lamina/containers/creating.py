@@ -9,6 +9,7 @@ from lamina.containers import names, settings, volumes
 from lamina.db import cachedb, containerdb, imagedb, layerdb
 from lamina.db.names import resolve_image
 from lamina.layers.clock import now
+from lamina.mount.holder import start_time
 from lamina.oci import config as configs
 from lamina.oci.digest import Digest
 from lamina.snapshot import probe
@@ -48,13 +49,13 @@ def create(ctx: Containers, request: RunRequest) -> Created:
         config_json=chosen.to_text(),
         snapshotter=snapshotter.name,
         state=containerdb.CREATED,
-        pid=0,
-        pid_start=0,
+        pid=os.getpid(),
+        pid_start=start_time(os.getpid()),
         exit_code=None,
         created=now(),
         started="",
         finished="",
-        command=" ".join(chosen.args).encode(errors="backslashreplace").decode(),
+        command=_command(chosen.args),
     )
     with layers.db.write() as tx:
         imagedb.need_image(tx, image_id)  # not removed meanwhile
@@ -83,6 +84,12 @@ def snapshotter_of(ctx: Containers, row: Container) -> Snapshotter:
 def image_config(ctx: Containers, image_id: ImageID) -> ImageConfig:
     """The config of an image in the store."""
     return configs.parse(ctx.layers.blobs.read(Digest(image_id), configs.MAX_SIZE))
+
+
+def _command(args: tuple[str, ...]) -> str:
+    """The command line as `ps` shows it, by Docker's rule for quotes."""
+    words = (args[0], *(f"'{word}'" if " " in word else word for word in args[1:]))
+    return " ".join(words).encode(errors="backslashreplace").decode()
 
 
 def _name(ctx: Containers, wanted: str) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lamina.sandbox.protocol import Process
 
-# The rest cannot be caught, or is about this process: its children, pipes, faults, its place in a terminal's jobs.
+# The rest cannot be caught, or is about this process: its children, pipes, faults, and job control.
 _FORWARDED = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -53,7 +53,7 @@ class Forwarder:
             self._process.signal(number)
 
     def resize(self, number: int, frame: FrameType | None) -> None:
-        """The handler of SIGWINCH; the kernel sends another one to those who have the container's terminal."""
+        """The handler of SIGWINCH; whoever has the container's terminal gets one of its own."""
         if self.resized is not None:
             self.resized()
         else:

@@ -35,7 +35,7 @@ def prune(ctx: Containers) -> tuple[tuple[str, ...], int]:
     size = 0
     for found in containerdb.containers(ctx.layers.db.read()):
         row = state.settled(ctx, found)
-        if row.state != containerdb.RUNNING:
+        if row.state != containerdb.RUNNING and not state.is_beginning(row):
             size += size_of(ctx, row)
             _remove(ctx, row)
             gone.append(row.id)

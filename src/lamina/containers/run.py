@@ -163,7 +163,7 @@ def _through_pipe(streams: _Streams, number: int, fd: int) -> None:
 
 
 def _is_pipe_or_null(fd: int) -> bool:
-    """Whether it is no file of the host: it has no name there, or is the null device, which the runtime replaces."""
+    """Whether it is no file of the host: nameless, or the null device, which the runtime replaces."""
     info = os.fstat(fd)
     if stat.S_ISCHR(info.st_mode):
         return info.st_rdev == os.makedev(1, 3)

@@ -21,6 +21,11 @@ def is_running(container: Container) -> bool:
     return bool(container.pid) and start_time(container.pid) == container.pid_start != 0
 
 
+def is_beginning(container: Container) -> bool:
+    """Whether it was made by somebody who lives and is about to run it."""
+    return container.state == containerdb.CREATED and is_running(container)
+
+
 def find(ctx: Containers, name: str) -> Container:
     """The container with this name or ID (or the beginning of it), with its true state. NotFound."""
     return settled(ctx, containerdb.find(ctx.layers.db.read(), name))

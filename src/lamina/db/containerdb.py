@@ -27,7 +27,7 @@ class Container(NamedTuple):
     config_json: str  # how to run it: containers reads and writes it
     snapshotter: str
     state: str  # created, running, exited
-    pid: int  # of its first process on the host while it runs, else 0
+    pid: int  # on the host: of its first process while it runs, of who makes it before that, else 0
     pid_start: int  # that process's start time in clock ticks (/proc/PID/stat field 22), else 0
     exit_code: int | None
     created: str

@@ -49,7 +49,7 @@ def _state(container: Container) -> Json:
         "Restarting": False,
         "OOMKilled": False,
         "Dead": False,
-        "Pid": container.pid,
+        "Pid": container.pid if container.state == containerdb.RUNNING else 0,
         "ExitCode": container.exit_code or 0,
         "Error": "",
         "StartedAt": container.started or NEVER,

@@ -14,7 +14,7 @@ from lamina.mount import apply, syscalls
 from lamina.mount.types import Mount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
 _NODES = {
     "null": (1, 3),
@@ -44,6 +44,7 @@ class Devices:
     def __init__(self) -> None:
         self.folder = apply.detached(Mount("tmpfs", "", options="nosuid,strictatime,mode=755,size=65536k"))
         self.terminals = apply.detached(Mount("devpts", "", options=f"{_PTS}{_tty_group()}"))
+        self._null = -1
         self._hosts: dict[str, int] = {}  # the host's nodes, where mknod is refused
         try:
             for name, (major, minor) in _NODES.items():
@@ -64,6 +65,7 @@ class Devices:
         syscalls.mount_setattr(self.folder, syscalls.ATTR_NODEV)
         for name, fd in nodes.items():
             self.place(fd, name)
+        self._null = os.open("null", os.O_RDWR | os.O_CLOEXEC, dir_fd=self.folder)
 
     def make_file(self, name: str, mode: int) -> int:
         """Make a file in the tmpfs: its descriptor, for writing."""
@@ -81,16 +83,14 @@ class Devices:
 
     def null_mount(self) -> int:
         """A detached mount of /dev/null, to hide a file with."""
-        return syscalls.open_tree("null", dir_fd=self.folder)
+        return syscalls.open_tree("", dir_fd=self._null)
 
-    def own_null(self, descriptors: Iterator[int]) -> None:
-        """Where one of the descriptors is the host's /dev/null put ours: its mode and owner are ours to change."""
+    def own_null(self, descriptors: Iterable[int]) -> None:
+        """Put ours in the place of the host's /dev/null, whose mode a process could change."""
         for fd in descriptors:
             info = os.fstat(fd)
             if stat.S_ISCHR(info.st_mode) and info.st_rdev == _NULL:
-                null = os.open("null", os.O_RDWR | os.O_CLOEXEC, dir_fd=self.folder)
-                os.dup2(null, fd)
-                os.close(null)
+                os.dup2(self._null, fd)
 
 
 def disarm(fd: int) -> None:

@@ -47,7 +47,8 @@ _MASKED = (
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 # What may be mounted in /proc, as in runc: nothing is decided by these, and lxcfs gives better ones.
 _PROC_FIGURES = frozenset(
-    f"/proc/{name}" for name in "cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo".split()
+    f"/proc/{name}"
+    for name in ("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo")
 )
 
 
@@ -131,7 +132,7 @@ class Root:
             self._attach(mount)
 
     def _bind_files(self, *, read_only: bool) -> Iterable[_Detached]:
-        """The files for /etc as mounts; each can be had by itself only while their tmpfs is attached somewhere."""
+        """The files for /etc as mounts, which they can become only while their tmpfs is attached somewhere."""
         self.devices.place(os.dup(self._files), "shm")
         for name, target in self._names.items():
             if target == _APT_SETTING and not os.path.isdir(os.path.dirname(target)):
@@ -183,7 +184,7 @@ class Root:
                 os.close(mount.fd)
 
     def _check(self, mount: _Detached, place: int) -> None:
-        """What the kernel tells there decides what a process may do: nobody may put something else over it."""
+        """Refuse what is not of one kind, and all in /proc: what the kernel tells there, programs believe."""
         info = os.fstat(place)
         if info.st_dev == self._proc and mount.target not in _PROC_FIGURES:
             raise InvalidInput(f'"{mount.target}" cannot be mounted because it is inside /proc')
@@ -203,7 +204,7 @@ class Root:
 
 
 def make_missing(path: str) -> list[str]:
-    """Make the folder `path`, which has no links in it, and those that it lies in; the ones that were missing."""
+    """Make the folder `path`, which has no links in it, and those above it; the ones that were missing."""
     made = []
     parts = path.strip("/").split("/")
     for count in range(1, len(parts) + 1):

@@ -1,9 +1,9 @@
 """Trampoline: a tiny program that does nothing but execute another one.
 
-A process of ours runs the host's Python until its exec, and /proc/self/exe is that file until then. If the
-program to be executed leads back there (a link to /proc/self/exe, an interpreter in `#!`), the container would
-run the host's Python with libraries of its own, and could change its mode or content (CVE-2019-5736). So our
-process first becomes this program, which lies on the container's own tmpfs, and then the container's.
+A process of ours runs the host's Python until its exec, and /proc/self/exe is that file until then. If
+the program to be executed leads back there (a link to /proc/self/exe, an interpreter in `#!`), the container
+would run the host's Python with libraries of its own, and could change its mode or content (CVE-2019-5736).
+So our process first becomes this program, which lies on the container's own tmpfs, and then the container's.
 
 Its arguments are the path to execute, then that program's arguments. Descriptor 3 is closed by a good exec;
 after a bad one it gets the negative errno as eight bytes, and the status is 127. Where it is closed from the

@@ -24,7 +24,7 @@ STATUS = struct.Struct("=i")
 
 
 class Ready(NamedTuple):
-    """All is prepared and exec of `program` comes next; `terminal` says whether a pty master comes with it."""
+    """All is prepared, exec of `program` comes next; `terminal`: a pty master comes with this."""
 
     stubs: tuple[bytes, ...]
     terminal: bool
