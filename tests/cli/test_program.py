@@ -167,7 +167,7 @@ def test_inspect(program: Lamina) -> None:
         (["busybox", "/etc/passwd"], 126, ""),
         (["nope"], 125, ""),
         (["--network", "bridge", "busybox"], 125, ""),
-        (["-it", "busybox"], 125, ""),
+        (["-it", "busybox"], 1, ""),
         (["-v", "relative:/x", "busybox", "true"], 125, ""),
     ],
 )  # fmt: skip

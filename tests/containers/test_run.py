@@ -41,7 +41,7 @@ def test_output_status_and_row(dock: Dock) -> None:
     assert (ran.status, ran.out, ran.err) == (3, "out\n", "err\n")
     row = rows(dock)[0]
     assert (row.id, row.name, row.state, row.exit_code) == (ran.id, "one", "exited", 3)
-    assert row.command == "sh -c echo out; echo err >&2; exit 3"
+    assert row.command == "sh -c 'echo out; echo err >&2; exit 3'"
     assert row.started
     assert row.finished > row.started
     with pytest.raises(Conflict, match=r'The container name "/one" is already in use'):

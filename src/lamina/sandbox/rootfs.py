@@ -132,7 +132,7 @@ class Root:
             self._attach(mount)
 
     def _bind_files(self, *, read_only: bool) -> Iterable[_Detached]:
-        """The files for /etc as mounts, which they can become only while their tmpfs is attached somewhere."""
+        """The files for /etc as mounts, which they can become only while their tmpfs is attached."""
         self.devices.place(os.dup(self._files), "shm")
         for name, target in self._names.items():
             if target == _APT_SETTING and not os.path.isdir(os.path.dirname(target)):
