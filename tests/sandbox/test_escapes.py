@@ -77,7 +77,8 @@ def test_devices_can_be_used_by_every_user(box: Box, many_ids: None) -> None:
 def test_the_hosts_null_device_is_not_given(box: Box) -> None:
     before = os.stat("/dev/null").st_mode
     ran = box.sh("chmod 600 /proc/self/fd/0; stat -c %a /dev/null; stat -Lc %a /proc/self/fd/0")
-    assert ran.lines == ["600", "600"]
+    # In a user namespace it is the host's, where mknod is refused; then nobody in there may change it.
+    assert ran.lines == (["600", "600"] if in_first_namespace() else ["666", "666"])
     assert os.stat("/dev/null").st_mode == before
 
 
