@@ -223,3 +223,16 @@ def test_a_working_folder_that_the_base_lacks(kitchen: Kitchen) -> None:
     )
     kitchen.build("FROM odd\nRUN pwd\n")
     assert kitchen.output == "/not/there\n"
+
+
+def test_mount_points_are_there_and_never_in_a_layer(kitchen: Kitchen) -> None:
+    """Also below a folder that the image lacks, that a step makes, and that a step deletes."""
+    bare = kitchen.build("FROM scratch\nCOPY --from=busybox /bin /bin\n")
+    assert kitchen.listing(bare.image_id).keys() & {"proc", "dev", "sys", "etc"} == set()
+    steps = "RUN test -s /etc/hosts && test -d /proc/1\nRUN echo x > /etc/mine\nRUN rm -r /etc/mine; ls /etc\n"
+    result = kitchen.build(f"FROM scratch\nCOPY --from=busybox /bin /bin\n{steps}")
+    assert kitchen.output.split() == ["hostname", "hosts", "resolv.conf"]
+    assert kitchen.listing(result.image_id, "etc") == {}
+    assert kitchen.listing(result.image_id)["etc"] == "d 755 0:0"
+    assert kitchen.listing(result.image_id).keys() & {"proc", "dev", "sys"} == set()
+    assert leftovers(kitchen) == []

@@ -20,6 +20,8 @@ from lamina.errors import Cancelled, LaminaError
 from lamina.events import StepFailed, StepFinished
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.stages import dependencies
+from lamina.sandbox.points import lay_points
+from lamina.store.files import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +44,7 @@ class Executor:
         self._ended = {number: threading.Event() for number in runs}
         self._same = threading.Condition()
         self._in_work: set[str] = set()
+        self._points = ""  # a folder of mount points, once a process has to run
         self._failures: list[BaseException] = []
 
     def execute(self) -> None:
@@ -51,10 +54,14 @@ class Executor:
             if run.done:
                 self._ended[run.stage.number].set()
         self._session.hold([run.top.chain_id for run in self._runs.values() if run.begun and run.top])
-        if len(pending) == 1:
-            self._finish(pending[0])
-        else:
-            self._side_by_side(pending)
+        try:
+            if len(pending) == 1:
+                self._finish(pending[0])
+            else:
+                self._side_by_side(pending)
+        finally:
+            if self._points:
+                remove_tree(self._points)
         if self._failures:
             real = [error for error in self._failures if not isinstance(error, Cancelled)]
             raise (real or self._failures)[0]
@@ -139,7 +146,8 @@ class Executor:
             if isinstance(work.op, RunOp):
                 with self._processes:
                     self._cancel.check()
-                    run_layer(run, work, self._need_tools(), self._cancel, adoption)
+                    tools, points = self._need_tools()
+                    run_layer(run, work, tools, points, self._cancel, adoption)
             elif isinstance(work.op, CopyOp):
                 copy_layer(run, work, adoption)
             else:
@@ -150,10 +158,16 @@ class Executor:
             raise _placed(session, work, error) from None
         return adoption
 
-    def _need_tools(self) -> Tools:
-        if self._tools is None:
-            self._tools = self._session.tools()
-        return self._tools
+    def _need_tools(self) -> tuple[Tools, str]:
+        """What runs processes, and the folder of mount points that lies below their layers."""
+        with self._same:
+            if self._tools is None:
+                self._tools = self._session.tools()
+            if not self._points:
+                ctx = self._session.ctx
+                self._points = f"{ctx.layout.mnt}/{ctx.lease.temp_name()}"
+                lay_points(self._points)
+            return self._tools, self._points
 
 
 def _placed(session: Session, work: Work, error: LaminaError) -> LaminaError:

@@ -40,13 +40,18 @@ class Ended(NamedTuple):
     stubs: tuple[bytes, ...]
 
 
-def run_layer(run: StageRun, work: Work, tools: Tools, cancel: Cancel, adoption: Adoption) -> None:
-    """Runs the process of a RUN and commits what it changed. BuildFailed when its status is not 0."""
+def run_layer(
+    run: StageRun, work: Work, tools: Tools, points: str, cancel: Cancel, adoption: Adoption
+) -> None:
+    """Runs the process of a RUN and commits what it changed. BuildFailed when its status is not 0.
+
+    `points` is a folder of mount points, to lie below the layers.
+    """
     ctx = run.session.ctx
     below = run.lookup()
     key = ctx.lease.temp_name()
     try:
-        parents = [ctx.layout.diff_dir(diff_id) for diff_id in run.chain()]
+        parents = [*(ctx.layout.diff_dir(diff_id) for diff_id in run.chain()), points]
         tools.snapshotter.prepare(key, parents, volatile=True)
         try:
             ended = _run(run, work, tools, cancel, key)
