@@ -229,7 +229,8 @@ def test_mount_points_are_there_and_never_in_a_layer(kitchen: Kitchen) -> None:
     """Also below a folder that the image lacks, that a step makes, and that a step deletes."""
     bare = kitchen.build("FROM scratch\nCOPY --from=busybox /bin /bin\n")
     assert kitchen.listing(bare.image_id).keys() & {"proc", "dev", "sys", "etc"} == set()
-    steps = "RUN test -s /etc/hosts && test -d /proc/1\nRUN echo x > /etc/mine\nRUN rm -r /etc/mine; ls /etc\n"
+    lines = ["test -s /etc/hosts && test -d /proc/1", "echo x > /etc/mine", "rm -r /etc/mine; ls /etc"]
+    steps = "".join(f"RUN {line}\n" for line in lines)
     result = kitchen.build(f"FROM scratch\nCOPY --from=busybox /bin /bin\n{steps}")
     assert kitchen.output.split() == ["hostname", "hosts", "resolv.conf"]
     assert kitchen.listing(result.image_id, "etc") == {}
