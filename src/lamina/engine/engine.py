@@ -80,6 +80,14 @@ class Engine:
 
     # --- work as root in here
 
+    def _in_place(self) -> bool:
+        """Whether this process may do the work itself: it is all ours, or it is root as it is."""
+        if self._own_process:
+            return True
+        from lamina.mount.userns import is_privileged  # the command line does without
+
+        return is_privileged()
+
     def _inside(
         self,
         work: Callable[[Opened, Observer, BinaryIO | None], Result],
@@ -87,7 +95,7 @@ class Engine:
         sink: BinaryIO | None = None,
     ) -> Result:
         """Does `work` where it is root: here, or in a worker (lamina.engine.inside says when and why)."""
-        if os.geteuid() == 0 or self._own_process:
+        if self._in_place():
             self._opened.enter()
             return work(self._opened, observer, sink)
         from lamina.engine.inside import in_worker  # pickle and pipes, for programs of ordinary users only
@@ -111,7 +119,7 @@ class Engine:
 
     def build(self, request: BuildRequest, observer: Observer = ignore) -> BuildResult:
         """Builds an image from a Dockerfile. DockerfileError, BuildFailed."""
-        if os.geteuid() == 0 or self._own_process:
+        if self._in_place():
             return _build(self._opened, request, observer)
         return self._inside(lambda opened, tell, _: _build(opened, request, tell), observer)
 
