@@ -1,4 +1,4 @@
-"""Stores to work on, and archives made by Python's own tarfile."""
+"""Stores to work on, each with a lease of its own."""
 
 from __future__ import annotations
 
