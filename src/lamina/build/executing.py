@@ -21,6 +21,7 @@ from lamina.events import StepFailed, StepFinished
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.stages import dependencies
 from lamina.sandbox.points import lay_points
+from lamina.sandbox.waiting import LONGEST
 from lamina.store.files import remove_tree
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Executor:
             thread.start()
         try:
             for thread in threads:
-                thread.join()
+                while thread.is_alive():
+                    thread.join(LONGEST)
         except BaseException:  # Ctrl-C arrives in this thread
             self._cancel.set()
             for thread in threads:

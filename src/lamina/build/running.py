@@ -14,6 +14,7 @@ from lamina.graph.runs import SCRIPTS
 from lamina.layers.capture import capture
 from lamina.mount.types import Mount
 from lamina.sandbox.spec import ProcessSpec
+from lamina.sandbox.waiting import wait_for
 from lamina.store.files import remove_tree
 from lamina.store.guard import guard
 
@@ -140,7 +141,7 @@ def _read_all(process: Process, pipes: dict[int, bool], report: Callable[[bytes,
     tail = b""
     left = len(pipes)
     while left:
-        for fd, _ in poller.poll():
+        for fd, _ in wait_for(poller):
             data = os.read(fd, _CHUNK)
             if data:
                 report(data, pipes[fd])

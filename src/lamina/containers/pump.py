@@ -10,6 +10,8 @@ import os
 import select
 from typing import TYPE_CHECKING
 
+from lamina.sandbox.waiting import wait_for
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -78,7 +80,7 @@ def pump(process: Process, routes: Sequence[Route]) -> None:
             poller.register(*route.waits_for)
         if not ended:
             poller.register(process.fileno(), select.POLLIN)
-        ready = {fd for fd, _ in poller.poll()}
+        ready = {fd for fd, _ in wait_for(poller)}
         ended = ended or process.fileno() in ready
         for route in active:
             if route.waits_for[0] in ready:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import Denied, InvalidInput, LaminaError, NoSpace, ProcessFailed
 from lamina.sandbox import launch, programs, wire
+from lamina.sandbox.waiting import wait_for
 
 if TYPE_CHECKING:
     from lamina.sandbox.spec import ProcessSpec
@@ -119,7 +120,7 @@ class NativeProcess:
         poller = select.poll()
         poller.register(self._watch, select.POLLIN)
         while self._status is None:
-            poller.poll()
+            wait_for(poller)
             with self._lock:
                 if self._status is None:
                     data = self._watch.recv(64)
