@@ -26,7 +26,7 @@ def test_a_signal_that_does_not_interrupt_the_call() -> None:
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)  # the call below goes on undisturbed
 
     reader, writer = os.pipe()
-    late = threading.Timer(10, os.write, (writer, b"!"))  # so that a fault fails, and hangs nobody
+    late = threading.Timer(5, os.write, (writer, b"!"))  # so that a fault fails, and hangs nobody
     before = signal.signal(signal.SIGUSR1, handler)
     thread = threading.Thread(target=elsewhere)
     poller = select.poll()
@@ -36,6 +36,7 @@ def test_a_signal_that_does_not_interrupt_the_call() -> None:
         thread.start()
         with pytest.raises(Woken):
             wait_for(poller)
+        assert select.select([reader], [], [], 0)[0] == [], "only the late byte ended the call"
     finally:
         late.cancel()
         thread.join()
