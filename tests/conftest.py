@@ -20,6 +20,12 @@ from _pytest.runner import runtestprotocol
 from lamina.mount import userns
 
 
+def pytest_configure() -> None:
+    """A shell that starts us in the background has us ignore Ctrl-C, and so all that we start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def inside() -> userns.IdMap:
     """The user and group IDs that exist where this test runs, as root."""

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from lamina.db import containerdb
+from lamina.engine import joined
 from lamina.engine.opened import Opened
 from lamina.engine.root import root_folder
 from lamina.events import ignore
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from lamina.build.request import BuildRequest, BuildResult
     from lamina.containers.changes import ContainerChange
-    from lamina.containers.context import Containers
     from lamina.containers.request import RunRequest, RunResult
     from lamina.containers.stdio import Stdio
     from lamina.events import Observer
@@ -120,8 +120,8 @@ class Engine:
     def build(self, request: BuildRequest, observer: Observer = ignore) -> BuildResult:
         """Builds an image from a Dockerfile. DockerfileError, BuildFailed."""
         if self._in_place():
-            return _build(self._opened, request, observer)
-        return self._inside(lambda opened, tell, _: _build(opened, request, tell), observer)
+            return joined.build(self._opened, request, observer)
+        return self._inside(lambda opened, tell, _: joined.build(opened, request, tell), observer)
 
     def run(self, request: RunRequest, stdio: Stdio | None = None) -> RunResult:
         """Runs a process on a writable layer over an image, and waits for its end."""
@@ -129,7 +129,7 @@ class Engine:
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> RunResult:
             from lamina.containers.run import run
 
-            return run(_containers(opened), request, stdio)
+            return run(joined.containers_of(opened), request, stdio)
 
         return self._inside(work)
 
@@ -148,7 +148,7 @@ class Engine:
             from lamina.containers.commit import commit
 
             return commit(
-                _containers(opened), container, tag, message=message, author=author, changes=changes
+                joined.containers_of(opened), container, tag, message=message, author=author, changes=changes
             )
 
         return self._inside(work)
@@ -183,7 +183,7 @@ class Engine:
             from lamina.gc.context import Context
             from lamina.gc.images import remove_image
 
-            _let_go(opened)
+            joined.let_go(opened)
             return remove_image(Context(*opened.ctx), name, force=force)
 
         return self._inside(work)
@@ -194,7 +194,7 @@ class Engine:
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> None:
             from lamina.containers.remove import remove
 
-            remove(_containers(opened), name, force=force)
+            remove(joined.containers_of(opened), name, force=force)
 
         self._inside(work)
 
@@ -209,7 +209,7 @@ class Engine:
         """Removes what is not in use: stopped containers, images, the build cache."""
 
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Pruned:
-            return _prune(opened, containers, dangling, all_images, cache)
+            return joined.prune(opened, containers, dangling, all_images, cache)
 
         return self._inside(work)
 
@@ -243,7 +243,7 @@ class Engine:
             from lamina.containers.export import export
 
             assert out is not None
-            export(_containers(opened), container, out)
+            export(joined.containers_of(opened), container, out)
 
         self._inside(work, sink=sink)
 
@@ -280,7 +280,7 @@ class Engine:
         from lamina.insight.containers import summary
 
         if size:
-            return self._inside(lambda opened, _, __: _listed(opened, all=all, size=True))
+            return self._inside(lambda opened, _, __: joined.listed(opened, all=all, size=True))
         self._settle()
         rows = self._opened.rows
         found = [summary(rows, row) for row in containerdb.containers(rows.connection)]
@@ -292,7 +292,7 @@ class Engine:
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Sequence[ContainerChange]:
             from lamina.containers.changes import changes
 
-            return changes(_containers(opened), container)
+            return changes(joined.containers_of(opened), container)
 
         return self._inside(work)
 
@@ -302,7 +302,7 @@ class Engine:
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> str:
             from lamina.containers.mounting import mount
 
-            return mount(_containers(opened), name)
+            return mount(joined.containers_of(opened), name)
 
         return self._inside(work)
 
@@ -312,7 +312,7 @@ class Engine:
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> None:
             from lamina.containers.mounting import umount
 
-            umount(_containers(opened), name)
+            umount(joined.containers_of(opened), name)
 
         self._inside(work)
 
@@ -321,7 +321,7 @@ class Engine:
         from lamina.containers.mounting import mounts
         from lamina.insight.info import MountSummary
 
-        return [MountSummary(*found) for found in mounts(_containers(self._opened))]
+        return [MountSummary(*found) for found in mounts(joined.containers_of(self._opened))]
 
     def df(self) -> Usage:
         """What the store costs on disk, and what could be freed."""
@@ -344,59 +344,9 @@ class Engine:
         """Sets right what the rows say of containers that ran with a Lamina that died."""
         rows = self._opened.rows
         if any(row.state == containerdb.RUNNING for row in containerdb.containers(rows.connection)):
-            self._inside(lambda opened, _, __: _listed(opened, all=True, size=False))
+            self._inside(lambda opened, _, __: joined.listed(opened, all=True, size=False))
 
     def _image(self, name: str) -> ImageID:
         from lamina.db.names import resolve_image
 
         return resolve_image(self._opened.rows.connection, name).image_id
-
-
-def _containers(opened: Opened) -> Containers:
-    """What the room `containers` works on."""
-    from lamina.containers.context import Containers
-
-    return Containers(opened.ctx, lambda: opened.snapshotter, lambda: opened.runtime)
-
-
-def _listed(opened: Opened, *, all: bool, size: bool) -> list[ContainerSummary]:
-    """Containers as they are now, with the sizes of their writable layers where asked for."""
-    from lamina.containers.listing import listing
-    from lamina.insight.containers import summary
-
-    found = listing(_containers(opened), all=all, size=size)
-    return [summary(opened.rows, one.row)._replace(size=one.size) for one in found]
-
-
-def _build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildResult:
-    """A build, then the outputs that were asked for."""
-    from lamina.build.build import build
-    from lamina.oci.platform import host
-
-    result = build(opened.ctx, request, host(os.uname().machine), observer, opened.enter, opened.tools)
-    if request.output:
-        from lamina.engine.outputs import write_outputs  # with all that writes archives
-
-        opened.enter()
-        write_outputs(opened.ctx, result, request.output)
-    return result
-
-
-def _prune(opened: Opened, containers: bool, dangling: bool, all_images: bool, cache: bool) -> Pruned:
-    from lamina.containers.remove import prune
-    from lamina.gc.context import Context
-    from lamina.gc.sweep import sweep
-    from lamina.insight.pruned import Pruned
-
-    _let_go(opened)
-    gone = prune(_containers(opened)) if containers else ((), 0)
-    freed = sweep(Context(*opened.ctx), cache=cache, all_images=all_images, dangling=dangling)
-    return Pruned(gone[0], freed.untagged, freed.images, freed.steps, freed.bytes + gone[1])
-
-
-def _let_go(opened: Opened) -> None:
-    """Ends what earlier work of this Engine held: it is done, and rows refer to all of it that must stay."""
-    from lamina.db import leases
-
-    with opened.ctx.db.write(durable=False) as tx:
-        leases.drop(tx, [opened.ctx.lease.id])

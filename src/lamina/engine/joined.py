@@ -1,0 +1,65 @@
+"""Use cases that need more than one room below the engine, joined. Rooms are imported where they are used."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lamina.build.request import BuildRequest, BuildResult
+    from lamina.containers.context import Containers
+    from lamina.engine.opened import Opened
+    from lamina.events import Observer
+    from lamina.insight.containers import ContainerSummary
+    from lamina.insight.pruned import Pruned
+
+
+def containers_of(opened: Opened) -> Containers:
+    """What the room `containers` works on."""
+    from lamina.containers.context import Containers
+
+    return Containers(opened.ctx, lambda: opened.snapshotter, lambda: opened.runtime)
+
+
+def listed(opened: Opened, *, all: bool, size: bool) -> list[ContainerSummary]:
+    """Containers as they are now, with the sizes of their writable layers where asked for."""
+    from lamina.containers.listing import listing
+    from lamina.insight.containers import summary
+
+    found = listing(containers_of(opened), all=all, size=size)
+    return [summary(opened.rows, one.row)._replace(size=one.size) for one in found]
+
+
+def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildResult:
+    """A build, then the outputs that were asked for."""
+    from lamina.build import build as builds
+    from lamina.oci.platform import host
+
+    result = builds.build(opened.ctx, request, host(os.uname().machine), observer, opened.enter, opened.tools)
+    if request.output:
+        from lamina.engine.outputs import write_outputs  # with all that writes archives
+
+        opened.enter()
+        write_outputs(opened.ctx, result, request.output)
+    return result
+
+
+def prune(opened: Opened, containers: bool, dangling: bool, all_images: bool, cache: bool) -> Pruned:
+    """Containers that do not run, then what a sweep takes."""
+    from lamina.containers import remove
+    from lamina.gc.context import Context
+    from lamina.gc.sweep import sweep
+    from lamina.insight.pruned import Pruned
+
+    let_go(opened)
+    gone = remove.prune(containers_of(opened)) if containers else ((), 0)
+    freed = sweep(Context(*opened.ctx), cache=cache, all_images=all_images, dangling=dangling)
+    return Pruned(gone[0], freed.untagged, freed.images, freed.steps, freed.bytes + gone[1])
+
+
+def let_go(opened: Opened) -> None:
+    """Ends what earlier work of this Engine held: it is done, and rows refer to all of it that must stay."""
+    from lamina.db import leases
+
+    with opened.ctx.db.write(durable=False) as tx:
+        leases.drop(tx, [opened.ctx.lease.id])
