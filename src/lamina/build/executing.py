@@ -162,9 +162,8 @@ class Executor:
 
     def _need_tools(self) -> tuple[Tools, str]:
         """What runs processes, and the folder of mount points that lies below their layers."""
+        assert self._tools is not None, "build makes them when a stage that is not done has a RUN"
         with self._same:
-            if self._tools is None:
-                self._tools = self._session.tools()
             if not self._points:
                 ctx = self._session.ctx
                 self._points = f"{ctx.layout.mnt}/{ctx.lease.temp_name()}"
