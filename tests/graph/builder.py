@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from lamina.dockerfile import Copy, parse
+from lamina.dockerfile import parse
 from lamina.graph import stages
 from lamina.graph.advance import advance
 from lamina.graph.state import StageState, from_image, from_scratch, from_stage
@@ -15,7 +16,8 @@ from lamina.oci.platform import Platform
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lamina.graph.ops import Op
+    from lamina.dockerfile import Instruction
+    from lamina.graph.ops import Op, SourceRef
     from lamina.graph.stages import Plan
 
 HOST = Platform("linux", "amd64")
@@ -42,10 +44,8 @@ def play(text: str, base: ImageConfig = BASE, **build_args: str) -> tuple[StageS
             state = from_scratch(whole.scope) if stage.base == "scratch" else from_image(whole.scope, base)
         lines, ops = [], []
         for instruction in stage.instructions:
-            source: tuple[int | None, str] = (None, "")
-            if isinstance(instruction, Copy) and instruction.from_ is not None:
-                source = stages.copy_source(whole, number, instruction)
-            state, created_by, op = advance(state, instruction, source)
+            find = partial(_find, whole, number, instruction)
+            state, created_by, op = advance(state, instruction, find)
             lines.append(created_by)
             if op is not None:
                 ops.append(op)
@@ -54,6 +54,10 @@ def play(text: str, base: ImageConfig = BASE, **build_args: str) -> tuple[StageS
                 state = state.add_history(created_by, layer, "2026-01-02T03:04:05Z" if layer else "")
         states[number] = state
     return states[whole.target], lines, ops
+
+
+def _find(whole: Plan, number: int, instruction: Instruction, name: str) -> SourceRef:
+    return stages.find_source(whole, number, instruction, name, f"from={name}")
 
 
 def from_base(*instructions: str, base: ImageConfig = BASE, **build_args: str) -> StageState:

@@ -10,14 +10,20 @@ from lamina.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lamina.build.given import Secret, SshForward, Ulimit
     from lamina.oci.digest import ImageID
 
 
 class Output(NamedTuple):
-    """The image once more, outside of the store: `type` is oci, docker, tar or local, `dest` a path."""
+    """Where the image goes beside the store, and how.
+
+    `type` is image, oci, docker, tar, local or cacheonly; `dest` is a path, "-" for standard output, "" for
+    none. `options` are the others as written: compression, compression-level, rewrite-timestamp, ...
+    """
 
     type: str
-    dest: str
+    dest: str = ""
+    options: Mapping[str, str] = {}
 
 
 class BuildRequest(NamedTuple):
@@ -26,7 +32,11 @@ class BuildRequest(NamedTuple):
     `context` is a folder (None: an empty one). `dockerfile` is the text itself; `dockerfile_name` is what
     messages call it; `dockerfile_path` is where it lies, for PATH.dockerignore beside it (None: nowhere).
     `tags` are as a user writes them. `target` is a stage's name or number, None for the last one.
-    `network` is that of RUN: host or none.
+    `network` is that of RUN: host or none. `contexts` are more contexts by name, with what each is, as
+    --build-context writes it. `platforms` are as written, () for this machine's; several make an index.
+    `add_hosts` are pairs (name, address); `shm_size` is in bytes, 0 for the usual 64 MiB. `allow` has
+    what the Dockerfile may ask for: security.insecure, network.host. `provenance` is "" for none, "min" or
+    "max", and what else --provenance says is in `provenance_options`.
     """
 
     context: str | None
@@ -39,6 +49,22 @@ class BuildRequest(NamedTuple):
     no_cache: bool = False
     network: str = "host"
     output: tuple[Output, ...] = ()
+    contexts: Mapping[str, str] = {}
+    secrets: tuple[Secret, ...] = ()
+    ssh: tuple[SshForward, ...] = ()
+    platforms: tuple[str, ...] = ()
+    labels: Mapping[str, str] = {}
+    annotations: tuple[str, ...] = ()
+    add_hosts: tuple[tuple[str, str], ...] = ()
+    shm_size: int = 0
+    ulimits: tuple[Ulimit, ...] = ()
+    no_cache_filter: tuple[str, ...] = ()
+    pull: bool = False
+    squash: bool = False
+    allow: frozenset[str] = frozenset()
+    provenance: str = ""
+    provenance_options: Mapping[str, str] = {}
+    sbom: bool = False
 
     @classmethod
     def of_folder(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lamina.db.layerdb import Layer
     from lamina.dockerfile import Instruction
     from lamina.graph.key import CacheKey
-    from lamina.graph.ops import Op
+    from lamina.graph.ops import Op, SourceRef
     from lamina.graph.stages import Stage
     from lamina.graph.state import StageState
     from lamina.layers.lookup import Lookup
@@ -98,10 +98,12 @@ class StageRun:
         return self.work
 
     def _take(self, instruction: Instruction, others: Mapping[int, StageRun]) -> None:
-        copy_from: tuple[int | None, str] = (None, "")
-        if isinstance(instruction, Copy) and instruction.from_ is not None:
-            copy_from = stages.copy_source(self.session.plan, self.stage.number, instruction)
-        state, created_by, op = advance(self.state, instruction, copy_from)
+        def find(name: str) -> SourceRef:
+            flag = "--from" if isinstance(instruction, Copy) else "from"
+            index = self.stage.number
+            return stages.find_source(self.session.plan, index, instruction, name, f"{flag}={name}")
+
+        state, created_by, op = advance(self.state, instruction, find)
         self.state = state
         if op is None:
             self.state = state.add_history(created_by) if created_by else state

@@ -38,10 +38,13 @@ class HelpWanted(Exception):
 class Flag:
     """One flag of a command: `value` names what it takes and is "" for a switch; `many` keeps each one."""
 
-    __slots__ = ("help", "many", "name", "short", "value")
+    __slots__ = ("alone", "help", "many", "name", "short", "value")
 
-    def __init__(self, name: str, short: str, value: str, help: str, many: bool = False) -> None:
+    def __init__(
+        self, name: str, short: str, value: str, help: str, many: bool = False, alone: str = ""
+    ) -> None:
         self.name = name
+        self.alone = alone
         self.short = short
         self.value = value
         self.help = help
@@ -70,6 +73,10 @@ class Args:
     def given(self, name: str) -> bool:
         """Was this flag written at all?"""
         return name in self._values
+
+    def given_any(self, names: str) -> bool:
+        """Was one of these flags (words in one text) written?"""
+        return not self._values.keys().isdisjoint(names.split())
 
     def text(self, name: str, default: str = "") -> str:
         """The value of a flag, the last one where it was written twice."""
@@ -108,6 +115,10 @@ class Command:
     def option(self, name: str, value: str, help: str, short: str = "", *, many: bool = False) -> None:
         """A flag with a value."""
         self._add(Flag(name, short, value, help, many))
+
+    def maybe(self, name: str, value: str, help: str, alone: str) -> None:
+        """A flag whose value may only be joined by `=`; without one it is `alone`."""
+        self._add(Flag(name, "", value, help, alone=alone))
 
     def later(self, names: str, why: str = "this version of Lamina has no such thing yet") -> None:
         """Docker's flags that are refused with a clear word instead of as unknown."""
@@ -154,8 +165,8 @@ class Command:
             raise self.wrong(f"unknown flag: --{name}", 125)
         if equals:
             args.add(flag, value if flag.value else self._truth(flag, value))
-        elif not flag.value:
-            args.add(flag, "true")
+        elif not flag.value or flag.alone:
+            args.add(flag, flag.alone or "true")
         elif rest:
             args.add(flag, rest.pop(0))
         else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lamina.errors import InvalidInput
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -92,3 +94,15 @@ def short_id(name: str) -> str:
 def ellipsis(text: str, width: int) -> str:
     """`text`, or its beginning and … when it is longer than `width` characters."""
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def bytes_of(text: str, flag: str) -> int:
+    """Bytes of `64m`, `1.5g`, `512k`, `100`: units are powers of 1024, as Docker's flags have them."""
+    digits = text.lower().rstrip("ib") if text[:1].isdigit() else ""
+    unit = digits[-1:] if digits[-1:] in ("k", "m", "g", "t", "p") else ""
+    try:
+        return int(float(digits.removesuffix(unit)) * 1024 ** " kmgtp".index(unit or " "))
+    except ValueError:
+        raise InvalidInput(
+            f"invalid size for --{flag}: {text!r}", hint="write a number and b, k, m or g"
+        ) from None

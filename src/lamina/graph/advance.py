@@ -13,7 +13,7 @@ from lamina.dockerfile import Instruction, expand, expand_words
 from lamina.errors import InvalidInput
 from lamina.graph import copies, history, runs
 from lamina.graph.gotext import plain_list, quoted_list
-from lamina.graph.ops import Op, WorkdirOp
+from lamina.graph.ops import Op, SourceRef, WorkdirOp
 from lamina.graph.state import StageState, join_path, split_env
 from lamina.oci.config import Healthcheck
 
@@ -29,19 +29,22 @@ class Advanced(NamedTuple):
     op: Op | None = None
 
 
+def _nothing(name: str) -> SourceRef:
+    """For instructions that name no other source."""
+    return SourceRef(image=name)
+
+
 def advance(
-    state: StageState, instruction: Instruction, copy_from: tuple[int | None, str] = (None, "")
+    state: StageState, instruction: Instruction, find: Callable[[str], SourceRef] = _nothing
 ) -> Advanced:
     """Applies one instruction; history is not touched yet. InvalidInput, not located, when it cannot be done.
 
-    `copy_from` is what --from of a COPY stands for (stages.copy_source).
+    `find` says what a name after --from or from= stands for (stages.find_source).
     """
-    if isinstance(instruction, ast.Copy):
-        return _layer(state, *copies.copy_op(state, instruction, copy_from))
-    if isinstance(instruction, ast.Add):
-        return _layer(state, *copies.copy_op(state, instruction, (None, "")))
+    if isinstance(instruction, ast.Copy | ast.Add):
+        return _layer(state, *copies.copy_op(state, instruction, find))
     if isinstance(instruction, ast.Run):
-        return _layer(state, *runs.run_op(state, instruction))
+        return _layer(state, *runs.run_op(state, instruction, find))
     return _RULES[type(instruction)](state, instruction)
 
 

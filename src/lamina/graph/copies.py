@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lamina.dockerfile import Add, Copy, expand
 from lamina.errors import InvalidInput
 from lamina.graph.history import copy_text
-from lamina.graph.ops import CopyOp, Document
+from lamina.graph.ops import THE_CONTEXT, CopyOp, Document, SourceRef
 from lamina.graph.state import StageState, join_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _URLS = ("http://", "https://")
 
 
-def copy_op(state: StageState, copy: Copy | Add, source: tuple[int | None, str]) -> tuple[CopyOp, str]:
-    """What a COPY or ADD does, and its line of history. InvalidInput for a bad --chmod or source."""
+def copy_op(state: StageState, copy: Copy | Add, find: Callable[[str], SourceRef]) -> tuple[CopyOp, str]:
+    """What a COPY or ADD does, and its line of history. InvalidInput for a bad --chmod or source.
+
+    `find` says what a name after --from stands for.
+    """
 
     def one(text: str) -> str:
         return expand(text, state.env, state.scope.escape)
@@ -26,7 +34,7 @@ def copy_op(state: StageState, copy: Copy | Add, source: tuple[int | None, str])
     )
     _check(copy, sources, chmod)
     text = copy_text(copy.keyword, chown, chmod, sources, [doc.name for doc in documents], dest)
-    stage, image = source
+    ref = find(copy.from_) if isinstance(copy, Copy) and copy.from_ is not None else THE_CONTEXT
     op = CopyOp(
         name=copy.keyword,
         sources=tuple(join_path("/", path)[1:] for path in sources),
@@ -34,8 +42,15 @@ def copy_op(state: StageState, copy: Copy | Add, source: tuple[int | None, str])
         dest=_destination(state.config.working_dir or "/", dest),
         chown=chown,
         chmod=chmod,
-        stage=stage,
-        image=image,
+        stage=ref.stage,
+        image=ref.image,
+        context=ref.context,
+        link=copy.link,
+        parents=isinstance(copy, Copy) and copy.parents,
+        exclude=tuple(one(text) for text in copy.exclude),
+        checksum=one(copy.checksum or "") if isinstance(copy, Add) else "",
+        keep_git_dir=copy.keep_git_dir if isinstance(copy, Add) else None,
+        unpack=copy.unpack if isinstance(copy, Add) else None,
     )
     return op, text
 

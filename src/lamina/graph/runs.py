@@ -9,14 +9,17 @@ from lamina.graph.history import run_text
 from lamina.graph.ops import RunOp, Script
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.dockerfile import Run
+    from lamina.graph.ops import SourceRef
     from lamina.graph.state import StageState
 
 SCRIPTS = "/dev/pipes"
 
 
-def run_op(state: StageState, run: Run) -> tuple[RunOp, str]:
-    """The process of a RUN, and its line of history."""
+def run_op(state: StageState, run: Run, find: Callable[[str], SourceRef]) -> tuple[RunOp, str]:
+    """The process of a RUN, and its line of history. `find` says what a mount's from= stands for."""
     command, script = _command(run)
     args = with_shell(state, command)
     op = RunOp(
@@ -28,6 +31,7 @@ def run_op(state: StageState, run: Run) -> tuple[RunOp, str]:
         user=state.config.user,
         network=run.network if run.network in ("none", "host") else state.scope.network,
         script=script,
+        security=run.security or "sandbox",
     )
     return op, run_text(args, state.declared_args())
 

@@ -11,11 +11,14 @@ from lamina.dockerfile import (
     From,
     Instruction,
     Onbuild,
+    Run,
     expand,
     locate,
     parse_trigger,
 )
+from lamina.dockerfile.mounts import from_of
 from lamina.errors import LaminaError, NotFound
+from lamina.graph.ops import THE_CONTEXT, SourceRef
 from lamina.graph.scope import EPOCH, PROXY_NAMES, Scope, platform_args
 from lamina.oci import platform as platforms
 from lamina.oci.platform import Platform
@@ -27,7 +30,10 @@ SCRATCH = "scratch"
 
 
 class Stage(NamedTuple):
-    """One FROM with what follows it. `base` is expanded; `parent` is the stage that it names, or None."""
+    """One FROM with what follows it. `base` is expanded; `parent` is the stage that it names, or None.
+
+    `context` is the named context that the base is, "" for none; it goes before stages and images.
+    """
 
     number: int
     name: str  # as written, "" without AS
@@ -35,6 +41,8 @@ class Stage(NamedTuple):
     parent: int | None
     source: From
     instructions: tuple[Instruction, ...]
+    platform: Platform
+    context: str = ""
 
     @property
     def label(self) -> str:
@@ -43,13 +51,17 @@ class Stage(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """All stages of a Dockerfile in its order, and the one that is wanted."""
+    """All stages of a Dockerfile in its order, and the one that is wanted.
+
+    `contexts` are the names of further contexts (--build-context), in lower case.
+    """
 
     dockerfile: Dockerfile
     stages: tuple[Stage, ...]
     target: int
     scope: Scope
     unused_args: tuple[str, ...]
+    contexts: frozenset[str] = frozenset()
 
     def add_triggers(self, index: int, triggers: Sequence[Instruction]) -> Plan:
         """The plan with a base's ONBUILD instructions before those of the stage `index`."""
@@ -64,10 +76,12 @@ def plan(
     platform: Platform,
     target: str = "",
     network: str = "host",
+    contexts: frozenset[str] = frozenset(),
 ) -> Plan:
     """Splits a Dockerfile into stages. DockerfileError for what cannot be built, at its line.
 
     `target` is a stage's name, in any case, or its number; "" is the last stage. NotFound when there is none.
+    `contexts` are the names of further contexts, in lower case.
     """
     first = next(i for i, ins in enumerate(dockerfile.instructions) if isinstance(ins, From))
     names = [ins.stage for ins in dockerfile.instructions if isinstance(ins, From)]
@@ -77,8 +91,9 @@ def plan(
         assert isinstance(instruction, Arg)  # the parser lets nothing else stand before FROM
         _declare_global(global_args, instruction, build_args, dockerfile)
     scope = Scope(build_args, global_args, platform, dockerfile.escape, network)
-    stages = tuple(_stages(dockerfile, dockerfile.instructions[first:], scope))
-    return Plan(dockerfile, stages, find_target(stages, target), scope, _unused(dockerfile, build_args))
+    stages = tuple(_stages(dockerfile, dockerfile.instructions[first:], scope, contexts))
+    unused = _unused(dockerfile, build_args)
+    return Plan(dockerfile, stages, find_target(stages, target), scope, unused, contexts)
 
 
 def _declare_global(
@@ -92,7 +107,9 @@ def _declare_global(
             args[name] = _expand(default, args, dockerfile, instruction)
 
 
-def _stages(dockerfile: Dockerfile, instructions: Sequence[Instruction], scope: Scope) -> Iterator[Stage]:
+def _stages(
+    dockerfile: Dockerfile, instructions: Sequence[Instruction], scope: Scope, contexts: frozenset[str]
+) -> Iterator[Stage]:
     """Cuts at each FROM, and says which earlier stage it names."""
     starts = [i for i, instruction in enumerate(instructions) if isinstance(instruction, From)]
     named: dict[str, int] = {}
@@ -108,17 +125,20 @@ def _stages(dockerfile: Dockerfile, instructions: Sequence[Instruction], scope: 
                 at=source.image,
                 hint="give the ARG a default, or a value with --build-arg",
             )
-        _check_platform(dockerfile, source, scope)
+        platform = _platform(dockerfile, source, scope)
         name = source.stage or ""
-        yield Stage(index, name, base, named.get(base.lower()), source, tuple(instructions[start + 1 : end]))
+        context = base.lower() if base.lower() in contexts else ""
+        parent = None if context else named.get(base.lower())
+        inner = tuple(instructions[start + 1 : end])
+        yield Stage(index, name, base, parent, source, inner, platform, context)
         if name:
             named[name.lower()] = index
 
 
-def _check_platform(dockerfile: Dockerfile, source: From, scope: Scope) -> None:
-    """FROM --platform may only say what we build for anyway."""
+def _platform(dockerfile: Dockerfile, source: From, scope: Scope) -> Platform:
+    """What a stage is built for: FROM --platform may only say what we build for anyway."""
     if source.platform is None:
-        return
+        return scope.platform
     text = _expand(source.platform, scope.global_args, dockerfile, source)
     try:
         wanted = platforms.parse(text, scope.platform)
@@ -132,6 +152,7 @@ def _check_platform(dockerfile: Dockerfile, source: From, scope: Scope) -> None:
             at="--platform",
             hint="leave --platform out, or give this machine's platform",
         )
+    return wanted
 
 
 def find_target(stages: Sequence[Stage], target: str) -> int:
@@ -157,31 +178,45 @@ def _by_name(stages: Sequence[Stage], name: str) -> int | None:
     return next((s.number for s in reversed(stages) if s.name and s.name.lower() == name.lower()), None)
 
 
-def copy_source(whole: Plan, index: int, copy: Copy) -> tuple[int | None, str]:
-    """What COPY --from means in the stage `index`: (a stage, "") or (None, the name of an image).
+def find_source(whole: Plan, index: int, instruction: Instruction, name: str, at: str) -> SourceRef:
+    """What `name` after from= means in the stage `index`: a named context, a stage, else an image.
 
-    DockerfileError when it is the stage itself, or one that comes later.
+    DockerfileError, at the word `at`, when it is the stage itself, or one that comes later.
     """
-    stages, name = whole.stages, copy.from_ or ""
+    stages = whole.stages
     if "$" in name:
         raise locate(
             whole.dockerfile,
-            copy,
+            instruction,
             "variable expansion is not supported for --from",
-            at=f"--from={name}",
-            hint="begin a stage with FROM and the variable, and copy from that stage",
+            at=at,
+            hint="begin a stage with FROM and the variable, and name that stage",
         )
+    if name.lower() in whole.contexts:
+        return SourceRef(context=name.lower())
     found = _by_name(stages[:index], name)
     if found is None:
         found = _by_name(stages, name)
     if found is None and name.isascii() and name.isdigit():
         found = int(name)
     if found is None:
-        return None, name
+        return SourceRef(image=name)
     problem = _bad_source(stages, index, found, name)
     if problem:
-        raise locate(whole.dockerfile, copy, problem, at=f"--from={copy.from_}", hint="name an earlier stage")
-    return found, ""
+        raise locate(whole.dockerfile, instruction, problem, at=at, hint="name an earlier stage")
+    return SourceRef(found)
+
+
+def copy_source(whole: Plan, index: int, copy: Copy) -> SourceRef:
+    """What COPY --from stands for in the stage `index`; without the flag it is the context."""
+    if copy.from_ is None:
+        return THE_CONTEXT
+    return find_source(whole, index, copy, copy.from_, f"--from={copy.from_}")
+
+
+def mount_source(whole: Plan, index: int, run: Run, name: str) -> SourceRef:
+    """What from=NAME of a RUN --mount stands for in the stage `index`."""
+    return find_source(whole, index, run, name, f"from={name}") if name else THE_CONTEXT
 
 
 def _bad_source(stages: Sequence[Stage], index: int, found: int, name: str) -> str:
@@ -197,14 +232,19 @@ def _bad_source(stages: Sequence[Stage], index: int, found: int, name: str) -> s
 
 
 def dependencies(whole: Plan, stage: Stage) -> Iterator[int]:
-    """The stages that a stage is built from or copies from; some maybe twice."""
+    """The stages that a stage is built from, copies from or mounts; some maybe twice."""
     if stage.parent is not None:
         yield stage.parent
     for instruction in stage.instructions:
-        if isinstance(instruction, Copy) and instruction.from_ is not None:
-            found, _ = copy_source(whole, stage.number, instruction)
-            if found is not None:
-                yield found
+        refs: list[SourceRef] = []
+        if isinstance(instruction, Copy):
+            refs.append(copy_source(whole, stage.number, instruction))
+        elif isinstance(instruction, Run) and instruction.mounts:
+            names = [from_of(mount) for mount in instruction.mounts]
+            refs += [mount_source(whole, stage.number, instruction, name) for name in names]
+        for ref in refs:
+            if ref.stage is not None:
+                yield ref.stage
 
 
 def needed(whole: Plan) -> tuple[int, ...]:

@@ -6,46 +6,97 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from lamina.cli.progress.drawer import Drawer, choose
+from lamina.cli.progress.drawer import KINDS, Drawer, choose
 from lamina.cli.streams import read_file, write_file
 from lamina.errors import InvalidInput, LaminaError, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lamina.build.request import BuildRequest, BuildResult, Output
+    from lamina.build.request import BuildRequest, BuildResult
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
 
-_NOT_YET = (
-    "add-host allow annotation attest build-context builder cache-from cache-to call cgroup-parent check "
-    "compress cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems isolation label load memory "
-    "memory-swap metadata-file no-cache-filter platform provenance pull push sbom secret security-opt "
-    "shm-size squash ssh ulimit"
+_LATER = (
+    "builder cache-from cache-to cgroup-parent cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems "
+    "isolation memory memory-swap policy push security-opt"
+)
+# Flags whose values take some reading.
+_RARE = (
+    "add-host allow annotation attest build-context label no-cache-filter output platform provenance pull "
+    "sbom secret shm-size squash ssh ulimit"
 )
 _EPOCH = "SOURCE_DATE_EPOCH"
 
 
 def configure(command: Command) -> None:
     """Flags of `lamina build`."""
-    command.takes("PATH | -", 1, 1)
+    command.takes("PATH | URL | -", 1, 1)
+    _inputs(command)
+    _outputs(command)
+    _ways(command)
+    command.later(_LATER)
+    command.details = (
+        "PATH is a folder. URL is a Git repository, a tar archive or a Dockerfile. With -, a Dockerfile or a "
+        "tar archive is read from STDIN."
+    )
+
+
+def _inputs(command: Command) -> None:
+    """What goes into the build."""
     command.option("build-arg", "list", "Set build-time variables", many=True)
+    command.option("build-context", "list", "Additional build contexts (name=path)", many=True)
     command.option("file", "string", "Name of the Dockerfile (default PATH/Dockerfile; - is STDIN)", "f")
+    command.option("platform", "list", "Set target platform for build (several make an index)", many=True)
+    command.switch("pull", "Always attempt to pull all referenced images")
+    command.option("secret", "list", "Secret to expose to the build (id=ID[,src=PATH|,env=NAME])", many=True)
+    command.option(
+        "ssh", "list", "SSH agent socket or keys to expose (default|ID[=SOCKET|KEY,...])", many=True
+    )
+    command.option("target", "string", "Set the target build stage to build")
+
+
+def _outputs(command: Command) -> None:
+    """What becomes of the image."""
+    command.option("annotation", "list", "Add annotation to the image", many=True)
+    command.option(
+        "attest", "list", "Attestation parameters (type=sbom, type=provenance,mode=max)", many=True
+    )
     command.option("iidfile", "string", "Write the image ID to a file")
+    command.option("label", "list", "Set metadata for an image", many=True)
+    command.switch("load", "Load the image into the store (Lamina always does)")
+    command.option("metadata-file", "string", "Write build result metadata to a file")
+    command.option(
+        "output",
+        "list",
+        "Also write the image: type=oci|docker|tar|local|image|cacheonly,dest=path",
+        "o",
+        many=True,
+    )
+    command.maybe("provenance", "string", "Shorthand for --attest=type=provenance", "true")
+    command.maybe("sbom", "string", "Shorthand for --attest=type=sbom", "true")
+    command.switch("squash", "Squash newly built layers into a single new layer")
+    command.option("tag", "list", "Name and optionally a tag (format: name:tag)", "t", many=True)
+
+
+def _ways(command: Command) -> None:
+    """How it is built, and what is said of it."""
+    command.option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", many=True)
+    command.option("allow", "list", "Allow extra privileged entitlement (security.insecure)", many=True)
+    command.option("call", "string", "Set method for evaluating build: build, check, outline, targets")
+    command.switch("check", "Shorthand for --call=check")
+    command.switch("compress", "Compress the build context (Lamina sends it nowhere)")
+    command.switch("force-rm", "Always remove intermediate containers (Lamina keeps none)")
+    command.option("format", "string", "Format of --check, --call: text (default) or json")
     command.option("network", "string", "Network of RUN instructions: host (default) or none")
     command.switch("no-cache", "Do not use cache when building the image")
-    command.option(
-        "output", "list", "Also write the image: type=oci|docker|tar|local,dest=path", "o", many=True
-    )
-    command.option("progress", "string", "Set type of progress output: auto (default), plain, tty, quiet")
+    command.option("no-cache-filter", "list", "Do not cache specified stages", many=True)
+    command.option("progress", "string", f"Set type of progress output: {', '.join(KINDS)}")
     command.switch("quiet", "Suppress the build output and print image ID on success", "q")
     command.switch("rm", "Remove intermediate containers (Lamina keeps none)")
-    command.switch("force-rm", "Always remove intermediate containers (Lamina keeps none)")
+    command.option("shm-size", "bytes", "Shared memory size for RUN (default 64m)")
     command.option("snapshotter", "name", "overlay or native")
-    command.option("tag", "list", "Name and optionally a tag (format: name:tag)", "t", many=True)
-    command.option("target", "string", "Set the target build stage to build")
-    command.later(_NOT_YET)
-    command.details = "With - as PATH, a Dockerfile is read from STDIN and the context is empty."
+    command.option("ulimit", "list", "Ulimit options (name=soft[:hard])", many=True)
 
 
 def run(session: Session, args: Args) -> int:
@@ -74,7 +125,7 @@ def _request(args: Args, environ: Mapping[str, str]) -> BuildRequest:
     from lamina.build.request import BuildRequest  # after the flags are known to be right
 
     context, name, dockerfile, path = _dockerfile(args.operands[0], args.text("file"))
-    return BuildRequest(
+    request = BuildRequest(
         context=context,
         dockerfile=dockerfile,
         dockerfile_name=name,
@@ -84,8 +135,12 @@ def _request(args: Args, environ: Mapping[str, str]) -> BuildRequest:
         target=args.text("target") or None,
         no_cache=args.on("no-cache"),
         network=_network(args.text("network", "host")),
-        output=tuple(output for text in args.texts("output") if (output := parse_output(text))),
     )
+    if not args.given_any(_RARE):
+        return request
+    from lamina.cli.build_flags import with_rare_flags  # most builds do without
+
+    return with_rare_flags(request, args, environ)
 
 
 def _dockerfile(place: str, file: str) -> tuple[str | None, str, bytes, str | None]:
@@ -138,36 +193,6 @@ def _network(name: str) -> str:
     if name not in ("host", "none"):
         raise Unsupported(f"network mode {name!r} is not supported by build", hint="host or none")
     return name
-
-
-def parse_output(text: str) -> Output | None:
-    """-o: `type=tar,dest=x.tar`, or a path alone (a folder; `-` is a tar on STDOUT). None: only the store."""
-    from lamina.build.request import Output  # see _request
-
-    if "=" not in text:
-        return Output("tar", _to_stdout("tar")) if text == "-" else Output("local", text)
-    fields = dict(part.strip().partition("=")[::2] for part in text.split(","))
-    kind, dest = fields.pop("type", ""), fields.pop("dest", "")
-    if fields:
-        name = next(iter(fields))
-        raise Unsupported(
-            f"--output has no {name!r} here: {text}", hint="type=oci|docker|tar|local,dest=PATH"
-        )
-    if kind not in ("oci", "docker", "tar", "local"):
-        raise Unsupported(
-            f"output type {kind!r} is not supported", hint="type=oci|docker|tar|local,dest=PATH"
-        )
-    if kind == "docker" and not dest:
-        return None  # into the engine's own store, where every image goes
-    if kind == "local" and dest in ("", "-"):
-        raise InvalidInput("output type local needs a folder", hint="type=local,dest=FOLDER")
-    return Output(kind, _to_stdout(kind) if dest in ("", "-") else dest)
-
-
-def _to_stdout(kind: str) -> str:
-    if sys.stdout.isatty():
-        raise InvalidInput(f"dest file is required for {kind} exporter. refusing to write to console")
-    return "-"
 
 
 def _explain(drawer: Drawer, request: BuildRequest, error: BaseException) -> None:

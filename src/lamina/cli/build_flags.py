@@ -1,0 +1,226 @@
+"""The values of the flags of `build` that most builds do without, read as buildx reads them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.build.given import Secret, SshForward, Ulimit
+from lamina.build.request import Output
+from lamina.cli.units import bytes_of
+from lamina.errors import InvalidInput, NotFound, Unsupported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from lamina.build.request import BuildRequest
+    from lamina.cli.flags import Args
+
+_OUTPUTS = "type=oci|docker|tar|local|image|cacheonly,dest=PATH"
+_ALLOWED = ("security.insecure", "network.host")
+_LIMITS = ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss")
+_LIMITS += ("rtprio", "rttime", "sigpending", "stack")
+
+
+def with_rare_flags(request: BuildRequest, args: Args, environ: Mapping[str, str]) -> BuildRequest:
+    """The request with what these flags say. InvalidInput for a value that means nothing."""
+    provenance, options, sbom = attestations(args)
+    return request._replace(
+        output=tuple(output for text in args.texts("output") if (output := parse_output(text))),
+        contexts=dict(_named(text) for text in args.texts("build-context")),
+        secrets=tuple(parse_secret(text, environ) for text in args.texts("secret")),
+        ssh=tuple(parse_ssh(text, environ) for text in args.texts("ssh")),
+        platforms=tuple(name for text in args.texts("platform") for name in text.split(",") if name),
+        labels=dict(text.partition("=")[::2] for text in args.texts("label")),
+        annotations=tuple(args.texts("annotation")),
+        add_hosts=tuple(parse_host(text) for text in args.texts("add-host")),
+        shm_size=bytes_of(args.text("shm-size", "0"), "shm-size"),
+        ulimits=tuple(parse_ulimit(text) for text in args.texts("ulimit")),
+        no_cache_filter=tuple(name for text in args.texts("no-cache-filter") for name in text.split(",")),
+        pull=args.on("pull"),
+        squash=args.on("squash"),
+        allow=frozenset(_allowed(args.texts("allow"))),
+        provenance=provenance,
+        provenance_options=options,
+        sbom=sbom,
+    )
+
+
+def fields_of(text: str, flag: str) -> dict[str, str]:
+    """`type=oci,dest=a` as names and values; a row of CSV, so that a quoted field may hold a comma."""
+    from csv import Error, reader
+
+    try:
+        (row,) = reader([text], strict=True)
+    except (Error, ValueError):
+        raise InvalidInput(f"invalid value for --{flag}: {text}", hint="write name=value,...") from None
+    found: dict[str, str] = {}
+    for field in row:
+        name, equals, value = field.strip().partition("=")
+        if not name:
+            raise InvalidInput(f"invalid value for --{flag}: {text}", hint="write name=value,...")
+        found[name.lower()] = value if equals else "true"
+    return found
+
+
+def parse_output(text: str) -> Output | None:
+    """-o: `type=tar,dest=x.tar`, or a path alone (a folder; `-` is a tar on STDOUT). None: only the store."""
+    if "=" not in text and "," not in text:
+        return Output("tar", _to_stdout("tar")) if text == "-" else Output("local", text)
+    fields = fields_of(text, "output")
+    kind, dest = fields.pop("type", ""), fields.pop("dest", fields.pop("dst", ""))
+    if kind == "registry" or fields.get("push", "false") != "false":
+        raise Unsupported("pushing is not supported by build", hint="a later version of Lamina can push")
+    if kind not in ("oci", "docker", "tar", "local", "image", "cacheonly"):
+        raise Unsupported(f"output type {kind!r} is not supported", hint=_OUTPUTS)
+    if kind == "docker" and not dest and not fields:
+        return None  # into the engine's own store, where every image goes
+    if kind == "local" and dest in ("", "-"):
+        raise InvalidInput("output type local needs a folder", hint="type=local,dest=FOLDER")
+    if kind in ("image", "cacheonly"):
+        return Output(kind, "", fields)
+    is_folder = kind == "oci" and fields.get("tar") == "false"
+    to_stdout = dest in ("", "-") and not is_folder
+    return Output(kind, _to_stdout(kind) if to_stdout else dest, fields)
+
+
+def _to_stdout(kind: str) -> str:
+    if sys.stdout.isatty():
+        raise InvalidInput(f"dest file is required for {kind} exporter. refusing to write to console")
+    return "-"
+
+
+def _named(text: str) -> tuple[str, str]:
+    """--build-context NAME=VALUE."""
+    name, equals, value = text.partition("=")
+    if not name or not equals or not value:
+        raise InvalidInput(f"invalid context value: {text}, expected key=value", hint="write NAME=PATH")
+    return name, value
+
+
+def parse_secret(text: str, environ: Mapping[str, str]) -> Secret:
+    """--secret id=ID[,src=PATH|,env=NAME][,type=file|env]; without a place, the variable or file named ID."""
+    fields = fields_of(text, "secret")
+    kind, name = fields.pop("type", ""), fields.pop("id", "")
+    path, variable = fields.pop("src", fields.pop("source", "")), fields.pop("env", "")
+    if fields:
+        raise InvalidInput(
+            f"unexpected key '{next(iter(fields))}' in --secret {text}", hint="id, src, env, type"
+        )
+    if kind not in ("", "file", "env"):
+        raise InvalidInput(f"unsupported secret type {kind!r}", hint="file or env")
+    if kind == "env" and not variable:
+        path, variable = "", path
+    name = name or variable or os.path.basename(path)
+    if not name:
+        raise InvalidInput(
+            f"--secret {text} has no id", hint="write id=NAME,src=PATH or id=NAME,env=VARIABLE"
+        )
+    if not path and not variable and kind != "file":
+        variable = name if name in environ else ""
+    if variable or kind == "env":
+        value = environ.get(variable or name)
+        return Secret(name, value=os.fsencode(value) if value is not None else b"")
+    path = path or name
+    if not os.path.isfile(path):
+        raise NotFound(f"failed to stat {path}: no such file", hint=f"it is the source of the secret {name}")
+    return Secret(name, os.path.abspath(path))
+
+
+def parse_ssh(text: str, environ: Mapping[str, str]) -> SshForward:
+    """--ssh ID[=SOCKET|KEY,...]; without a path it is the agent of SSH_AUTH_SOCK."""
+    name, equals, value = text.partition("=")
+    paths = tuple(os.path.abspath(os.path.expanduser(path)) for path in value.split(",") if path)
+    if not equals or not paths:
+        socket = environ.get("SSH_AUTH_SOCK", "")
+        if not socket:
+            raise InvalidInput(
+                f"invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set (--ssh {text})",
+                hint="start an agent, or give a key: --ssh default=PATH",
+            )
+        paths = (os.path.abspath(socket),)
+    for path in paths:
+        if not os.path.exists(path):
+            raise NotFound(f"failed to stat {path}: no such file", hint=f"it is what --ssh {text} names")
+    return SshForward(name or "default", paths)
+
+
+def parse_host(text: str) -> tuple[str, str]:
+    """--add-host NAME:IP or NAME=IP; host-gateway is this machine itself, whose network a RUN has."""
+    separator = "=" if "=" in text else ":"
+    name, found, address = text.partition(separator)
+    if not found or not name or not address:
+        raise InvalidInput(f"invalid host {text!r}", hint="write NAME:ADDRESS")
+    address = address.removeprefix("[").removesuffix("]")
+    if address == "host-gateway":
+        return name, "127.0.0.1"
+    from ipaddress import ip_address
+
+    try:
+        return name, str(ip_address(address))
+    except ValueError:
+        raise InvalidInput(
+            f"invalid IP address in add-host: {address!r}", hint="write NAME:ADDRESS"
+        ) from None
+
+
+def parse_ulimit(text: str) -> Ulimit:
+    """--ulimit NAME=SOFT[:HARD]; -1 is no limit."""
+    name, equals, value = text.partition("=")
+    if name not in _LIMITS:
+        raise InvalidInput(f"invalid ulimit type: {name}", hint="one of " + ", ".join(_LIMITS))
+    words = value.split(":")
+    try:
+        numbers = [int(word) for word in words]
+    except ValueError:
+        numbers = []
+    if not equals or not 1 <= len(numbers) <= 2 or min(numbers) < -1:
+        raise InvalidInput(f"invalid ulimit argument: {text}", hint=f"write {name}=SOFT or {name}=SOFT:HARD")
+    soft, hard = numbers[0], numbers[-1]
+    if hard != -1 and (soft == -1 or soft > hard):
+        raise InvalidInput(
+            f"ulimit soft limit must be less than or equal to hard limit: {soft} > {hard}", hint=text
+        )
+    return Ulimit(name, soft, hard)
+
+
+def _allowed(texts: Iterable[str]) -> Iterable[str]:
+    for name in (name for text in texts for name in text.split(",")):
+        if name not in _ALLOWED:
+            raise InvalidInput(f"unknown entitlement {name!r}", hint="one of " + ", ".join(_ALLOWED))
+        yield name
+
+
+def attestations(args: Args) -> tuple[str, dict[str, str], bool]:
+    """What --attest, --provenance and --sbom ask for: the mode ("" for none), its options, an SBOM or not."""
+    mode, options, sbom = "", {}, False
+    for fields in _attest_fields(args):
+        kind = fields.pop("type", "")
+        disabled = fields.pop("disabled", "false") == "true"
+        if kind == "sbom":
+            if fields:
+                raise Unsupported(
+                    "an SBOM scanner cannot be chosen", hint="Lamina reads the package databases itself"
+                )
+            sbom = not disabled
+        elif kind == "provenance":
+            mode = "" if disabled else fields.pop("mode", "min")
+            options = fields
+            if mode not in ("", "min", "max"):
+                raise InvalidInput(f"invalid provenance mode {mode!r}", hint="min or max")
+        else:
+            raise InvalidInput(f"unknown attestation type {kind!r}", hint="sbom or provenance")
+    return mode, options, sbom
+
+
+def _attest_fields(args: Args) -> Sequence[dict[str, str]]:
+    found = [fields_of(text, "attest") for text in args.texts("attest")]
+    for name in ("provenance", "sbom"):
+        if args.given(name):
+            text = args.text(name)
+            fields = {"disabled": "true"} if text in ("false", "0") else {}
+            if text not in ("true", "false", "1", "0"):
+                fields = fields_of(text, name)
+            found.append({"type": name, **fields})
+    return found
