@@ -44,7 +44,8 @@ def test_nothing_changed(app: Kitchen) -> None:
     again = app.build(APP)
     assert again.cached
     assert again.image_id == first.image_id
-    assert app.db.read().total_changes == changes, "a build from the cache writes nothing"
+    written = app.db.read().total_changes - changes
+    assert written == 1 + len(app.started), "a build from the cache writes its record, and nothing else"
     assert sum(isinstance(event, StepCached) for event in app.events) == 6
 
 
@@ -219,6 +220,6 @@ def test_copy_from_other_layers_with_the_same_files(kitchen: Kitchen) -> None:
     assert [step.cached for step in result.steps] == [False, True]
     changes = kitchen.db.read().total_changes
     assert kitchen.build(text.format("; echo 2 > /other")).cached
-    assert kitchen.db.read().total_changes == changes
+    assert kitchen.db.read().total_changes - changes == 1 + len(kitchen.started), "its record only"
     again = kitchen.build(text.format("; echo 2 > /other"), no_cache=True)
     assert not any(step.cached for step in again.steps)

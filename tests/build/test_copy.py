@@ -84,7 +84,7 @@ def pantry(kitchen: Kitchen) -> Kitchen:
         ("COPY <<EOF /x\nhello $HOME\nEOF", {"x": "f 644 0:0"}),
         (
             "COPY --chown=3 --chmod=700 <<a <<b /d/\n1\na\n2\nb",
-            {"d": "d 755 3:3", "d/a": "f 700 3:3", "d/b": "f 700 3:3"},
+            {"d": "d 700 3:3", "d/a": "f 700 3:3", "d/b": "f 700 3:3"},
         ),
         ("WORKDIR /a/b", {"a": "d 755 0:0", "a/b": "d 755 0:0"}),
         ("USER 9:10\nWORKDIR /a/b", {"a": "d 755 9:10", "a/b": "d 755 9:10"}),

@@ -20,12 +20,12 @@ HEAVY = "argparse asyncio ctypes datetime logging rich shutil sqlite3 subprocess
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     words = {line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")}
-    assert words >= {*verbs.VERBS, *verbs.GROUPS}
+    assert words >= {name.split()[0] for name in (*verbs.VERBS, *verbs.GROUPS)}
 
 
 @pytest.mark.parametrize("name", verbs.VERBS)
 def test_every_command_has_a_page(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([name, "--help"]) == 0
+    assert main([*name.split(), "--help"]) == 0
     page = capsys.readouterr().out
     assert page.startswith(f"Usage:  lamina {name}")
     assert verbs.VERBS[name].summary in page
@@ -33,7 +33,7 @@ def test_every_command_has_a_page(name: str, capsys: pytest.CaptureFixture[str])
 
 @pytest.mark.parametrize("group", verbs.GROUPS)
 def test_every_group_has_a_page(group: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in ([group], [group, "--help"]):
+    for words in (group.split(), [*group.split(), "--help"]):
         assert main(words) == 0
         page = capsys.readouterr().out
         assert all(f"\n  {name} " in page for name in verbs.GROUPS[group].verbs)
@@ -57,13 +57,19 @@ def test_the_reference_is_up_to_date() -> None:
         ("container run", "run"),
         ("system df", "df"),
         ("builder prune", "prune"),
+        ("build ls", "build ls"),
+        ("build show", "build show"),
+        ("buildx history inspect", "build show"),
+        ("builder history ls", "build ls"),
+        ("buildx build", "build"),
+        ("build ./ls", "build"),
     ],
 )
 def test_management_commands(words: str, verb: str) -> None:
     path, found, rest = find([*words.split(), "-x"])
     assert found is verbs.VERBS[verb]
     assert path.split()[0] == words.split()[0]
-    assert rest == ["-x"]
+    assert rest[-1] == "-x"
 
 
 def test_prune_depends_on_its_group() -> None:

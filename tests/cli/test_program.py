@@ -281,6 +281,7 @@ def test_df_info_and_prune(program: Lamina, context: Path) -> None:
         "Containers",
         "Local Volumes",
         "Build Cache",
+        "Cache Mounts",
     ]
     assert "Images space usage:" in program("system", "df", "-v")
     assert json.loads(program("info", "--format", "json"))["DockerRootDir"] == str(program.root)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from tests.db.making import WHEN
 from tests.gc.making import Maker, open_store
 
-from lamina.db import cachedb, layerdb
+from lamina.cachemounts import objects
+from lamina.cachemounts.wanted import CacheWanted
+from lamina.db import cachedb, cachemounts, layerdb
 from lamina.fs import walk
 from lamina.gc.rebuild import rebuild
+from lamina.layers.context import Layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +29,7 @@ def test_a_lost_database(tmp_path: Path) -> None:
     ctx = open_store(str(tmp_path / "root"))
     make = Maker(ctx)
     one, two = make.chain("a", "b", "c"), make.chain("a", "x")
+    mount = objects.make(Layers(*ctx), CacheWanted("/root/.cache", uid=0, mode=0o700, created_by="RUN make"))
     before = [layerdb.layers(ctx.db.read()), sorted(layerdb.diffs(ctx.db.read()))]
     files = {diff.diff_id: cachedb.files(ctx.db.read(), diff.diff_id) for diff in before[1]}  # type: ignore[union-attr]
     ctx.db.close()
@@ -41,6 +45,7 @@ def test_a_lost_database(tmp_path: Path) -> None:
     assert [layerdb.layers(c), sorted(layerdb.diffs(c))] == before
     assert {diff_id: cachedb.files(c, diff_id) for diff_id in files} == files
     assert layerdb.chain(c, one[-1].chain_id)[-1].created == WHEN
+    assert cachemounts.mounts(c) == [mount]
     assert rebuild(ctx, scan) == done  # again changes nothing
     ctx.db.close()
     ctx.lease.release()

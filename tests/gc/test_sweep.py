@@ -27,7 +27,7 @@ def diffs(ctx: Context) -> list[str]:
 
 
 def test_an_empty_store(ctx: Context) -> None:
-    assert sweep(ctx, cache=True, all_images=True, all_cache=True) == (0, (), (), (), (), 0)
+    assert sweep(ctx, cache=True, all_images=True, all_cache=True) == (0, (), (), (), (), 0, ())
 
 
 def test_layers_of_images_and_steps_stay(ctx: Context, make: Maker) -> None:
@@ -157,7 +157,7 @@ def test_what_a_living_process_works_with_stays_until_it_dies(ctx: Context, make
     assert line_of(builder) == "ready"
     try:
         freed = sweep(ctx, cache=True, all_images=True, all_cache=True)
-        assert freed == (0, (), (), (), (), 0)
+        assert freed == (0, (), (), (), (), 0, ())
         assert diffs(ctx) == ["RUN a", "RUN x", "RUN y"]
         assert sha256(b"a config to be") in make.blobs()
         assert {"b" * 64} == set(os.listdir(ctx.layout.mnt)) and "f" * 64 in os.listdir(ctx.layout.diff)

@@ -25,7 +25,7 @@ def agrees(ctx: Context) -> None:
 
 
 def test_an_empty_store(ctx: Context) -> None:
-    assert usage(ctx) == (Share(0, 0, 0, 0),) * 4
+    assert usage(ctx) == (Share(0, 0, 0, 0),) * 5
 
 
 def test_shares(ctx: Context, make: Maker) -> None:

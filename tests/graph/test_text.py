@@ -67,7 +67,7 @@ def test_expand_ports_refuses(spec: str, message: str) -> None:
         ("g+s,+t", 0o755, True, 0o3755),
         ("u-s", 0o4755, False, 0o755),
         ("u=rw", 0o4755, False, 0o655),
-        ("u=rwx", 0o6700, True, 0o6700),
+        ("u=rwx", 0o6700, True, 0o2700),
         ("u+r-w", 0o200, False, 0o400),
     ],
 )

@@ -15,10 +15,13 @@ from lamina.oci.digest import ChainID, DiffID, Digest, ImageID
 from lamina.store.blobs import BlobStore
 from lamina.store.layout import Layout
 from lamina.store.lease import Lease
+from tests.layers.conftest import folder, make_store, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+__all__ = ["folder", "make_store", "shelf", "store"]
 
 MOMENT = "2026-11-23T06:00:00Z"
 

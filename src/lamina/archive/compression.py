@@ -264,13 +264,18 @@ def _head(stream: BinaryIO) -> bytes:
     return head
 
 
-class GzipWriter:
+class _Compressor(Protocol):
+    """What the compressors of gzip and zstd have in common."""
+
+    def compress(self, data: bytes, /) -> bytes: ...
+    def flush(self) -> bytes: ...
+
+
+class Writer:
     """Compresses what is written, in blocks of fixed size: the same bytes in give the same bytes out."""
 
-    def __init__(self, sink: Callable[[bytes], object], level: int = LEVEL) -> None:
-        from isal import isal_zlib  # as above
-
-        self._compressor = isal_zlib.compressobj(level, wbits=31)
+    def __init__(self, compressor: _Compressor, sink: Callable[[bytes], object]) -> None:
+        self._compressor = compressor
         self._sink = sink
         self._pending = bytearray()
 
@@ -295,6 +300,28 @@ class GzipWriter:
     def _emit(self, data: bytes) -> None:
         if data:
             self._sink(data)
+
+
+class GzipWriter(Writer):
+    """Writes gzip. `level` is of isal, 0 to 3."""
+
+    def __init__(self, sink: Callable[[bytes], object], level: int = LEVEL) -> None:
+        from isal import isal_zlib  # as above
+
+        super().__init__(isal_zlib.compressobj(level, wbits=31), sink)
+
+
+def compressing(name: str, level: int | None, sink: Callable[[bytes], object]) -> Writer:
+    """What compresses to gzip or zstd, by name; `level` as the tool of that name has it, None for the usual."""
+    if name == "zstd":
+        import zstandard  # as above
+
+        return Writer(zstandard.ZstdCompressor(level=3 if level is None else level).compressobj(), sink)
+    if level is None:
+        return GzipWriter(sink)
+    import zlib  # isal has other levels
+
+    return Writer(zlib.compressobj(level, wbits=31), sink)
 
 
 def media_suffix(name: str) -> str:

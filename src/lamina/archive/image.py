@@ -37,6 +37,24 @@ class ArchivedImage(NamedTuple):
     config: ImageConfig
     manifest_bytes: bytes  # b"" when there is none
     layers: tuple[ArchivedLayer, ...]
+    whole: ArchivedIndex | None = None  # what the names stand for, when it is more than this image
+
+
+class ArchivedBlob(NamedTuple):
+    """A blob that an index needs and no image has: an attestation, an index within it."""
+
+    files: Files
+    name: str
+    digest: Digest
+    size: int
+
+
+class ArchivedIndex(NamedTuple):
+    """An index of which the archive has everything; `images` are in its order."""
+
+    data: bytes
+    images: tuple[ArchivedImage, ...]
+    others: tuple[ArchivedBlob, ...]
 
 
 def check_digest(data: bytes, digest: str, what: str) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.archive.files import MAX_JSON, read_small
-from lamina.archive.image import ArchivedImage, ArchivedLayer, check_count, check_digest
+from lamina.archive.image import (
+    ArchivedBlob,
+    ArchivedImage,
+    ArchivedIndex,
+    ArchivedLayer,
+    check_count,
+    check_digest,
+)
 from lamina.errors import Corrupt, InvalidInput, NotFound, Unsupported
 from lamina.oci import canonical, media
 from lamina.oci import config as configs
@@ -16,6 +23,7 @@ from lamina.oci.manifest import Manifest
 if TYPE_CHECKING:
     from lamina.archive.files import Files
     from lamina.oci.descriptor import Descriptor
+    from lamina.oci.manifest import Index
     from lamina.oci.platform import Platform
 
 LAYOUT = "oci-layout"
@@ -33,18 +41,120 @@ def blob_name(digest: str) -> str:
     return f"blobs/sha256/{hex_of(digest)}"
 
 
-def read_oci_layout(files: Files, host: Platform) -> list[ArchivedImage]:
-    """The images of a layout; of those for several platforms, `host`'s. InvalidInput, Corrupt, NotFound."""
+def read_oci_layout(files: Files, host: Platform, *, whole: bool = True) -> list[ArchivedImage]:
+    """The images of a layout. InvalidInput, Corrupt, NotFound.
+
+    Of an index there is the image for `host` (else the first), with all that the archive has of it when
+    `whole`; not `whole`, it must have one for `host`.
+    """
     _check_version(files)
     index = manifests.parse_index(read_small(files, INDEX))
     if len(index.manifests) > _MAX_IMAGES:
         raise InvalidInput(f"archive: {INDEX} names more than {_MAX_IMAGES} images")
-    found: dict[Digest, tuple[Manifest, bytes, list[str]]] = {}
+    found: dict[Digest, tuple[ArchivedImage, list[str]]] = {}
     for descriptor in _for_platform(index.manifests, host):
-        digest, manifest, data = _manifest(files, descriptor, host)
-        names = found.setdefault(digest, (manifest, data, []))[2]
-        names.extend(_names(descriptor))
-    return [_image(files, *each) for each in found.values()]
+        if descriptor.digest not in found:
+            found[descriptor.digest] = (_top(files, descriptor, host, whole), [])
+        found[descriptor.digest][1].extend(_names(descriptor))
+    return [image._replace(names=tuple(dict.fromkeys(names))) for image, names in found.values()]
+
+
+def read_named(files: Files, host: Platform, tag: str, digest: Digest | None) -> ArchivedImage:
+    """One image of a layout: that of a digest, of a tag, else the one called latest, or the only one.
+
+    Of an index it is the one for `host`. NotFound, InvalidInput, Corrupt.
+    """
+    _check_version(files)
+    rows = list(manifests.parse_index(read_small(files, INDEX)).manifests)
+    if digest is not None:
+        rows = [each for each in rows if each.digest == digest]
+        if not rows and files.has(blob_name(digest)):  # inside of an index
+            data = read_small(files, blob_name(digest))
+            check_digest(data, digest, blob_name(digest))
+            return _image(files, manifests.parse_manifest(data), data)
+    else:
+        named = [each for each in rows if _is_called(each, tag or "latest")]
+        rows = named or ([] if tag or len(rows) > 1 else rows)
+    if not rows:
+        raise NotFound(f"the layout has no image {digest or tag or 'latest'}")
+    return _top(files, rows[0], host, False)
+
+
+def _is_called(descriptor: Descriptor, tag: str) -> bool:
+    names = (descriptor.annotations.get(NAME, ""), descriptor.annotations.get(REF_NAME, ""))
+    return any(name == tag or name.endswith(":" + tag) for name in names)
+
+
+def names_an_index(files: Files) -> bool:
+    """Whether a layout has images for several platforms, or attestations, under one name."""
+    index = manifests.parse_index(read_small(files, INDEX))
+    return any(descriptor.media_type in media.INDEXES for descriptor in index.manifests)
+
+
+def _top(files: Files, descriptor: Descriptor, host: Platform, whole: bool) -> ArchivedImage:
+    """What one row of index.json names."""
+    data = _read_blob(files, descriptor, MAX_JSON)
+    document = manifests.parse(data, descriptor.media_type)
+    if isinstance(document, Manifest):
+        return _image(files, document, data)
+    inside = _Inside(files, whole)
+    inside.read(document)
+    chosen = next((image for image in inside.images if image.config.platform.runs(host)), None)
+    if chosen is None and (not whole or not inside.images):
+        raise NotFound(f"archive: no image for {host}")
+    chosen = chosen or inside.images[0]
+    if not whole or inside.missing:
+        return chosen
+    return chosen._replace(whole=ArchivedIndex(data, tuple(inside.images), tuple(inside.others)))
+
+
+class _Inside:
+    """What is in an index: its images, and the blobs that are none; `missing` when it is not all there."""
+
+    def __init__(self, files: Files, whole: bool) -> None:
+        self._files = files
+        self._whole = whole
+        self.images: list[ArchivedImage] = []
+        self.others: list[ArchivedBlob] = []
+        self.missing = False
+
+    def read(self, index: Index, nesting: int = 0) -> None:
+        """Goes over an index, and those within it."""
+        if nesting == _MAX_NESTING:
+            raise InvalidInput("archive: an index in an index in an index")
+        if len(index.manifests) > _MAX_IMAGES:
+            raise InvalidInput(f"archive: an index names more than {_MAX_IMAGES} images")
+        for descriptor in index.manifests:
+            if not self._files.has(blob_name(descriptor.digest)):
+                self.missing = True  # Docker saves one platform of an image with the whole index
+            elif descriptor.media_type in media.INDEXES:
+                self._other(descriptor)
+                self.read(manifests.parse_index(self._data(descriptor), descriptor.media_type), nesting + 1)
+            else:
+                self._manifest(descriptor)
+
+    def _manifest(self, descriptor: Descriptor) -> None:
+        if not self._whole and _ATTESTATION in descriptor.annotations:
+            return
+        data = self._data(descriptor)
+        manifest = manifests.parse_manifest(data, descriptor.media_type)
+        if _ATTESTATION in descriptor.annotations or manifest.config.media_type not in media.CONFIGS:
+            for part in (descriptor, manifest.config, *manifest.layers):
+                self._other(part)
+        elif all(self._files.has(blob_name(part.digest)) for part in (manifest.config, *manifest.layers)):
+            self.images.append(_image(self._files, manifest, data))
+        else:
+            self.missing = True
+
+    def _other(self, descriptor: Descriptor) -> None:
+        name = blob_name(descriptor.digest)
+        if not self._files.has(name):
+            self.missing = True
+        else:
+            self.others.append(ArchivedBlob(self._files, name, descriptor.digest, descriptor.size))
+
+    def _data(self, descriptor: Descriptor) -> bytes:
+        return _read_blob(self._files, descriptor, MAX_JSON)
 
 
 def _check_version(files: Files) -> None:
@@ -60,20 +170,6 @@ def _names(descriptor: Descriptor) -> list[str]:
     return [name] if "/" in name or ":" in name else []
 
 
-def _manifest(
-    files: Files, descriptor: Descriptor, host: Platform, nesting: int = 0
-) -> tuple[Digest, Manifest, bytes]:
-    data = _read_blob(files, descriptor, MAX_JSON)
-    document = manifests.parse(data, descriptor.media_type)
-    if isinstance(document, Manifest):
-        return descriptor.digest, document, data
-    if nesting == _MAX_NESTING:
-        raise InvalidInput("archive: an index in an index in an index")
-    for inner in _for_platform(document.manifests, host)[:1]:
-        return _manifest(files, inner, host, nesting + 1)
-    raise NotFound(f"archive: no image for {host}")
-
-
 def _for_platform(descriptors: tuple[Descriptor, ...], host: Platform) -> list[Descriptor]:
     """The images among `descriptors`; where one of several with one name is for `host`, that one."""
     images = [each for each in descriptors if _ATTESTATION not in each.annotations]
@@ -85,7 +181,7 @@ def _for_platform(descriptors: tuple[Descriptor, ...], host: Platform) -> list[D
     ]
 
 
-def _image(files: Files, manifest: Manifest, data: bytes, names: list[str]) -> ArchivedImage:
+def _image(files: Files, manifest: Manifest, data: bytes) -> ArchivedImage:
     if manifest.config.media_type not in media.CONFIGS:
         raise Unsupported(f"archive: {manifest.config.media_type[:100]!r} is not a container image")
     config_bytes = _read_blob(files, manifest.config, configs.MAX_SIZE)
@@ -93,7 +189,7 @@ def _image(files: Files, manifest: Manifest, data: bytes, names: list[str]) -> A
     check_count(len(manifest.layers), config)
     pairs = zip(manifest.layers, config.diff_ids, strict=True)
     layers = [_layer(files, descriptor, diff_id) for descriptor, diff_id in pairs]
-    return ArchivedImage(tuple(dict.fromkeys(names)), config_bytes, config, data, tuple(layers))
+    return ArchivedImage((), config_bytes, config, data, tuple(layers))
 
 
 def _layer(files: Files, descriptor: Descriptor, diff_id: DiffID) -> ArchivedLayer:

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 
 def detect(files: Files) -> str:
-    """ "docker-archive" or "oci"; what is both, as Docker writes it since 25, is read as Docker does."""
+    """ "docker-archive" or "oci"; what is both, as Docker writes it since 25, is read as Docker does.
+
+    Of an image for several platforms manifest.json tells only one, so then it is "oci".
+    """
+    is_layout = files.has(oci_layout.LAYOUT) and files.has(oci_layout.INDEX)
     if files.has(docker_archive.MANIFEST):
-        return "docker-archive"
-    if files.has(oci_layout.LAYOUT) and files.has(oci_layout.INDEX):
+        return "oci" if is_layout and oci_layout.names_an_index(files) else "docker-archive"
+    if is_layout:
         return "oci"
     if files.has("repositories"):
         raise InvalidInput(
@@ -29,8 +33,11 @@ def detect(files: Files) -> str:
     )
 
 
-def read_images(files: Files, host: Platform) -> list[ArchivedImage]:
-    """The images in an archive; of those for several platforms, `host`'s. InvalidInput, Corrupt, NotFound."""
+def read_images(files: Files, host: Platform, *, whole: bool = True) -> list[ArchivedImage]:
+    """The images in an archive (see read_oci_layout); not `whole`, only those for `host`.
+
+    InvalidInput, Corrupt, NotFound.
+    """
     if detect(files) == "oci":
-        return oci_layout.read_oci_layout(files, host)
+        return oci_layout.read_oci_layout(files, host, whole=whole)
     return docker_archive.read_docker_archive(files)

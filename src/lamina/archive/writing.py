@@ -5,7 +5,7 @@ The bytes depend on the images alone: names are sorted, times are 0, owners are 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
 from lamina.archive import docker_archive, oci_layout
 from lamina.archive.compression import CHUNK
@@ -21,56 +21,93 @@ from lamina.tree.entry import Entry, Kind
 from lamina.tree.tar.write import TarWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from lamina.oci.image import Image, Layer
+    from lamina.oci.digest import Digest
+    from lamina.oci.image import Image
+
+
+class Blob(Protocol):
+    """Bytes named by their digest."""
+
+    @property
+    def digest(self) -> Digest: ...
+    @property
+    def size(self) -> int: ...
+    def open(self) -> BinaryIO: ...
+
+
+class WholeIndex(Protocol):
+    """An index with all that it names: images, and blobs that are no image's."""
+
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def images(self) -> Sequence[Image]: ...
+    @property
+    def others(self) -> Mapping[Digest, Blob]: ...
 
 
 class Named(NamedTuple):
-    """An image and its names, in full."""
+    """An image and its names, in full, and the index that they stand for when it is more than the image.
+
+    `annotations` are for the descriptors in index.json.
+    """
 
     image: Image
     names: tuple[str, ...]
+    whole: WholeIndex | None = None
+    annotations: Mapping[str, str] = {}
 
 
 def write_archive(images: Sequence[Named], sink: Callable[[bytes], object], *, docker: bool) -> None:
-    """Writes the images as a tar. With `docker` their layers must not be compressed, as Docker's are not."""
+    """Writes the images as a tar. With `docker` there is manifest.json, for Docker: one image a name."""
     tar = TarWriter(sink)
     for folder in (b"blobs", b"blobs/sha256"):
         tar.add(Entry(folder, Kind.DIR))
     _blobs(tar, images)
-    _file(tar, oci_layout.INDEX, _index(images).to_bytes())
+    _file(tar, oci_layout.INDEX, index_of(images).to_bytes())
     if docker:
         _file(tar, docker_archive.MANIFEST, canonical.dumps([_docker_entry(each) for each in images]))
     _file(tar, oci_layout.LAYOUT, canonical.dumps({"imageLayoutVersion": oci_layout.VERSION}))
     tar.finish()
 
 
+def blobs_of(images: Iterable[Named]) -> dict[Digest, bytes | Blob]:
+    """All blobs of images and indexes, by digest."""
+    blobs: dict[Digest, bytes | Blob] = {}
+    for named in images:
+        if named.whole is not None:
+            blobs[sha256(named.whole.data)] = named.whole.data
+            blobs.update(named.whole.others)
+        for image in (named.image, *(named.whole.images if named.whole else ())):
+            for data in (image.manifest_bytes, image.config_bytes):
+                blobs[sha256(data)] = data
+            for layer in image.layers:
+                blobs[layer.digest] = layer
+    return blobs
+
+
 def _blobs(tar: TarWriter, images: Iterable[Named]) -> None:
     """Each blob once, sorted by digest."""
-    blobs: dict[str, bytes | Layer] = {}
-    for image, _ in images:
-        for data in (image.manifest_bytes, image.config_bytes):
-            blobs[sha256(data)] = data
-        for layer in image.layers:
-            blobs[layer.digest] = layer
-    for digest in sorted(blobs):
-        blob = blobs[digest]
+    for digest, blob in sorted(blobs_of(images).items()):
         if isinstance(blob, bytes):
             _file(tar, oci_layout.blob_name(digest), blob)
         else:
-            _layer(tar, blob)
+            tar.add(_entry(oci_layout.blob_name(digest), blob.size))
+            for chunk in pieces(blob):
+                tar.data(chunk)
 
 
-def _layer(tar: TarWriter, layer: Layer) -> None:
-    tar.add(_entry(oci_layout.blob_name(layer.digest), layer.size))
-    left = layer.size
-    with layer.open() as stream:
+def pieces(blob: Blob) -> Iterator[bytes]:
+    """The bytes of a blob. Corrupt when they are too few."""
+    left = blob.size
+    with blob.open() as stream:
         while chunk := stream.read(CHUNK):
             left -= len(chunk)
-            tar.data(chunk)
+            yield chunk
     if left:
-        raise Corrupt(f"layer {layer.digest} is {left} bytes too short")
+        raise Corrupt(f"blob {blob.digest} is {left} bytes too short")
 
 
 def _file(tar: TarWriter, name: str, data: bytes) -> None:
@@ -82,17 +119,30 @@ def _entry(name: str, size: int) -> Entry:
     return Entry(name.encode(), Kind.FILE, 0o644, size=size)
 
 
-def _index(images: Iterable[Named]) -> Index:
+def index_of(images: Iterable[Named]) -> Index:
+    """What index.json says: what each name stands for."""
     return Index(tuple([descriptor for each in images for descriptor in _descriptors(each)]))
 
 
+def top_descriptor(named: Named) -> Descriptor:
+    """The descriptor of what the names stand for: the index, else the manifest."""
+    if named.whole is not None:
+        data, platform = named.whole.data, None
+    else:
+        data, platform = named.image.manifest_bytes, configs.parse(named.image.config_bytes).platform
+    document = manifests.parse(data)
+    default = media.MANIFEST if named.whole is None else media.INDEX
+    return Descriptor(
+        document.media_type or default, sha256(data), len(data), named.annotations, platform=platform
+    )
+
+
 def _descriptors(named: Named) -> list[Descriptor]:
-    """The image once for each of its names, as a layout names images; once without a name if it has none."""
-    data = named.image.manifest_bytes
-    config = configs.parse(named.image.config_bytes)
-    media_type = manifests.parse_manifest(data).media_type or media.MANIFEST
-    descriptor = Descriptor(media_type, sha256(data), len(data), platform=config.platform)
-    return [descriptor._replace(annotations=_annotations(name)) for name in named.names] or [descriptor]
+    """One for each name, as a layout names images; one without a name if there is none."""
+    descriptor = top_descriptor(named)
+    return [
+        descriptor._replace(annotations={**named.annotations, **_annotations(name)}) for name in named.names
+    ] or [descriptor]
 
 
 def _annotations(name: str) -> dict[str, str]:
@@ -100,7 +150,7 @@ def _annotations(name: str) -> dict[str, str]:
 
 
 def _docker_entry(named: Named) -> dict[str, object]:
-    image, names = named
+    image, names = named.image, named.names
     sources = {
         layer.diff_id: {"mediaType": layer.media_type, "size": layer.size, "digest": layer.digest}
         for layer in image.layers

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.build.contexts import Contexts
 from lamina.build.errors import Swept
-from lamina.build.request import BuildResult
+from lamina.build.records import Recorder
+from lamina.build.request import BuildResult, BuiltImage
 from lamina.build.session import Session
 from lamina.build.stagerun import StageRun
 from lamina.db import imagedb
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from lamina.build.request import BuildRequest
     from lamina.build.session import Tools
     from lamina.events import Observer
+    from lamina.graph.stages import Plan
     from lamina.layers.context import Layers
     from lamina.oci.platform import Platform
 
@@ -43,37 +46,93 @@ def build(
     neither. DockerfileError for what the Dockerfile says,
     BuildFailed for a RUN that ends badly, other LaminaErrors for the machine's own problems.
     KeyboardInterrupt ends the build cleanly; what was finished until then stays in the cache.
+    Each build leaves a record, whatever becomes of it.
     """
+    contexts = Contexts(ctx, request, platform, observer, enter)
+    try:
+        request = contexts.begin()
+        record = Recorder(ctx, request, observer)
+
+        def begin() -> None:
+            record.begin()
+            enter()
+
+        try:
+            result = _recorded(ctx, request, platform, record, contexts, begin, tools)
+        except BaseException as error:
+            record.failed(error)
+            raise
+        return record.completed(result)
+    finally:
+        contexts.close()
+
+
+def _recorded(
+    ctx: Layers,
+    request: BuildRequest,
+    platform: Platform,
+    observer: Recorder,
+    contexts: Contexts,
+    enter: Callable[[], None],
+    tools: Callable[[], Tools],
+) -> BuildResult:
     tags = tuple(str(reference.parse_tagged(tag)) for tag in request.tags)
     dockerfile = parse(request.dockerfile, request.dockerfile_name)
-    plan = stages.plan(dockerfile, request.build_args, platform, request.target or "", request.network)
-    if plan.unused_args:
-        names = " ".join(plan.unused_args)
-        observer(Notice(f"[Warning] One or more build-args [{names}] were not consumed"))
+    target, names = request.target or "", contexts.names
+    plans = [
+        stages.plan(dockerfile, request.build_args, one, target, request.network, names, platform)
+        for one in _platforms(request, platform)
+    ]
+    _warn(request, plans[0], observer)
     attempts = _ATTEMPTS
     while True:
-        session = Session(ctx, request, plan, observer, tools)
+        sessions: list[Session] = []
+        for plan in plans:
+            before = sessions[-1] if sessions else None
+            sessions.append(Session(ctx, request, plan, contexts, observer, tools, before))
         attempts -= 1
         try:
-            image_id = _build(session, enter, tags)
+            images = [_build(session, enter, tags if request.is_plain else ()) for session in sessions]
             break
         except Swept:
             if not attempts:
                 raise
             observer(Notice("what the cache had was removed meanwhile: the build begins again"))
-    steps = tuple(session.results[number] for number in sorted(session.results))
-    return BuildResult(image_id, tags, steps)
+    steps = tuple(session.results[number] for session in sessions for number in sorted(session.results))
+    shown = next((image for image in images if image.platform == platform), images[0])
+    return BuildResult(shown.image_id, tags, steps, facts=shown.facts, images=tuple(images))
 
 
-def _build(session: Session, enter: Callable[[], None], tags: tuple[str, ...]) -> ImageID:
-    """One attempt, from the base images to the finished image."""
+def _platforms(request: BuildRequest, machine: Platform) -> tuple[Platform, ...]:
+    if not request.platforms:
+        return (machine,)
+    from lamina.build.foreign import targets  # most builds are for this machine
+
+    return targets(request.platforms, machine)
+
+
+def _warn(request: BuildRequest, plan: Plan, observer: Observer) -> None:
+    """What was asked for and means nothing here."""
+    if plan.unused_args:
+        names = " ".join(plan.unused_args)
+        observer(Notice(f"[Warning] One or more build-args [{names}] were not consumed"))
+    if request.no_cache_filter:
+        stage_names = {stage.name.lower() for stage in plan.stages}
+        lost = [name for name in request.no_cache_filter if name.lower() not in stage_names]
+        if lost:
+            observer(Notice(f"[Warning] --no-cache-filter: no stage is called {' or '.join(lost)}"))
+
+
+def _build(session: Session, enter: Callable[[], None], tags: tuple[str, ...]) -> BuiltImage:
+    """One attempt for one platform, from the base images to the finished image."""
     runs = {number: StageRun(session, session.plan.stages[number]) for number in session.needed}
     try:
         _from_cache(session, runs)
         _execute(session, runs, enter)
     finally:
         session.close()
-    return _register(session, runs[session.plan.target], tags)
+    image_id = _register(session, runs[session.plan.target], tags)
+    return BuiltImage(image_id, session.plan.scope.platform, session.facts(), session.scans(runs))
 
 
 def _from_cache(session: Session, runs: Mapping[int, StageRun]) -> None:
@@ -107,7 +166,9 @@ def _may_run(run: StageRun) -> bool:
 def _register(session: Session, run: StageRun, tags: tuple[str, ...]) -> ImageID:
     """Makes the image known. Nothing is written when it is, under these names. Swept."""
     ctx = session.ctx
-    config = finish(run.state).to_bytes()
+    request = session.request
+    platform = session.plan.scope.platform if request.platforms else None
+    config = finish(run.state, platform, request.labels).to_bytes()
     image_id = ImageID(sha256(config))
     c = ctx.db.read()
     if imagedb.get_image(c, image_id) is None:
@@ -115,7 +176,7 @@ def _register(session: Session, run: StageRun, tags: tuple[str, ...]) -> ImageID
 
         session.hold([run.top.chain_id] if run.top else [])
         return register_image(ctx, config, run.state.diff_ids, tags).image_id
-    if any(imagedb.get_tag(c, tag) != image_id for tag in tags):
+    if not all(imagedb.is_tagged(c, tag, image_id) for tag in tags):
         with ctx.db.write() as tx:
             if imagedb.get_image(tx, image_id) is None:
                 raise Swept

@@ -11,16 +11,16 @@ from lamina.errors import Cancelled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.sandbox.protocol import Process
+    from lamina.fetch.stopping import Killable
 
 
 class Cancel:
-    """Set once; from then on `check` raises, and processes are killed."""
+    """Set once; from then on `check` raises, and processes and transfers are killed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._set = False
-        self._processes: list[Process] = []
+        self._processes: list[Killable] = []
 
     def set(self) -> None:
         """Stops the build: kills what runs, and lets nothing begin."""
@@ -36,7 +36,7 @@ class Cancel:
             raise Cancelled("the build was stopped")
 
     @contextmanager
-    def killing(self, process: Process) -> Iterator[None]:
+    def killing(self, process: Killable, /) -> Iterator[None]:
         """While this lasts, `set` kills the process."""
         with self._lock:
             self._processes.append(process)

@@ -36,7 +36,7 @@ _SETTLED_COARSE = 2_500_000_000  # the same where times are whole seconds
 _READ = 1 << 20
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """One name in a listed folder."""
 
     entry: Entry
@@ -53,11 +53,15 @@ class Context:
         self._beneath = Beneath(root)
         self._ignore = ignore
         self._stats = stats
-        self._folders: dict[bytes, dict[bytes, _Seen]] = {}
-        self._seen: dict[bytes, _Seen] = {}  # all that was listed, by path
+        self._folders: dict[bytes, dict[bytes, Seen]] = {}
+        self._seen: dict[bytes, Seen] = {}  # all that was listed, by path
         self._digests: dict[bytes, str] = {}
         self._changed: dict[bytes, Stat] = {}
         self._started = time.time_ns()
+
+    def ignoring(self, ignore: IgnoreFile | None) -> Context:
+        """The same folder, less what `ignore` leaves out; nothing of it is listed yet."""
+        return Context(self._beneath.root, ignore, self._stats)
 
     def close(self) -> None:
         """Lets go of the folder; what was found out stays."""
@@ -115,7 +119,7 @@ class Context:
         """Whether something is on disk at `path` that .dockerignore leaves out."""
         return self._ignore is not None and os.path.lexists(self.name(path)) and self.get(path) is None
 
-    def _find(self, path: bytes) -> _Seen | None:
+    def _find(self, path: bytes) -> Seen | None:
         """What is at `path`, listing the folders on the way that were not listed yet."""
         seen = self._seen.get(path)
         if seen is None:
@@ -126,14 +130,14 @@ class Context:
                 seen = self._seen.get(path)
         return seen
 
-    def _list(self, folder: bytes) -> dict[bytes, _Seen]:
+    def _list(self, folder: bytes) -> dict[bytes, Seen]:
         listed = self._folders.get(folder)
         if listed is None:
             listed = self._folders[folder] = self._scan(folder)
         return listed
 
-    def _scan(self, folder: bytes) -> dict[bytes, _Seen]:
-        listed: dict[bytes, _Seen] = {}
+    def _scan(self, folder: bytes) -> dict[bytes, Seen]:
+        listed: dict[bytes, Seen] = {}
         prefix = folder + b"/" if folder else b""
         try:
             with os.scandir(self._beneath.folder(folder)) as names:
@@ -146,7 +150,7 @@ class Context:
             raise _explain(error, self.name(folder)) from None
         return listed
 
-    def _look(self, folder: bytes, name: bytes, path: bytes, found: os.stat_result) -> _Seen | None:
+    def _look(self, folder: bytes, name: bytes, path: bytes, found: os.stat_result) -> Seen | None:
         mode = found.st_mode
         kind = _KINDS.get(stat.S_IFMT(mode))
         if kind is None or (self._ignore is not None and self._leaves_out(path, kind is Kind.DIR)):
@@ -172,7 +176,7 @@ class Context:
             rdev = (os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0)
             xattrs = self._xattrs(folder, name) if kind is Kind.DIR else ()
             entry = Entry(path, kind, mode & 0o7777, mtime=found.st_mtime_ns, rdev=rdev, xattrs=xattrs)
-        return _Seen(entry, found)
+        return Seen(entry, found)
 
     def _leaves_out(self, path: bytes, is_folder: bool) -> bool:
         """.dockerignore's answer; a folder it names stays when a `!` pattern brings back something in it."""

@@ -31,10 +31,14 @@ _SECOND = 1_000_000_000
 def copy_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
     """Makes the layer of a COPY or ADD. InvalidInput when the destination cannot take what comes."""
     op = cast("CopyOp", work.op)
-    below = run.lookup()
+    below = lookup_below(run, op)
     sources = work.sources
     if sources is None:  # it was in the cache when it was looked up
         raise Conflict("a layer that the build needs was just removed", hint="build again")
+    if sources.commits:
+        from lamina.build.adding import check_out_sources  # only for ADD of a Git repository
+
+        sources = check_out_sources(run.session, work.instruction, op, sources)
     style = Style(
         owner=work.owner,
         mode=parse_mode(op.chmod) if op.chmod else None,
@@ -54,16 +58,33 @@ def copy_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
         write_layer(run.session.ctx, placement.items(), parent=below, also=adoption)
 
 
+def lookup_below(run: StageRun, op: CopyOp) -> Lookup:
+    """What a COPY sees of the stage: with --link nothing at all."""
+    if not op.link:
+        return run.lookup()
+    from lamina.layers.lookup import Lookup
+
+    return Lookup(run.session.ctx, ())
+
+
 def _place(op: CopyOp, sources: CopySources, picked: Picked, placement: Placement, spool: BinaryIO) -> None:
     """Copies one match, or unpacks it when ADD finds an archive."""
     source, first = sources.source, picked.entries[0]
     assert source is not None
-    if op.name == "ADD" and first.kind is Kind.FILE and first.size:
+    if _may_unpack(op, picked) and first.kind is Kind.FILE and first.size:
         at = first._replace(path=picked.path)
         if is_archive(lambda: source.open(at)):
             unpack(lambda: source.open(at), placement, op.dest, spool, picked.name.decode(errors="replace"))
             return
     placement.copy(source, picked, op.dest)
+
+
+def _may_unpack(op: CopyOp, picked: Picked) -> bool:
+    if not op.remotes:
+        return op.unpacks
+    from lamina.build.adding import may_unpack  # only for ADD of what lies elsewhere
+
+    return may_unpack(op, picked)
 
 
 def workdir_layer(run: StageRun, work: Work, adoption: Adoption) -> None:

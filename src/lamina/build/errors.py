@@ -24,13 +24,18 @@ class BuildFailed(ProcessFailed):
         why = f"{detail} (exit code: {status})" if detail else f"exit code: {status}"
         super().__init__(f"{file}:{line}: {text}: did not complete: {why}", status, hint=_hint(status))
         self.detail = detail
+        self.build_id, self.step = "", 0  # where the step is kept, once it is
         self.file = file
         self.line = line
         self.text = text
         self.output = output
 
-    def __reduce__(self) -> tuple[type[BuildFailed], tuple[str, int, str, int, bytes, str]]:
-        return type(self), (self.file, self.line, self.text, self.status, self.output, self.detail)
+    def stays(self, build_id: str, step: int) -> BuildFailed:
+        """The same error, once what the step changed is kept: its hint says how to look at it."""
+        self.build_id, self.step = build_id, step
+        look = f"`lamina run --failed -it` starts a shell in what it left (step {step} of build {build_id})"
+        self.hint = f"{why}; {look}" if (why := _hint(self.status)) else look
+        return self
 
 
 def _hint(status: int) -> str | None:

@@ -27,6 +27,7 @@ from lamina.store.files import remove_tree
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lamina.build.mounting import Mounter
     from lamina.build.session import Session, Tools
     from lamina.build.stagerun import StageRun, Work
 
@@ -40,12 +41,13 @@ class Executor:
         self._session = session
         self._runs = runs
         self._tools = tools
-        self._cancel = Cancel()
+        self._cancel = session.contexts.stopper = Cancel()
         self._processes = threading.Semaphore(max(2, min(_MOST_PROCESSES, os.cpu_count() or 2)))
         self._ended = {number: threading.Event() for number in runs}
         self._same = threading.Condition()
         self._in_work: set[str] = set()
         self._points = ""  # a folder of mount points, once a process has to run
+        self._mounter: Mounter | None = None  # once a RUN has mounts
         self._failures: list[BaseException] = []
 
     def execute(self) -> None:
@@ -61,6 +63,8 @@ class Executor:
             else:
                 self._side_by_side(pending)
         finally:
+            if self._mounter is not None:
+                self._mounter.close()
             if self._points:
                 remove_tree(self._points)
         if self._failures:
@@ -128,6 +132,7 @@ class Executor:
             adoption = self._make(run, work, start)
         except BaseException as error:
             if not isinstance(error, Cancelled | KeyboardInterrupt):
+                self._note_failed(run, work)
                 message = error.message if isinstance(error, LaminaError) else str(error)
                 session.observer(StepFailed(work.number, time.monotonic() - start, message))
             raise
@@ -138,18 +143,24 @@ class Executor:
         session.observer(StepFinished(work.number, seconds, diff.diff_id, diff.size))
         session.report(work, run.stage, cached=False, diff_id=diff.diff_id, seconds=seconds)
 
+    def _note_failed(self, run: StageRun, work: Work) -> None:
+        """What the failed step stood on, for the record."""
+        top = run.top.chain_id if run.top else ""
+        self._session.record.reached(work.number, run.state, top, work)
+
     def _make(self, run: StageRun, work: Work, start: float) -> Adoption:
         """Makes and commits the layer of a step."""
         session = self._session
         adoption = Adoption(
-            session.ctx, run.top, work, start, session.request.no_cache, run.state.scope.epoch
+            session.ctx, run.top, work, start, run.no_cache, run.state.scope.epoch
         )
         try:
             if isinstance(work.op, RunOp):
                 with self._processes:
                     self._cancel.check()
                     tools, points = self._need_tools()
-                    run_layer(run, work, tools, points, self._cancel, adoption)
+                    mounter = self._need_mounter() if work.op.mounts else None
+                    run_layer(run, work, tools, points, self._cancel, adoption, mounter)
             elif isinstance(work.op, CopyOp):
                 copy_layer(run, work, adoption)
             else:
@@ -159,6 +170,14 @@ class Executor:
                 raise
             raise _placed(session, work, error) from None
         return adoption
+
+    def _need_mounter(self) -> Mounter:
+        """What makes mounts ready, for all RUNs of the build."""
+        from lamina.build.mounting import Mounter  # most builds have none
+
+        with self._same:
+            self._mounter = self._mounter or Mounter(self._session)
+            return self._mounter
 
     def _need_tools(self) -> tuple[Tools, str]:
         """What runs processes, and the folder of mount points that lies below their layers."""

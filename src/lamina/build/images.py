@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.config import ImageConfig
     from lamina.oci.digest import ImageID
+    from lamina.oci.platform import Platform
 
 
 class Base(NamedTuple):
@@ -24,16 +25,26 @@ class Base(NamedTuple):
     top: Layer | None
 
 
-def find_base(ctx: Layers, name: str) -> Base:
-    """Looks an image up by its name, ID, or the beginning of its ID. NotFound, InvalidInput, Conflict."""
+def find_base(ctx: Layers, name: str, platform: Platform) -> Base:
+    """Looks an image up by its name, ID, or the beginning of its ID. NotFound, InvalidInput, Conflict.
+
+    Where the name stands for images of several platforms there must be one for `platform`.
+    """
     c = ctx.db.read()
     try:
-        image_id = names.resolve_image(c, name).image_id
+        found = names.resolve_image(c, name)
     except NotFound:
         raise NotFound(
             f"image not found in the store: {name}",
             hint="`lamina images` lists what is there; `lamina load` and `lamina import` bring images in",
         ) from None
+    image_id = found.image_id
     config = configs.parse(ctx.blobs.read(Digest(image_id), configs.MAX_SIZE))
+    if found.index_digest is not None and config.platform[:3] != platform[:3]:
+        from lamina.db import indexdb  # most images are for this machine
+
+        if len(indexdb.members(c, found.index_digest)) > 1:
+            image_id = names.for_platform(c, found, platform).image_id
+            config = configs.parse(ctx.blobs.read(Digest(image_id), configs.MAX_SIZE))
     chain = imagedb.layers_of(c, image_id)
     return Base(image_id, config, layerdb.need_layer(c, chain[-1]) if chain else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.errors import LaminaError, NotFound
+from lamina.errors import InvalidInput, LaminaError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
 _MOST = 1 << 20  # bytes of a passwd or group file that are read
 _LARGEST = (1 << 32) - 2
+
+
+def linked_owner(text: str) -> tuple[int, int]:
+    """The same for --chown with --link, which sees no files: InvalidInput for names."""
+
+    def nothing() -> Lookup:
+        raise InvalidInput(
+            f"--chown={text} needs numbers because of --link",
+            hint="--link copies into an empty root, which has no /etc/passwd and no /etc/group",
+        )
+
+    return find_owner(text, nothing)
 
 
 def find_owner(text: str, below: Callable[[], Lookup]) -> tuple[int, int]:

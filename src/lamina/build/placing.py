@@ -1,8 +1,9 @@
 """Where COPY and ADD put things: BuildKit's rules for destinations, played on look-ups instead of a mount.
 
 The destination's links are followed inside the image's root. A folder copies its contents; the
-destination it goes to, and missing folders on the way, are made with mode 0755 for the owner of
---chown; folders below it take the source's mode and owner even when they were there.
+destination it goes to, and missing folders on the way, are made with mode 0755, or the octal one of
+--chmod, for the owner of --chown; folders below it take the source's mode and owner even when they were
+there. Of folders that --parents or --exclude only imply, those that were there keep their owner.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class Style(NamedTuple):
     def folder_owner(self) -> tuple[int, int]:
         """Who gets a folder that has no source."""
         return self.owner or (0, 0)
+
+    @property
+    def folder_mode(self) -> int:
+        """Its mode."""
+        return 0o755 if self.mode is None else self.mode.folder_mode
 
 
 class Placement:
@@ -109,19 +115,22 @@ class Placement:
         found = self.get(path)
         return not path or (found is not None and found.kind is Kind.DIR)
 
-    def make_folders(self, path: bytes, owner: tuple[int, int] | None = None) -> None:
+    def make_folders(
+        self, path: bytes, owner: tuple[int, int] | None = None, mode: int | None = None
+    ) -> None:
         """Makes a folder and those it lies in, where they are missing. InvalidInput for a file there.
 
-        They belong to `owner`, or else to whom --chown says.
+        They belong to `owner`, or else to whom --chown says; the same for `mode` and --chmod.
         """
         if self.is_folder(path):
             return
-        self.make_folders(parent_of(path), owner)
+        self.make_folders(parent_of(path), owner, mode)
         if self.get(path) is not None:
             raise InvalidInput(f"not a directory: {_show(path)}")
         uid, gid = owner or self._style.folder_owner
+        bits = self._style.folder_mode if mode is None else mode
         time = self._style.time if self._style.epoch is None else self._style.epoch
-        self._set_new(Entry(path, Kind.DIR, 0o755, uid, gid, mtime=time))
+        self._set_new(Entry(path, Kind.DIR, bits, uid, gid, mtime=time))
 
     def copy(self, source: Source, picked: Picked, dest: str) -> None:
         """Copies one file to `dest` or into it, or the contents of one folder. `dest` is absolute."""
@@ -147,7 +156,10 @@ class Placement:
             elif self.get(path) is None:
                 self._set_new(self._styled(entry, path))
             elif self.is_folder(path):
-                self._set(LayerItem(self._styled(entry, path)))
+                made = self._styled(entry, path)
+                if entry.path in picked.implied:
+                    made = (self.get(path) or made)._replace(mode=made.mode)
+                self._set(LayerItem(made))
                 self._list(path)
             else:
                 raise InvalidInput(f"cannot copy to non-directory: {_show(path)}")

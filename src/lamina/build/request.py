@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lamina.build.done import Facts, Scan
     from lamina.build.given import Secret, SshForward, Ulimit
-    from lamina.oci.digest import ImageID
+    from lamina.oci.digest import Digest, ImageID
+    from lamina.oci.platform import Platform
 
 
 class Output(NamedTuple):
@@ -37,6 +39,10 @@ class BuildRequest(NamedTuple):
     `add_hosts` are pairs (name, address); `shm_size` is in bytes, 0 for the usual 64 MiB. `allow` has
     what the Dockerfile may ask for: security.insecure, network.host. `provenance` is "" for none, "min" or
     "max", and what else --provenance says is in `provenance_options`.
+
+    `context` may also be a Git repository or a URL, and `archive` is a tar that is the context instead; then
+    `dockerfile_inside` is the Dockerfile's path in there ("": `dockerfile` is its text). `proxies` are proxy
+    variables for what is fetched; those among `build_args` go before them.
     """
 
     context: str | None
@@ -65,6 +71,20 @@ class BuildRequest(NamedTuple):
     provenance: str = ""
     provenance_options: Mapping[str, str] = {}
     sbom: bool = False
+    archive: BinaryIO | None = None
+    dockerfile_inside: str = ""
+    proxies: Mapping[str, str] = {}
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the names stand for just the image: one platform, nothing attested, no annotations."""
+        return not (
+            self.annotations
+            or self.provenance
+            or self.sbom
+            or len(self.platforms) > 1
+            or any(output.type == "image" and output.options for output in self.output)
+        )
 
     @classmethod
     def of_folder(
@@ -107,12 +127,30 @@ class StepResult(NamedTuple):
     seconds: float  # 0 when it was cached
 
 
+class BuiltImage(NamedTuple):
+    """The image of a build for one platform."""
+
+    image_id: ImageID
+    platform: Platform
+    facts: Facts | None = None  # for its provenance, when that was asked for
+    scans: tuple[Scan, ...] = ()  # stages whose packages its SBOM is to have as well
+
+
 class BuildResult(NamedTuple):
-    """An image, by its ID and the full names that it was given, and how it came about."""
+    """An image, by its ID and the full names that it was given, and how it came about.
+
+    Of a build for several platforms `image_id` is the image for this machine, else the first; `images` has
+    all. `index_digest` is what the names stand for where it is not just the image: an index, or a manifest
+    with annotations.
+    """
 
     image_id: ImageID
     tags: tuple[str, ...]
     steps: tuple[StepResult, ...]
+    build_id: str = ""  # of its record: `lamina build show ID`
+    facts: Facts | None = None  # for the provenance, when that was asked for
+    images: tuple[BuiltImage, ...] = ()
+    index_digest: Digest | None = None
 
     @property
     def cached(self) -> bool:

@@ -13,7 +13,7 @@ from lamina.events import StepOutput
 from lamina.graph.runs import SCRIPTS
 from lamina.layers.capture import capture
 from lamina.mount.types import Mount
-from lamina.sandbox.spec import ProcessSpec
+from lamina.sandbox.spec import SHM_SIZE, ProcessSpec
 from lamina.sandbox.waiting import wait_for
 from lamina.store.files import remove_tree
 from lamina.store.guard import guard
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lamina.build.adopting import Adoption
     from lamina.build.cancel import Cancel
+    from lamina.build.mounting import Mounted, Mounter
     from lamina.build.session import Tools
     from lamina.build.stagerun import StageRun, Work
     from lamina.graph.ops import RunOp, Script
@@ -42,11 +43,17 @@ class Ended(NamedTuple):
 
 
 def run_layer(
-    run: StageRun, work: Work, tools: Tools, points: str, cancel: Cancel, adoption: Adoption
+    run: StageRun,
+    work: Work,
+    tools: Tools,
+    points: str,
+    cancel: Cancel,
+    adoption: Adoption,
+    mounter: Mounter | None,
 ) -> None:
     """Runs the process of a RUN and commits what it changed. BuildFailed when its status is not 0.
 
-    `points` is a folder of mount points, to lie below the layers.
+    `points` is a folder of mount points, to lie below the layers. `mounter` is there when it has mounts.
     """
     ctx = run.session.ctx
     below = run.lookup()
@@ -55,15 +62,28 @@ def run_layer(
         parents = [*(ctx.layout.diff_dir(diff_id) for diff_id in run.chain()), points]
         tools.snapshotter.prepare(key, parents, volatile=True)
         try:
-            ended = _run(run, work, tools, cancel, key)
+            if mounter is None:
+                ended = _run(run, work, tools, cancel, key)
+            else:
+                with mounter.mounted(run, work, tools, cancel) as mounted:
+                    ended = _run(run, work, tools, cancel, key, mounted)
         except ProcessFailed as error:
-            raise _failed(run, work, error.status, b"", error.message) from None
+            failure = _failed(run, work, error.status, b"", error.message)
+            raise _kept(run, work, tools, key, (), failure) from None
         if ended.status:
             cancel.check()  # killed because another step failed: that one is to be reported
-            raise _failed(run, work, ended.status, ended.tail)
+            raise _kept(run, work, tools, key, ended.stubs, _failed(run, work, ended.status, ended.tail))
         capture(ctx, tools.snapshotter, key, below, stubs=ended.stubs, also=adoption)
     finally:
         tools.snapshotter.remove(key)
+
+
+def _kept(
+    run: StageRun, work: Work, tools: Tools, key: str, stubs: tuple[bytes, ...], failure: BuildFailed
+) -> BuildFailed:
+    from lamina.build.failed import keep  # only for a step that fails
+
+    return keep(run, work, tools.snapshotter, key, stubs, failure)
 
 
 def _failed(run: StageRun, work: Work, status: int, output: bytes, detail: str = "") -> BuildFailed:
@@ -71,7 +91,9 @@ def _failed(run: StageRun, work: Work, status: int, output: bytes, detail: str =
     return BuildFailed(name, line, show(work.instruction, run.stage), status, output, detail)
 
 
-def _run(run: StageRun, work: Work, tools: Tools, cancel: Cancel, key: str) -> Ended:
+def _run(
+    run: StageRun, work: Work, tools: Tools, cancel: Cancel, key: str, mounted: Mounted | None = None
+) -> Ended:
     op = cast("RunOp", work.op)
     layout = run.session.ctx.layout
     target = layout.snapshot_dir(key)
@@ -81,6 +103,7 @@ def _run(run: StageRun, work: Work, tools: Tools, cancel: Cancel, key: str) -> E
         if op.script:
             _write_script(scripts, op.script)
             mounts = (Mount("bind", SCRIPTS, scripts, read_only=True),)
+        request = run.session.request
         spec = ProcessSpec(
             args=op.args,
             root=tools.snapshotter.mounts(key, target),
@@ -90,7 +113,13 @@ def _run(run: StageRun, work: Work, tools: Tools, cancel: Cancel, key: str) -> E
             hostname=_HOSTNAME,
             network=op.network,
             mounts=mounts,
+            tmpfs_shm=request.shm_size or SHM_SIZE,
+            extra_hosts=request.add_hosts,
+            ulimits=request.ulimits,
+            security=op.security,
         )
+        if mounted is not None:
+            spec = mounted.added_to(spec)
         return _follow(
             spec, tools, cancel, lambda data, err: run.session.observer(StepOutput(work.number, data, err))
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build.sources import copy_sources
@@ -11,14 +12,17 @@ from lamina.errors import LaminaError
 from lamina.events import StepCached
 from lamina.graph import stages
 from lamina.graph.advance import advance
-from lamina.graph.ingredients import copy_from_key, copy_key, run_key, workdir_key
+from lamina.graph.copies import context_op
+from lamina.graph.ingredients import copy_from_key, copy_key, pinned_key, run_key, workdir_key
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.state import from_image, from_scratch, from_stage
 from lamina.oci.digest import chain_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from lamina.build.mountsources import MountSource
+    from lamina.build.request import BuildRequest
     from lamina.build.session import Session
     from lamina.build.sources import CopySources
     from lamina.db.cachedb import Step
@@ -35,7 +39,8 @@ if TYPE_CHECKING:
 class Work(NamedTuple):
     """A step that makes a layer, and what it depends on; `sources` and `owner` are COPY's and WORKDIR's.
 
-    `alias` names the same step in a way that is quicker to find out (COPY --from).
+    `alias` names the same step in a way that is quicker to find out (COPY --from). `mounts` are what the
+    mounts of a RUN show.
     """
 
     number: int
@@ -46,6 +51,13 @@ class Work(NamedTuple):
     sources: CopySources | None = None
     owner: tuple[int, int] | None = None
     alias: CacheKey | None = None
+    mounts: tuple[MountSource, ...] = ()
+
+
+def is_uncached(request: BuildRequest, stage: Stage) -> bool:
+    """Whether --no-cache, or --no-cache-filter with the name of this stage, keeps it from the cache."""
+    wanted = request.no_cache_filter
+    return request.no_cache or bool(wanted and stage.name and stage.name.lower() in map(str.lower, wanted))
 
 
 class StageRun:
@@ -63,6 +75,8 @@ class StageRun:
         self.done = False
         self.work: Work | None = None
         self._position = 0
+        self._prelude = False  # the files of a further context, which FROM begins with, are to be laid
+        self.no_cache = is_uncached(session.request, stage)
         self._number = session.first_step[stage.number]
 
     def begin(self, others: Mapping[int, StageRun]) -> None:
@@ -72,36 +86,54 @@ class StageRun:
         if stage.parent is not None:
             parent = others[stage.parent]
             self.state, self.top = from_stage(parent.state), parent.top
-        elif stage.base == stages.SCRATCH:
+        elif stage.base == stages.SCRATCH or stage.context:
             self.state = from_scratch(session.plan.scope)
+            self._prelude = bool(stage.context)
         else:
-            base = session.base(stage.base, stage.source)
-            self.state, self.top = from_image(session.plan.scope, base.config), base.top
+            base = session.base(stage.base, stage.source, stage.platform)
+            scope = session.scope_of(stage, base.config.platform)
+            self.state, self.top = from_image(scope, base.config), base.top
         self.begun = True
+        if self._prelude:
+            return
         session.observer(StepCached(self._number, ""))
+        session.record.reached(self._number, self.state, self.top.chain_id if self.top else "")
 
     def find_work(self, others: Mapping[int, StageRun]) -> Work | None:
         """Goes over instructions that only write the config, up to the next step that makes a layer.
 
         None when the stage is done. `others` are the stages that this one copies from, all done.
         """
+        if self._prelude:
+            self._prelude = False
+            self._attempt(self.stage.source, lambda: self._lay_context(others))
         while self.work is None and self._position < len(self.stage.instructions):
             instruction = self.stage.instructions[self._position]
             self._position += 1
-            try:
-                self._take(instruction, others)
-            except LaminaError as error:
-                if hasattr(error, "line"):
-                    raise
-                raise self.session.locate(instruction, error, at=getattr(error, "at", None)) from None
+            self._attempt(instruction, partial(self._take, instruction, others))
         self.done = self.work is None
         return self.work
+
+    def _attempt(self, instruction: Instruction, call: Callable[[], None]) -> None:
+        """Does something for an instruction; an error gets its place in the Dockerfile."""
+        try:
+            call()
+        except LaminaError as error:
+            if hasattr(error, "line"):
+                raise
+            raise self.session.locate(instruction, error, at=getattr(error, "at", None)) from None
+
+    def _lay_context(self, others: Mapping[int, StageRun]) -> None:
+        """What FROM a further context that is files begins with: all of them, as one step."""
+        op, created_by = context_op(self.stage.context)
+        self.work = self._prepare(self.stage.source, op, created_by, others)
 
     def _take(self, instruction: Instruction, others: Mapping[int, StageRun]) -> None:
         def find(name: str) -> SourceRef:
             flag = "--from" if isinstance(instruction, Copy) else "from"
             index = self.stage.number
-            return stages.find_source(self.session.plan, index, instruction, name, f"{flag}={name}")
+            ref = stages.find_source(self.session.plan, index, instruction, name, f"{flag}={name}")
+            return self.session.contexts.settle(ref, self.stage.platform) if ref.context else ref
 
         state, created_by, op = advance(self.state, instruction, find)
         self.state = state
@@ -119,17 +151,30 @@ class StageRun:
         parent = self.top.content_id if self.top else ""
         scope = self.state.scope
         if isinstance(op, RunOp):
-            return Work(self._number, instruction, op, created_by, run_key(op, parent, scope.platform))
-        owner = self._owner(op.chown if isinstance(op, CopyOp) else op.user, isinstance(op, CopyOp))
+            if op.mounts:
+                return self._prepare_mounts(instruction, op, created_by, others)
+            key = run_key(op, parent, scope.platform, self.session.limits())
+            return Work(self._number, instruction, op, created_by, key)
+        owner = self._copy_owner(op) if isinstance(op, CopyOp) else self._owner(op.user, must_exist=False)
         if isinstance(op, CopyOp):
             alias = self._alias(instruction, op, owner, others)
             if alias is not None and self._cached_step(alias) is not None:
                 return Work(self._number, instruction, op, created_by, alias, None, owner)
             sources = copy_sources(self.session, instruction, op, others)
-            key = copy_key(op, parent, owner, scope.epoch, sources.picked)
+            key = copy_key(op, parent, owner, scope.epoch, sources.counted())
             return Work(self._number, instruction, op, created_by, key, sources, owner, alias)
         key = workdir_key(op, parent, owner or (0, 0), scope.epoch)
         return Work(self._number, instruction, op, created_by, key, None, owner)
+
+    def _prepare_mounts(
+        self, instruction: Instruction, op: RunOp, created_by: str, others: Mapping[int, StageRun]
+    ) -> Work:
+        """The same for a RUN with mounts."""
+        from lamina.build.mountsources import run_sources  # most builds have none
+
+        found = run_sources(self, instruction, op, others, lambda key: self._cached_step(key) is not None)
+        mounts, key, alias = found
+        return Work(self._number, instruction, op, created_by, key, alias=alias, mounts=mounts)
 
     def _alias(
         self,
@@ -138,7 +183,12 @@ class StageRun:
         owner: tuple[int, int] | None,
         others: Mapping[int, StageRun],
     ) -> CacheKey | None:
-        """The quick key of a COPY --from."""
+        """The quick key of a COPY --from, or of an ADD --checksum."""
+        if op.checksum:
+            from lamina.build.adding import is_pinned  # not for most builds
+
+            parent = self.top.content_id if self.top else ""
+            return pinned_key(op, parent, owner, self.state.scope.epoch) if is_pinned(op) else None
         if not op.sources or (op.stage is None and op.image in ("", stages.SCRATCH)):
             return None
         top = others[op.stage].top if op.stage is not None else self.session.base(op.image, instruction).top
@@ -147,9 +197,17 @@ class StageRun:
 
     def _cached_step(self, key: CacheKey) -> Step | None:
         """What the cache knows of a step; with --no-cache only what this build has done itself."""
-        if self.session.request.no_cache and key.digest not in self.session.fresh:
+        if self.no_cache and key.digest not in self.session.fresh:
             return None
         return cachedb.get_step(self.session.ctx.db.read(), key.digest)
+
+    def _copy_owner(self, op: CopyOp) -> tuple[int, int] | None:
+        """Whom the files of a COPY get."""
+        if op.chown and op.link:
+            from lamina.build.owners import linked_owner
+
+            return linked_owner(op.chown)
+        return self._owner(op.chown, must_exist=True)
 
     def _owner(self, text: str, must_exist: bool) -> tuple[int, int] | None:
         """The numbers of --chown, or of the user in force. A USER that the image lacks makes root folders."""
@@ -199,6 +257,7 @@ class StageRun:
         assert self.work is not None
         self.state = self.state.add_history(self.work.created_by, diff_id, created)
         self.top = top
+        self.session.record.reached(self.work.number, self.state, top.chain_id, self.work)
         self.work = None
 
     def _note_alias(self, work: Work, step: Step) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lamina.tree.tar.read import Record
 
 _CHUNK = 1 << 20
+_FOLDER = 0o755  # --chmod is not for archives
 _NOBODY_SAID = (0, 0)  # whose folders are that the archive has things in, but not themselves
 
 
@@ -50,7 +51,7 @@ def unpack(
     for messages. InvalidInput for an archive that is broken, or wants to write outside of `dest`.
     """
     root = placement.resolve(dest)
-    placement.make_folders(root)
+    placement.make_folders(root, mode=_FOLDER)
     with open_file() as file:
         try:
             stream, _ = decompressed(file)
@@ -71,7 +72,7 @@ def _take(record: Record, placement: Placement, root: bytes, spool: BinaryIO) ->
         return placement.get(_below(root, path))
 
     path = _below(root, resolve(entry.path, get, False))  # a link of this very name is replaced
-    placement.make_folders(path.rpartition(b"/")[0], _NOBODY_SAID)
+    placement.make_folders(path.rpartition(b"/")[0], _NOBODY_SAID, _FOLDER)
     if entry.kind is Kind.HARDLINK:
         _take_link(entry, _below(root, resolve(entry.link, get, False)), path, placement)
     elif entry.kind is Kind.FILE:

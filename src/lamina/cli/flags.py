@@ -124,6 +124,10 @@ class Command:
         """Docker's flags that are refused with a clear word instead of as unknown."""
         self._later.update(dict.fromkeys(names.split(), why))
 
+    def refused(self) -> Iterable[str]:
+        """Names of Docker's flags that this command knows and refuses."""
+        return self._later
+
     def _add(self, flag: Flag) -> None:
         self._flags[flag.name] = flag
         if flag.short:

@@ -44,6 +44,7 @@ def reference() -> str:
     """docs/cli.md: the page of every command, as --help prints it."""
     from lamina.cli.main import PROGRAM, command_of, program  # main imports this module for --help
 
+    known = set(VERBS.values())
     parts = [
         "# The command line",
         _PREFACE,
@@ -52,7 +53,10 @@ def reference() -> str:
     parts += [
         _section(f"{PROGRAM} {name}", command_of(name, verb).help()) for name, verb in sorted(VERBS.items())
     ]
-    parts += [_section(f"{PROGRAM} {name}", group_page(PROGRAM, name)) for name in sorted(GROUPS)]
+    for name, group in sorted(GROUPS.items()):
+        parts.append(_section(f"{PROGRAM} {name}", group_page(PROGRAM, name)))
+        own = [(f"{name} {action}", verb) for action, verb in group.verbs.items() if verb not in known]
+        parts += [_section(f"{PROGRAM} {path}", command_of(path, verb).help()) for path, verb in own]
     return "\n\n".join(parts) + "\n"
 
 
@@ -61,4 +65,6 @@ def _section(title: str, text: str) -> str:
 
 
 def _lines(pairs: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"  {name.ljust(12)}{summary}" for name, summary in pairs)
+    rows = list(pairs)
+    width = max([12, *(len(name) + 2 for name, _ in rows)])
+    return "\n".join(f"  {name.ljust(width)}{summary}" for name, summary in rows)

@@ -99,6 +99,8 @@ def _global_flags(session: Session, words: Sequence[str]) -> list[str]:
 def find(words: list[str]) -> tuple[str, Verb, list[str]]:
     """The command that `words` begin with: its path as written, the verb, and the words after it."""
     name, rest = words[0], words[1:]
+    if rest and (f"{name} {rest[0]}" in VERBS or f"{name} {rest[0]}" in GROUPS):
+        name, rest = f"{name} {rest[0]}", rest[1:]
     if name in VERBS:
         return name, VERBS[name], rest
     group = GROUPS.get(name)

@@ -18,6 +18,10 @@ class Verb:
 
 VERBS = {
     "build": Verb("build", "Build an image from a Dockerfile"),
+    "build logs": Verb("build_logs", "Print all that the steps of a build wrote"),
+    "build ls": Verb("build_ls", "List the builds that were"),
+    "build rm": Verb("build_rm", "Remove records of builds"),
+    "build show": Verb("build_show", "Show a build: its steps, times, cache results and error"),
     "commit": Verb("commit", "Create a new image from a container's changes"),
     "df": Verb("df", "Show how much of the disk images, containers and build cache use"),
     "diff": Verb("diff", "Inspect changes to files or directories on a container's filesystem"),
@@ -37,6 +41,7 @@ VERBS = {
     "rmi": Verb("rmi", "Remove one or more images"),
     "run": Verb("run", "Create and run a new container from an image", 125),
     "save": Verb("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
+    "sbom": Verb("sbom", "Show the packages of an image and the layer that brought each, or as SPDX"),
     "tag": Verb("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "umount": Verb("umount", "Unmount what `lamina mount` mounted"),
     "version": Verb("version", "Show the Lamina version information"),
@@ -62,6 +67,12 @@ def _group(summary: str, names: str, **renamed: str) -> Group:
     return Group(summary, verbs, {"list": "ls", "ps": "ls", "remove": "rm"})
 
 
+_HISTORY = Group(
+    "Manage records of builds",
+    {name: VERBS[f"build {name.replace('inspect', 'show')}"] for name in ("inspect", "logs", "ls", "rm")},
+    {"list": "ls", "remove": "rm", "show": "inspect"},
+)
+
 GROUPS = {
     "builder": _group("Manage builds", "build prune"),
     "container": _group(
@@ -69,9 +80,23 @@ GROUPS = {
     ),
     "image": _group(
         "Manage images",
-        "build history import inspect layers load mount prune save tag umount",
+        "build history import inspect layers load mount prune save sbom tag umount",
         ls="images",
         rm="rmi",
     ),
+    "cache": Group(
+        "Manage cache mounts, the folders of RUN --mount=type=cache",
+        {
+            "export": Verb("cache_export", "Save cache mounts to a tar archive (to STDOUT by default)"),
+            "import": Verb("cache_import", "Restore cache mounts from a tar archive or STDIN"),
+            "inspect": Verb("cache_inspect", "Return low-level information on cache mounts"),
+            "ls": Verb("cache_ls", "List cache mounts"),
+            "rm": Verb("cache_rm", "Remove one or more cache mounts"),
+        },
+        {"list": "ls", "remove": "rm"},
+    ),
+    "builder history": _HISTORY,
+    "buildx": _group("Manage builds", "build prune"),
+    "buildx history": _HISTORY,
     "system": _group("Manage Lamina", "df info prune"),
 }

@@ -29,11 +29,17 @@ def changes(ctx: Containers, name: str) -> list[ContainerChange]:
     parent = Lookup(ctx.layers, creating.diffs(ctx, row))
     stubs = frozenset(map(os.fsencode, parse(row.config_json).stubs))
     found = creating.snapshotter_of(ctx, row).changes(row.id, hidden=parent.names)
-    listed = []
-    for entry in _without_stubs([entry for entry in found if entry.path], parent, stubs):
-        kind = "D" if entry.kind is Kind.WHITEOUT else "C" if parent.get(entry.path) else "A"
-        listed.append(ContainerChange(kind, "/" + os.fsdecode(entry.path)))
-    return sorted(listed, key=lambda change: os.fsencode(change.path))
+    return listed(_without_stubs([entry for entry in found if entry.path], parent, stubs), parent)
+
+
+def listed(entries: Iterable[Entry], parent: Lookup) -> list[ContainerChange]:
+    """The entries of a layer over `parent` as changes, sorted by path."""
+    found = []
+    for entry in entries:
+        if entry.path:
+            kind = "D" if entry.kind is Kind.WHITEOUT else "C" if parent.get(entry.path) else "A"
+            found.append(ContainerChange(kind, "/" + os.fsdecode(entry.path)))
+    return sorted(found, key=lambda change: os.fsencode(change.path))
 
 
 def _without_stubs(found: list[Entry], parent: Lookup, stubs: frozenset[bytes]) -> Iterable[Entry]:

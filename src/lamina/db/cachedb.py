@@ -209,6 +209,12 @@ def steps_making(c: sqlite3.Connection, diff_id: DiffID) -> list[Step]:
     return [_step_of(row) for row in rows]
 
 
+def steps_created_by(c: sqlite3.Connection, created_by: str) -> list[Step]:
+    """The steps with this line of history, the oldest first."""
+    rows = c.execute(f"SELECT {_STEP} FROM steps WHERE created_by = ? ORDER BY created, key", (created_by,))
+    return [_step_of(row) for row in rows]
+
+
 def delete_step(c: sqlite3.Connection, key: str) -> None:
     """Afterwards there is no step with this key."""
     c.execute("DELETE FROM steps WHERE key = ?", (key,))

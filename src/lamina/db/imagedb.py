@@ -96,8 +96,13 @@ def images_with_layer(c: sqlite3.Connection, chain_id: ChainID) -> list[ImageID]
 
 
 def delete_image(c: sqlite3.Connection, image_id: ImageID) -> None:
-    """Afterwards neither the image nor a tag of it has a row. Its layers and blobs stay, for gc to remove."""
-    c.execute("DELETE FROM tags WHERE image_id = ?", (image_id,))
+    """Afterwards neither the image, a tag of it, nor an index with it has a row.
+
+    Its layers and blobs stay, for gc to remove.
+    """
+    indexes = "SELECT digest FROM index_images WHERE image_id = ?"
+    c.execute(f"DELETE FROM tags WHERE image_id = ? OR index_digest IN ({indexes})", (image_id, image_id))
+    c.execute(f"DELETE FROM indexes WHERE digest IN ({indexes})", (image_id,))
     c.execute("DELETE FROM images WHERE image_id = ?", (image_id,))
 
 
@@ -107,16 +112,38 @@ def tags(c: sqlite3.Connection, image_id: ImageID) -> list[str]:
     return [name for (name,) in rows]
 
 
-def put_tag(c: sqlite3.Connection, name: str, image_id: ImageID) -> ImageID | None:
-    """Afterwards `name` is this image's. Returns the image that had it before, if another had."""
+def put_tag(
+    c: sqlite3.Connection, name: str, image_id: ImageID, index: Digest | None = None
+) -> ImageID | None:
+    """Afterwards `name` is this image's, and stands for this index (indexdb) if there is one.
+
+    Returns the image that had it before, if another had.
+    """
     before = get_tag(c, name)
-    if before == image_id:
-        return None
     c.execute(
-        "INSERT INTO tags VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET image_id = excluded.image_id",
-        (name, image_id),
+        "INSERT INTO tags (name, image_id, index_digest) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
+        "SET image_id = excluded.image_id, index_digest = excluded.index_digest",
+        (name, image_id, index),
     )
-    return before
+    return None if before == image_id else before
+
+
+class Tag(NamedTuple):
+    """What a name stands for: an image, and an index (indexdb) where it is not just the image."""
+
+    image_id: ImageID
+    index_digest: Digest | None
+
+
+def find_tag(c: sqlite3.Connection, name: str) -> Tag | None:
+    """What has this name, or None."""
+    row = c.execute("SELECT image_id, index_digest FROM tags WHERE name = ?", (name,)).fetchone()
+    return Tag._make(row) if row else None
+
+
+def is_tagged(c: sqlite3.Connection, name: str, image_id: ImageID, index: Digest | None = None) -> bool:
+    """Whether `name` is this image's already, with just this index."""
+    return find_tag(c, name) == (image_id, index)
 
 
 def get_tag(c: sqlite3.Connection, name: str) -> ImageID | None:

@@ -146,10 +146,104 @@ _LEASES = (
         PRIMARY KEY (lease, kind, name)) WITHOUT ROWID""",
 )
 
+_CACHE_MOUNTS = (
+    # size is NULL from the moment the folder is lent: whoever asks for it measures again
+    """CREATE TABLE cache_mounts (
+        num INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        key TEXT NOT NULL,
+        id TEXT NOT NULL,
+        sharing TEXT NOT NULL,
+        mode INTEGER NOT NULL,
+        uid INTEGER NOT NULL,
+        gid INTEGER NOT NULL,
+        seed TEXT NOT NULL,
+        created_by TEXT NOT NULL,
+        created TEXT NOT NULL,
+        last_used TEXT NOT NULL,
+        uses INTEGER NOT NULL,
+        size INTEGER,
+        detached INTEGER NOT NULL)""",
+    "CREATE INDEX cache_mounts_key ON cache_mounts (key)",
+)
+
+_BUILDS = (
+    # num says which came later; steps are found by it, and go with their build
+    """CREATE TABLE builds (
+        num INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        status TEXT NOT NULL,
+        lease TEXT NOT NULL,
+        started TEXT NOT NULL,
+        seconds REAL NOT NULL,
+        dockerfile TEXT NOT NULL,
+        context TEXT NOT NULL,
+        target TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        image_id TEXT NOT NULL,
+        error TEXT NOT NULL,
+        error_line INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        cached INTEGER NOT NULL,
+        run INTEGER NOT NULL,
+        has_logs INTEGER NOT NULL,
+        log_bytes INTEGER NOT NULL)""",
+    """CREATE TABLE build_steps (
+        build INTEGER NOT NULL REFERENCES builds (num) ON DELETE CASCADE,
+        step INTEGER NOT NULL,
+        stage TEXT NOT NULL,
+        text TEXT NOT NULL,
+        line INTEGER NOT NULL,
+        place INTEGER NOT NULL,
+        places INTEGER NOT NULL,
+        status TEXT NOT NULL,
+        began REAL NOT NULL,
+        seconds REAL NOT NULL,
+        diff_id TEXT NOT NULL,
+        size INTEGER,
+        key TEXT NOT NULL,
+        chain_id TEXT NOT NULL,
+        state TEXT NOT NULL,
+        kept TEXT NOT NULL,
+        PRIMARY KEY (build, step)) WITHOUT ROWID""",
+)
+
+_INDEXES = (
+    # an index is also a single manifest that is not its image's own (annotations, compressed layers)
+    """CREATE TABLE indexes (
+        digest TEXT PRIMARY KEY,
+        image_id TEXT NOT NULL REFERENCES images (image_id),
+        added TEXT NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX indexes_image ON indexes (image_id)",
+    """CREATE TABLE index_images (
+        digest TEXT NOT NULL REFERENCES indexes (digest) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        image_id TEXT NOT NULL REFERENCES images (image_id),
+        manifest TEXT NOT NULL,
+        PRIMARY KEY (digest, position)) WITHOUT ROWID""",
+    "CREATE INDEX index_images_image ON index_images (image_id)",
+    "ALTER TABLE tags ADD COLUMN index_digest TEXT REFERENCES indexes (digest)",
+    "CREATE INDEX tags_index ON tags (index_digest)",
+)
+
+_URLS = (
+    """CREATE TABLE urls (
+        url TEXT PRIMARY KEY,
+        etag TEXT NOT NULL,
+        modified TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        time INTEGER) WITHOUT ROWID""",
+)
+
 _PAUSES = (0.001, 0.01) + (0.1,) * 100  # seconds between tries
 
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("the first tables", _LAYERS + _CACHE + _IMAGES + _CONTAINERS + _LEASES),
+    Migration("cache mounts of RUN", _CACHE_MOUNTS),
+    Migration("records of builds", _BUILDS),
+    Migration("indexes of several images", _INDEXES),
+    Migration("what servers said of URLs", _URLS),
 )
 
 

@@ -7,37 +7,78 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.db import imagedb
 from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.oci import reference
+from lamina.oci.platform import Platform
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from lamina.oci.digest import ImageID
+    from lamina.oci.digest import Digest, ImageID
 
 
 class Named(NamedTuple):
-    """An image, and the name by which it was found; None when that was its ID or the start of it."""
+    """An image, and the name by which it was found; None when that was its ID or the start of it.
+
+    `index_digest` is the index that the name stands for, if it stands for more than the image (db.indexdb).
+    """
 
     image_id: ImageID
     tag: str | None
+    index_digest: Digest | None = None
 
 
 def resolve_image(c: sqlite3.Connection, text: str) -> Named:
     """The image with this name, or else with an ID that begins so (a whole ID is never a name).
 
-    NotFound in Docker's words; Conflict when several IDs begin so; InvalidInput for what is neither.
+    The digest of an index finds the image of it that a tag would show. NotFound in Docker's words;
+    Conflict when several IDs begin so; InvalidInput for what is neither.
     """
     digits = reference.id_prefix(text)
     if digits is None or (len(digits) < 64 and not text.startswith("sha256:")):
         found = _by_name(c, text, digits is None)
         if found is not None:
             return found
-    ids = imagedb.find_image(c, digits) if digits else []
+    ids = [Named(image_id, None) for image_id in imagedb.find_image(c, digits)] if digits else []
+    if digits and len(ids) < 2 and not (ids and len(digits) == 64):
+        ids += _indexes(c, digits)
     if not ids:
         shown = text if digits else reference.parse(text).with_default_tag().familiar()
         raise NotFound(f"No such image: {shown}")
     if len(ids) > 1:
         raise Conflict(f"image ID {text} is ambiguous: several begin so", hint="give more digits")
-    return Named(ids[0], None)
+    return ids[0]
+
+
+def for_platform(c: sqlite3.Connection, found: Named, platform: Platform) -> Named:
+    """The same for a platform: of an index its image for it. NotFound in Docker's words.
+
+    The answer is that image alone, without the index.
+    """
+    have = []
+    for image_id in [found.image_id, *_members(c, found.index_digest)]:
+        image = imagedb.need_image(c, image_id)
+        own = Platform(image.os, image.architecture, image.variant)
+        if own.runs(platform):
+            return Named(image_id, found.tag)
+        have.append(str(own))
+    shown = reference.parse(found.tag).familiar() if found.tag else found.image_id
+    raise NotFound(
+        f"image with reference {shown} was found but does not match the specified platform: "
+        f"wanted {platform}, actual: {', '.join(dict.fromkeys(have))}"
+    )
+
+
+def _members(c: sqlite3.Connection, index: Digest | None) -> list[ImageID]:
+    if index is None:
+        return []
+    from lamina.db import indexdb  # most names stand for an image alone
+
+    return [member.image_id for member in indexdb.members(c, index)]
+
+
+def _indexes(c: sqlite3.Connection, digits: str) -> list[Named]:
+    from lamina.db import indexdb  # as above
+
+    return [Named(row.image_id, None, row.digest) for row in indexdb.find_index(c, digits)]
 
 
 def _by_name(c: sqlite3.Connection, text: str, must: bool) -> Named | None:
@@ -47,5 +88,5 @@ def _by_name(c: sqlite3.Connection, text: str, must: bool) -> Named | None:
         if must:
             raise
         return None
-    image_id = imagedb.get_tag(c, name)
-    return None if image_id is None else Named(image_id, name)
+    found = imagedb.find_tag(c, name)
+    return None if found is None else Named(found.image_id, name, found.index_digest)

@@ -107,8 +107,8 @@ def _run(parts: Parts) -> Run:
     if security not in (None, "sandbox", "insecure"):
         raise Fault(f"security {quote(security)} is not valid", at="--security", hint="sandbox or insecure")
     mounts = flags.texts("mount")
-    for mount in mounts:
-        _check_mount(mount)
+    if mounts:
+        _check_mounts(mounts)
     return Run(
         *_base(parts),
         _command(parts),
@@ -121,16 +121,15 @@ def _run(parts: Parts) -> Run:
     )
 
 
-def _check_mount(mount: str) -> None:
-    """The part of a mount that is read before variables are known: `from` must not have any."""
-    for field in mount.split(","):
-        name, _, value = field.partition("=")
-        if name.lower() == "from" and "$" in value[:-1]:
-            raise Fault(
-                f"'{name}' doesn't support variable expansion, define alias stage instead",
-                at="--mount",
-                hint=f"write FROM {value} AS NAME, and from=NAME here",
-            )
+def _check_mounts(mounts: tuple[str, ...]) -> None:
+    """The part of mounts that is read before variables are known."""
+    from lamina.dockerfile.mounts import BadMount, check_early  # most builds have none: spares its import
+
+    for mount in mounts:
+        try:
+            check_early(mount)
+        except BadMount as error:
+            raise Fault(error.message, at=error.at, hint=error.hint) from None
 
 
 def _paths(parts: Parts) -> tuple[tuple[str, ...], str]:

@@ -20,6 +20,11 @@ _KNOWN: dict[str, dict[str, Kind]] = {
 }
 
 
+def known(keyword: str) -> tuple[str, ...]:
+    """The names of the flags that an instruction takes."""
+    return tuple(_KNOWN.get(keyword, ()))
+
+
 class Flags:
     """The flags of one instruction, checked. A flag that is absent is None, or () when it may be repeated."""
 

@@ -14,7 +14,7 @@ from lamina.dockerfile.words import SPACE
 from lamina.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 ANYTHING = "**"  # at the end of a pattern, or before a name: any characters
 FOLDERS = "**/"  # any number of folders, also none
@@ -49,9 +49,29 @@ class IgnoreFile:
                 raise InvalidInput(f"{name}:{number}: {error.message}") from None
         return cls(patterns)
 
+    @classmethod
+    def of(cls, patterns: Iterable[str], negates: bool = True) -> IgnoreFile:
+        """The same from single patterns; in them `#` means itself, and so does `!` unless it `negates`.
+
+        Empty ones do not count. Raises InvalidInput for a malformed one.
+        """
+        made: list[_Pattern] = []
+        for text in patterns:
+            takes_back = negates and text.startswith("!")
+            if text == "!" and takes_back:
+                raise _lone_exclamation()
+            if text:
+                made.append(_compiled(text[1:] if takes_back else text, takes_back))
+        return cls(made)
+
     def __bool__(self) -> bool:
         """Whether there is any pattern."""
         return bool(self._patterns)
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether a `!` pattern takes something back in."""
+        return bool(self._exceptions)
 
     def matches(self, path: str, is_dir: bool = False) -> bool:
         """Whether `path` is left out. For a folder this says nothing of what is in it: see `may_contain`.
@@ -105,7 +125,15 @@ def _pattern(line: str) -> _Pattern:
     takes_back = line.startswith("!")
     text = line[1:].strip(SPACE) if takes_back else line
     if not text:
-        raise InvalidInput('illegal exclusion pattern: "!"')
+        raise _lone_exclamation()
+    return _compiled(text, takes_back)
+
+
+def _lone_exclamation() -> InvalidInput:
+    return InvalidInput('illegal exclusion pattern: "!"')
+
+
+def _compiled(text: str, takes_back: bool) -> _Pattern:
     text = clean(text)
     if len(text) > 1:
         text = text.removeprefix("/")

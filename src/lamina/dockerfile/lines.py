@@ -26,6 +26,14 @@ class LogicalLine(NamedTuple):
     end: int
 
 
+def without_continuation(line: str, escape: str) -> str | None:
+    """`line` without the escape at its end, or None when it has none. A doubled one does not count."""
+    text = line.rstrip(" \t")
+    if not text.endswith(escape) or text[-2:-1] == escape:
+        return None
+    return text[:-1]
+
+
 class Reader:
     """Walks over the lines of one Dockerfile; knows its directives as soon as they are read."""
 
@@ -69,7 +77,7 @@ class Reader:
 
     def _join(self, line: str) -> LogicalLine:
         start = self._next
-        text = self._without_continuation(line)
+        text = without_continuation(line, self.escape)
         if text is None:
             return LogicalLine(line, start, start)
         parts = [text]
@@ -78,18 +86,11 @@ class Reader:
             content = line.lstrip(SPACE)
             if not content or content[0] == "#":
                 continue
-            text = self._without_continuation(line)
+            text = without_continuation(line, self.escape)
             parts.append(line if text is None else text)
             if text is None:
                 break
         return LogicalLine("".join(parts), start, self._next)
-
-    def _without_continuation(self, line: str) -> str | None:
-        """`line` without the escape at its end, or None when it has none. A doubled one does not count."""
-        text = line.rstrip(" \t")
-        if not text.endswith(self.escape) or text[-2:-1] == self.escape:
-            return None
-        return text[:-1]
 
     def _directive(self, line: str) -> None:
         """Directives stand at the very top; the first line that is none ends them."""

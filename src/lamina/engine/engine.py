@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from lamina.containers.changes import ContainerChange
     from lamina.containers.request import RunRequest, RunResult
     from lamina.containers.stdio import Stdio
+    from lamina.engine.attesting import Bill
+    from lamina.engine.cache import Cache
+    from lamina.engine.checking import Checks
+    from lamina.engine.records import Records
     from lamina.events import Observer
     from lamina.gc.images import Deleted, Untagged
     from lamina.gc.usage import Usage
@@ -206,12 +210,26 @@ class Engine:
         all_images: bool = False,
         cache: bool = False,
     ) -> Pruned:
-        """Removes what is not in use: stopped containers, images, the build cache."""
+        """Removes what is not in use: stopped containers, images, the build cache with its cache mounts."""
 
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Pruned:
             return joined.prune(opened, containers, dangling, all_images, cache)
 
         return self._inside(work)
+
+    @property
+    def cache(self) -> Cache:
+        """The folders of RUN --mount=type=cache: ls, inspect, rm, export, import_."""
+        from lamina.engine.cache import Cache
+
+        return Cache(self._inside, lambda: self._opened.rows)
+
+    @property
+    def checks(self) -> Checks:
+        """What can be asked of a Dockerfile without building it: report, warnings, outline, targets."""
+        from lamina.engine.checking import Checks
+
+        return Checks(lambda: self._opened.rows)
 
     # --- moving
 
@@ -249,6 +267,13 @@ class Engine:
 
     # --- asking
 
+    @property
+    def records(self) -> Records:
+        """The builds that were: their steps, logs, and what a step left."""
+        from lamina.engine.records import Records
+
+        return Records(self._inside, lambda: self._opened)
+
     def images(self) -> list[ImageSummary]:
         """All images, the newest first."""
         from lamina.insight.images import images
@@ -266,6 +291,16 @@ class Engine:
         from lamina.insight.layers import layers
 
         return layers(self._opened.rows, self._image(name))
+
+    def sbom(self, name: str, observer: Observer = ignore, *, created: str = "") -> Bill:
+        """The packages of an image with the layers that brought them, and the SPDX document of them."""
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Bill:
+            from lamina.engine.attesting import bill
+
+            return bill(opened.ctx, name, created, tell)
+
+        return self._inside(work, observer)
 
     def inspect(self, name: str, kind: str | None = None) -> dict[str, object]:
         """An image or a container (`kind` image or container; None: whichever there is) as Docker's JSON."""

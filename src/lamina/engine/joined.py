@@ -35,13 +35,42 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
     from lamina.build import build as builds
     from lamina.oci.platform import host
 
+    _check_first(opened, request)
     result = builds.build(opened.ctx, request, host(os.uname().machine), observer, opened.enter, opened.tools)
     if request.output:
+        from lamina.build.outcome import Outcome
         from lamina.engine.outputs import write_outputs  # with all that writes archives
 
         opened.enter()
-        write_outputs(opened.ctx, result, request.output)
+        with Outcome(opened.ctx, result.build_id):
+            write_outputs(opened.ctx, result, request.output)
     return result
+
+
+def _check_first(opened: Opened, request: BuildRequest) -> None:
+    """Refuses a Dockerfile that wants to fail on warnings, and has some. LintViolation, InvalidInput."""
+    directive = _check_directive(request.dockerfile)
+    if not directive and "BUILDKIT_DOCKERFILE_CHECK" not in request.build_args:
+        return
+    from lamina.dockerfile.lint.options import options_of  # only for a Dockerfile that speaks of checks
+
+    if options_of({"check": directive}, request.build_args).error:
+        from lamina.engine.checking import refuse_violations
+
+        refuse_violations(opened.rows, request)
+
+
+def _check_directive(dockerfile: bytes) -> str:
+    """What `# check=` says among the directives at the top, "" if there is none."""
+    for line in dockerfile.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+        comment, mark, text = line.partition(b"#")
+        name, _, value = text.partition(b"=")
+        name = name.strip().lower()
+        if comment.strip() or not mark or name not in (b"check", b"escape", b"syntax"):
+            break
+        if name == b"check":
+            return value.strip().decode(errors="replace")
+    return ""
 
 
 def prune(opened: Opened, containers: bool, dangling: bool, all_images: bool, cache: bool) -> Pruned:
@@ -52,9 +81,16 @@ def prune(opened: Opened, containers: bool, dangling: bool, all_images: bool, ca
     from lamina.insight.pruned import Pruned
 
     let_go(opened)
+    kept = 0
+    if cache:
+        from lamina.build import failed, trimming
+
+        trimming.remove_strays(opened.ctx)
+        kept = failed.remove_all(opened.ctx)
     gone = remove.prune(containers_of(opened)) if containers else ((), 0)
     freed = sweep(Context(*opened.ctx), cache=cache, all_images=all_images, dangling=dangling)
-    return Pruned(gone[0], freed.untagged, freed.images, freed.steps, freed.bytes + gone[1])
+    size = freed.bytes + gone[1] + kept
+    return Pruned(gone[0], freed.untagged, freed.images, freed.steps, size, freed.mounts)
 
 
 def let_go(opened: Opened) -> None:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.cachemounts import removing
 from lamina.db import cachedb, containerdb, layerdb
 from lamina.errors import Conflict, Corrupt, InvalidInput, NotFound
 from lamina.gc import reach
 from lamina.gc.recover import recover
+from lamina.layers.context import Layers
 from lamina.oci.digest import ChainID, DiffID, Digest, hex_of
 from lamina.store import layerfile
 from lamina.store.files import remove_tree
@@ -41,6 +43,7 @@ def collect(ctx: Context) -> Collected:
 
     A blob or folder without a row that came after another living process began is left: that process may
     be about to refer to it. Within one process, do not collect while another thread writes.
+    Cache mounts stay, but for those that no build finds any more.
     Conflict when something is mounted in a layer that would go.
     """
     recover(ctx.layout, ctx.db)
@@ -56,6 +59,7 @@ def collect(ctx: Context) -> Collected:
     diffs, freed = _remove_diffs(ctx, dead, before)
     _remove_layer_files(ctx)
     freed += _remove_snapshots(ctx, before)
+    freed += removing.settle(Layers(*ctx), before) + removing.prune(Layers(*ctx), detached=True).bytes
     blobs, freed_blobs = _remove_blobs(ctx, before)
     layers = tuple([layer.chain_id for layer in gone.layers])
     return Collected(layers, diffs, blobs, freed + freed_blobs)

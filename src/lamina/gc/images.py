@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import containerdb, imagedb, names
+from lamina.db import containerdb, imagedb, indexdb, names
 from lamina.errors import Conflict
 from lamina.gc.collect import collect
 from lamina.oci import reference
-from lamina.oci.digest import ImageID, hex_of
+from lamina.oci.digest import Digest, ImageID, hex_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,37 +32,77 @@ class Deleted(NamedTuple):
     id: str
 
 
+class _Doomed(NamedTuple):
+    """What a removal takes: names, indexes that have none left, and images that nothing refers to then."""
+
+    tags: list[str]
+    indexes: list[Digest]
+    images: list[ImageID]
+
+
 def remove_image(ctx: Context, name: str, *, force: bool = False) -> list[Untagged | Deleted]:
     """Removes the name `name`; the image too when that was its last, or when `name` is its ID.
 
-    Conflict, in Docker's words, when a container uses the image, or when an ID is given and it has
-    several names; `force` overrides both, but for running containers. NotFound. All or nothing.
+    All images of an index go with its last name. Conflict, in Docker's words, when a container uses an
+    image that would go, when an ID is given and it has several names, or when it is only part of what a
+    name stands for; `force` overrides these, but for running containers. NotFound. All or nothing.
     """
     with ctx.db.write() as tx:
         found = names.resolve_image(tx, name)
-        removed = _untag(tx, found, name, force)
-        layers = []
-        if not imagedb.tags(tx, found.image_id):
-            layers = imagedb.layers_of(tx, found.image_id)
-            imagedb.delete_image(tx, found.image_id)
-            removed.append(Deleted(found.image_id))
-    if layers or removed[-1] == Deleted(found.image_id):
+        doomed = _doomed(tx, found)
+        _check(tx, found, doomed, name, force)
+        for tag in doomed.tags:
+            imagedb.delete_tag(tx, tag)
+        for digest in doomed.indexes:
+            indexdb.delete_index(tx, digest)
+        layers = [layer for image_id in doomed.images for layer in imagedb.layers_of(tx, image_id)[::-1]]
+        for image_id in doomed.images:
+            imagedb.delete_image(tx, image_id)
+    removed: list[Untagged | Deleted] = [Untagged(reference.parse(tag).familiar()) for tag in doomed.tags]
+    removed += [Deleted(image_id) for image_id in doomed.images]
+    if doomed.images or doomed.indexes:
         gone = set(collect(ctx).layers)
-        removed += [Deleted(layer) for layer in reversed(layers) if layer in gone]
+        removed += [Deleted(layer) for layer in dict.fromkeys(layers) if layer in gone]
     return removed
 
 
-def _untag(tx: sqlite3.Connection, found: names.Named, name: str, force: bool) -> list[Untagged | Deleted]:
-    tags = imagedb.tags(tx, found.image_id)
+def _doomed(tx: sqlite3.Connection, found: names.Named) -> _Doomed:
+    tags: list[str]
+    indexes: list[Digest | None]
     if found.tag is not None:
-        if len(tags) == 1:
-            _check_last_tag(tx, found.image_id, name, force)
-        tags = [found.tag]
+        tags, indexes = [found.tag], [found.index_digest]
+    elif found.index_digest is not None:
+        tags, indexes = indexdb.tags(tx, found.index_digest), [found.index_digest]
     else:
-        _check_image(tx, found.image_id, force, several=len(tags) > 1)
-    for tag in tags:
-        imagedb.delete_tag(tx, tag)
-    return [Untagged(reference.parse(tag).familiar()) for tag in tags]
+        indexes = [*indexdb.indexes_with(tx, found.image_id)]
+        inside = [tag for digest in indexes if digest for tag in indexdb.tags(tx, digest)]
+        tags = sorted({*imagedb.tags(tx, found.image_id), *inside})
+    going = [digest for digest in indexes if digest and not set(indexdb.tags(tx, digest)) - set(tags)]
+    images = [found.image_id, *(each.image_id for digest in going for each in indexdb.members(tx, digest))]
+    return _Doomed(
+        tags, going, [each for each in dict.fromkeys(images) if not _is_named(tx, each, set(tags))]
+    )
+
+
+def _is_named(tx: sqlite3.Connection, image_id: ImageID, without: set[str]) -> bool:
+    """Whether an image, or an index with it, has another name than these."""
+    tags = set(imagedb.tags(tx, image_id))
+    for digest in indexdb.indexes_with(tx, image_id):
+        tags.update(indexdb.tags(tx, digest))
+    return bool(tags - without)
+
+
+def _check(tx: sqlite3.Connection, found: names.Named, doomed: _Doomed, name: str, force: bool) -> None:
+    for image_id in doomed.images:
+        if found.tag is not None:
+            _check_last_tag(tx, image_id, name, force)
+        else:
+            _check_image(tx, image_id, force, several=len(doomed.tags) > 1)
+    if found.tag is None and found.index_digest is None and not force:
+        parts = [tag for tag in doomed.tags if tag not in imagedb.tags(tx, found.image_id)]
+        if parts:
+            shown = reference.parse(parts[0]).familiar()
+            raise _conflict(found.image_id, "must be forced", f"image is part of what {shown} stands for")
 
 
 def _check_last_tag(tx: sqlite3.Connection, image_id: ImageID, name: str, force: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import cachedb, containerdb, imagedb, layerdb, leases
+from lamina.db import cachedb, containerdb, imagedb, indexdb, layerdb, leases
 from lamina.oci.digest import ChainID, DiffID, Digest, ImageID
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def dead(c: sqlite3.Connection, now: Held) -> Dead:
 
 
 def used_blobs(c: sqlite3.Connection, blobs: BlobStore, now: Held) -> set[Digest]:
-    """The blobs that are held, or that diffs or images (config, manifest and what it names) refer to.
+    """The blobs that are held, or that diffs, images (config, manifest and what it names) or indexes name.
 
     Corrupt, NotFound, InvalidInput when a manifest cannot be read: nobody can say then what is not used.
     """
@@ -97,12 +97,20 @@ def used_blobs(c: sqlite3.Connection, blobs: BlobStore, now: Held) -> set[Digest
     used.update([diff.blob for diff in layerdb.diffs(c) if diff.blob is not None])
     for image in imagedb.images(c):
         used |= {Digest(image.image_id), image.manifest}
-        used |= _named_in(blobs.read(image.manifest))
+        used |= _named_in(blobs, blobs.read(image.manifest))
+    for index in indexdb.indexes(c):
+        used |= {index.digest, *_named_in(blobs, blobs.read(index.digest))}
     return used
 
 
-def _named_in(manifest: bytes) -> set[Digest]:
-    from lamina.oci.manifest import parse_manifest  # only a sweep that deletes blobs needs it
+def _named_in(blobs: BlobStore, document: bytes) -> set[Digest]:
+    """What a manifest names, or an index and all that stands in it."""
+    from lamina.oci.manifest import Manifest, parse  # only a sweep that deletes blobs needs it
 
-    parsed = parse_manifest(manifest)
-    return {parsed.config.digest, *[layer.digest for layer in parsed.layers]}
+    parsed = parse(document)
+    if isinstance(parsed, Manifest):
+        return {parsed.config.digest, *[layer.digest for layer in parsed.layers]}
+    named = {descriptor.digest for descriptor in parsed.manifests}
+    for digest in list(named):
+        named |= _named_in(blobs, blobs.read(digest))
+    return named

@@ -1,12 +1,14 @@
-"""rebuild: fills layerdb again from layers/ and diff/, after the database was lost."""
+"""rebuild: fills layerdb again from layers/ and diff/ after the database was lost; and finds cache mounts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.cachemounts.removing import settle
 from lamina.db import cachedb, layerdb, leases
 from lamina.db.layerdb import Diff, Layer
 from lamina.errors import LaminaError
+from lamina.layers.context import Layers
 from lamina.oci import media
 from lamina.oci.digest import chain_id
 from lamina.store import layerfile
@@ -32,8 +34,9 @@ def rebuild(ctx: Context, scan: Callable[[str], Iterable[Entry]]) -> Rebuilt:
 
     `scan` lists a folder as fs.walk.scan does, contents hashed; a folder's own entry b"" is dropped. What it
     lists must have the content ID that the layer's file says. The lease holds what was found: make
-    images of it, or a sweep removes it once this process ends.
+    images of it, or a sweep removes it once this process ends. Cache mounts have their rows again as well.
     """
+    settle(Layers(*ctx))
     files, lost = _read_all(ctx)
     done: list[ChainID] = []
     for layer in sorted(files, key=lambda file: len(file.parents)):

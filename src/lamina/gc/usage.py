@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.cachemounts.listing import listing
 from lamina.db import cachedb, containerdb, imagedb, layerdb
 from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.gc import reach
+from lamina.layers.context import Layers
 from lamina.oci.digest import DiffID
 from lamina.store.layout import temp_owner
 from lamina.store.lease import living
@@ -35,10 +37,12 @@ class Usage(NamedTuple):
     containers: Share  # active: running; the size is that of mnt/ID
     cache: Share  # steps that made a layer; the size is that of folders in no image
     blobs: Share  # active: an image or a layer refers to it
+    mounts: Share  # cache mounts; active: a build uses them now
 
 
 def usage(ctx: Context) -> Usage:
     """Counts it all, from rows and, for containers and blobs, from the disk."""
+    mounts = _mounts(ctx)
     with ctx.db.snapshot() as c:
         now = reach.held(c, living(ctx.layout))
         sizes = {diff.diff_id: diff.size for diff in layerdb.diffs(c)}
@@ -48,6 +52,7 @@ def usage(ctx: Context) -> Usage:
             _containers(c, ctx),
             _cache(c, sizes, in_images, now, _strays(ctx, sizes)),
             _blobs(c, ctx, now),
+            mounts,
         )
 
 
@@ -98,6 +103,13 @@ def _cache(
         sum([sizes[diff_id] for diff_id in outside]) + strays,
         sum([sizes[diff_id] for diff_id in outside - used]) + strays,
     )
+
+
+def _mounts(ctx: Context) -> Share:
+    found = listing(Layers(*ctx))
+    active = [mount for mount in found if mount.in_use]
+    size = sum([mount.size for mount in found])
+    return Share(len(found), len(active), size, size - sum([mount.size for mount in active]))
 
 
 def _blobs(c: sqlite3.Connection, ctx: Context, now: reach.Held) -> Share:

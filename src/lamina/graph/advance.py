@@ -14,6 +14,7 @@ from lamina.errors import InvalidInput
 from lamina.graph import copies, history, runs
 from lamina.graph.gotext import plain_list, quoted_list
 from lamina.graph.ops import Op, SourceRef, WorkdirOp
+from lamina.graph.scope import NOT_IN_ENV
 from lamina.graph.state import StageState, join_path, split_env
 from lamina.oci.config import Healthcheck
 
@@ -74,14 +75,17 @@ def _label(state: StageState, ins: ast.Label) -> Advanced:
 
 
 def _arg(state: StageState, ins: ast.Arg) -> Advanced:
-    """An ARG's value: the user's, else its default, else what the same name has before the first FROM."""
+    """An ARG's value: the user's, else its default, else what the same name has before the first FROM.
+
+    Those that only speak to the SBOM scanner are no variables.
+    """
     scope = state.scope
     words = ["ARG"]
     for name, default in ins.pairs:
         value = scope.build_args.get(name)
         if value is None:
             value = scope.global_args.get(name) if default is None else _one(state, default)
-        if value is not None:
+        if value is not None and name not in NOT_IN_ENV:
             state = state._replace(env={**state.env, name: value}, args_in_env=state.args_in_env | {name})
         state = state._replace(args=(*state.args, (name, value or "")))
         words.append(name if value is None else f"{name}={value}")

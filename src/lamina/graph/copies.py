@@ -13,8 +13,6 @@ from lamina.graph.state import StageState, join_path
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_URLS = ("http://", "https://")
-
 
 def copy_op(state: StageState, copy: Copy | Add, find: Callable[[str], SourceRef]) -> tuple[CopyOp, str]:
     """What a COPY or ADD does, and its line of history. InvalidInput for a bad --chmod or source.
@@ -32,12 +30,14 @@ def copy_op(state: StageState, copy: Copy | Add, find: Callable[[str], SourceRef
         Document(doc.name, expand(doc.text, state.env, quotes="literal") if doc.expand else doc.text)
         for doc in copy.heredocs
     )
-    _check(copy, sources, chmod)
-    text = copy_text(copy.keyword, chown, chmod, sources, [doc.name for doc in documents], dest)
+    remotes = _remotes(sources)
+    _check(copy, sources, remotes, chmod)
+    parents = isinstance(copy, Copy) and copy.parents
+    text = copy_text(copy.keyword, parents, chown, chmod, sources, [doc.name for doc in documents], dest)
     ref = find(copy.from_) if isinstance(copy, Copy) and copy.from_ is not None else THE_CONTEXT
     op = CopyOp(
         name=copy.keyword,
-        sources=tuple(join_path("/", path)[1:] for path in sources),
+        sources=tuple(_cleaned(path, remotes, parents) for path in sources),
         documents=documents,
         dest=_destination(state.config.working_dir or "/", dest),
         chown=chown,
@@ -45,8 +45,9 @@ def copy_op(state: StageState, copy: Copy | Add, find: Callable[[str], SourceRef
         stage=ref.stage,
         image=ref.image,
         context=ref.context,
-        link=copy.link,
-        parents=isinstance(copy, Copy) and copy.parents,
+        remotes=remotes,
+        link=copy.link and not chmod,  # as BuildKit: it would change the mode of folders below
+        parents=parents,
         exclude=tuple(one(text) for text in copy.exclude),
         checksum=one(copy.checksum or "") if isinstance(copy, Add) else "",
         keep_git_dir=copy.keep_git_dir if isinstance(copy, Add) else None,
@@ -55,11 +56,30 @@ def copy_op(state: StageState, copy: Copy | Add, find: Callable[[str], SourceRef
     return op, text
 
 
-def _check(copy: Copy | Add, sources: list[str], chmod: str) -> None:
-    if isinstance(copy, Copy):
-        for source in sources:
-            if source.startswith(_URLS):
-                raise InvalidInput(f"source can't be a URL for COPY: {source}", hint="fetch it in a RUN")
+def context_op(name: str) -> tuple[CopyOp, str]:
+    """FROM a further context that is files: all of them, and the line of history that BuildKit has for it."""
+    op = CopyOp("COPY", ("",), (), "/", "", "", context=name)
+    return op, f"[context {name}] load from client"
+
+
+def _remotes(sources: list[str]) -> tuple[str, ...]:
+    """The sources that are no paths. InvalidInput for a Git URL that cannot be understood."""
+    if not any("://" in source or "@" in source for source in sources):
+        return ()
+    from lamina.dockerfile.remotes import is_remote  # most builds copy files only
+
+    return tuple(source for source in sources if is_remote(source))
+
+
+def _check(copy: Copy | Add, sources: list[str], remotes: tuple[str, ...], chmod: str) -> None:
+    if remotes and isinstance(copy, Copy):
+        kind = "URL" if remotes[0].startswith("http") else "git ref"
+        raise InvalidInput(f"source can't be a {kind} for COPY: {remotes[0]}", hint="ADD can fetch it")
+    if isinstance(copy, Add) and copy.checksum:
+        if len(sources) != 1:
+            raise InvalidInput("checksum can't be specified for multiple sources")
+        if not remotes:
+            raise InvalidInput("checksum requires HTTP(S) or Git sources")
     if chmod:
         from lamina.graph.chmod import parse_mode  # compiles patterns that few builds need
 
@@ -67,6 +87,22 @@ def _check(copy: Copy | Add, sources: list[str], chmod: str) -> None:
             parse_mode(chmod)
         except ValueError as error:
             raise InvalidInput(str(error)) from None
+
+
+def _cleaned(path: str, remotes: tuple[str, ...], parents: bool) -> str:
+    if path in remotes:
+        return path
+    return _with_pivot(path) if parents else _clean(path)
+
+
+def _clean(path: str) -> str:
+    return join_path("/", path)[1:]
+
+
+def _with_pivot(path: str) -> str:
+    """What COPY --parents copies, as FOLDER/./PATH: the first `/./` says from where on folders are kept."""
+    folder, pivot, kept = path.partition("/./")
+    return f"{_clean(folder)}/./{_clean(kept)}" if pivot else f"/./{_clean(path)}"
 
 
 def _destination(folder: str, dest: str) -> str:

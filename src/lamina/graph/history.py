@@ -20,10 +20,18 @@ def run_text(args: Sequence[str], declared: Iterable[tuple[str, str]]) -> str:
 
 
 def copy_text(
-    name: str, chown: str, chmod: str, sources: Iterable[str], documents: Iterable[str], dest: str
+    name: str,
+    parents: bool,
+    chown: str,
+    chmod: str,
+    sources: Iterable[str],
+    documents: Iterable[str],
+    dest: str,
 ) -> str:
-    """`COPY --chown=a:b one two /dest`; a here-document counts as `<<NAME`."""
+    """`COPY --chown=a:b one two /dest`; a here-document counts as `<<NAME`. Other flags are not named."""
     words = [name]
+    if parents:
+        words.append("--parents")
     if chown:
         words.append(f"--chown={chown}")
     if chmod:

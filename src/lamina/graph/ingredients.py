@@ -24,11 +24,15 @@ class Picked(NamedTuple):
     `name` is the last part of its path as written: it counts, and is kept, only for what is no folder.
     In `entries` the first is the file or folder itself, with path b""; the others are relative to it.
     Every FILE has its digest. `path` is where the first one lies in the source: it does not count.
+    `implied` are the folders that are there only because something in them is (--parents, --exclude);
+    `named` is what --parents names itself, not only a folder that it is in: it does not count.
     """
 
     name: bytes
     path: bytes
     entries: Sequence[Entry]
+    implied: frozenset[bytes] = frozenset()
+    named: frozenset[bytes] = frozenset()
 
     @property
     def is_folder(self) -> bool:
@@ -36,8 +40,17 @@ class Picked(NamedTuple):
         return self.entries[0].kind is Kind.DIR
 
 
-def run_key(op: RunOp, parent: str, platform: Platform) -> CacheKey:
-    """RUN depends on its command and all that the process can see. Proxies do not count."""
+def run_key(
+    op: RunOp,
+    parent: str,
+    platform: Platform,
+    limits: Sequence[Ingredient] = (),
+    mounts: tuple[Sequence[Ingredient], Sequence[Ingredient]] = ((), ()),
+) -> CacheKey:
+    """RUN depends on its command and all that the process can see. Proxies do not count.
+
+    `limits` are what the caller of the build says of all its processes; `mounts` is of mounts.mount_parts.
+    """
     parts = [
         Ingredient("instruction", "RUN"),
         Ingredient("parent", parent),
@@ -50,10 +63,13 @@ def run_key(op: RunOp, parent: str, platform: Platform) -> CacheKey:
     ]
     if op.script:
         parts.append(Ingredient("script", f"{op.script.name}\n{op.script.content}"))
+    if op.security != "sandbox":
+        parts.append(Ingredient("security", op.security))
+    parts += [*limits, *mounts[0]]
     parts += [
         Ingredient(("ARG " if is_arg else "ENV ") + name, value) for name, value, is_arg in sorted(op.env)
     ]
-    return cache_key(parts)
+    return cache_key(parts, mounts[1])
 
 
 def copy_key(
@@ -61,15 +77,19 @@ def copy_key(
     parent: str,
     owner: tuple[int, int] | None,
     epoch: int | None,
-    sources: Sequence[Sequence[Picked]],
+    sources: Sequence[Sequence[Picked] | str],
 ) -> CacheKey:
     """COPY and ADD depend on where they put what: names below a copied folder, metadata, content; no mtime.
 
-    `sources` has, for each source as written, what it matched.
+    With --link the parent does not count; --exclude and --parents count by what they pick. `sources` has,
+    for each source as written, what it matched; a text where that alone says what it is (a commit).
     """
     parts = _copy_parts(op, parent, owner, epoch)
     listing: list[Ingredient] = []
     for number, (written, matches) in enumerate(zip(op.sources, sources, strict=True), 1):
+        if isinstance(matches, str):
+            parts.append(Ingredient(f"source {number}", matches))
+            continue
         hasher = hashlib.sha256()
         for match in matches:
             lines = _lines(match)
@@ -90,7 +110,15 @@ def copy_from_key(
     """
     parts = [*_copy_parts(op, parent, owner, epoch), Ingredient("source layers", source)]
     parts += [Ingredient(f"source {number}", path) for number, path in enumerate(op.sources, 1)]
+    parts += [Ingredient(f"exclude {number}", text) for number, text in enumerate(op.exclude, 1)]
     return cache_key([*parts, *_documents(op)])
+
+
+def pinned_key(op: CopyOp, parent: str, owner: tuple[int, int] | None, epoch: int | None) -> CacheKey:
+    """The same step as `copy_key`, told by its --checksum: nobody need be asked what the URL leads to."""
+    parts = [*_copy_parts(op, parent, owner, epoch), Ingredient("checksum", op.checksum)]
+    parts += [Ingredient(f"source {number}", path) for number, path in enumerate(op.sources, 1)]
+    return cache_key([*parts, Ingredient("unpack", str(op.unpack)), *_documents(op)])
 
 
 def workdir_key(op: WorkdirOp, parent: str, owner: tuple[int, int], epoch: int | None) -> CacheKey:
@@ -112,7 +140,7 @@ def _copy_parts(
     """What counts for COPY aside from its sources."""
     parts = [
         Ingredient("instruction", op.name),
-        Ingredient("parent", parent),
+        Ingredient("link", "yes") if op.link else Ingredient("parent", parent),
         Ingredient("dest", op.dest),
         Ingredient("chown", "" if owner is None else f"{owner[0]}:{owner[1]}"),
         Ingredient("chmod", op.chmod),
@@ -132,11 +160,14 @@ def _documents(op: CopyOp) -> list[Ingredient]:
 def _lines(match: Picked) -> list[tuple[bytes, bytes]]:
     """Path and all that counts of each entry; of a folder whose contents are copied, only that it is one."""
     if match.is_folder:
-        return [(b"", b"folder"), *((entry.path, _describe(entry)) for entry in match.entries[1:])]
-    return [(match.name, _describe(match.entries[0]))]
+        lines = [(entry.path, describe(entry)) for entry in match.entries[1:]]
+        if match.implied:
+            lines = [(path, b"implied " * (path in match.implied) + line) for path, line in lines]
+        return [(b"", b"folder"), *lines]
+    return [(match.name, describe(match.entries[0]))]
 
 
-def _describe(entry: Entry) -> bytes:
+def describe(entry: Entry) -> bytes:
     """Kind, mode, owner, size and what is specific to the kind. A hard link counts as the file that it is."""
     kind = "f" if entry.kind is Kind.HARDLINK else entry.kind.value
     text = f"{kind} {entry.mode:o} {entry.uid}:{entry.gid} {entry.size} {entry.digest}".encode()

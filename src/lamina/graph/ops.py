@@ -84,8 +84,10 @@ class CopyOp(NamedTuple):
 
     `sources` are cleaned: relative to the source's root, without `..`; `stage` and `image` say which
     root that is: a stage's index, an image's name, a named context, or nothing of these for the build
-    context. `remotes` are the sources of ADD that are URLs or Git repositories, as written; `exclude` are
-    patterns. `checksum`, `keep_git_dir` and `unpack` are ADD's, as the instruction has them.
+    context. With `parents` each is FOLDER/./PATH, of which PATH keeps its folders. `link` says that what
+    lies below does not count. `remotes` are those sources of ADD that are URLs or Git repositories, as
+    written; `exclude` are patterns. `checksum`, `keep_git_dir` and `unpack` are ADD's, as the instruction
+    has them.
     """
 
     name: str  # COPY | ADD
@@ -104,6 +106,11 @@ class CopyOp(NamedTuple):
     checksum: str = ""
     keep_git_dir: bool | None = None
     unpack: bool | None = None
+
+    @property
+    def unpacks(self) -> bool:
+        """Whether archives among the sources that are not remote are unpacked."""
+        return self.name == "ADD" if self.unpack is None else self.unpack
 
 
 class WorkdirOp(NamedTuple):

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 PROXY_NAMES = frozenset(_PROXIES) | frozenset(name.lower() for name in _PROXIES)
 EPOCH = "SOURCE_DATE_EPOCH"
+SCAN_STAGE, SCAN_CONTEXT = NOT_IN_ENV = ("BUILDKIT_SBOM_SCAN_STAGE", "BUILDKIT_SBOM_SCAN_CONTEXT")
 
 
 class Scope(NamedTuple):
-    """What holds in every stage.
+    """What holds in every stage; `platform` is what is built for, in the state of a stage that stage's own.
 
     `build_args` are the user's --build-arg; `global_args` are those, the platform's, and what ARG says
     before the first FROM: a stage sees one of them when it declares it.
@@ -46,14 +47,17 @@ class Scope(NamedTuple):
         return int(text)
 
 
-def platform_args(platform: Platform, target: str) -> dict[str, str]:
-    """The arguments that every build has: BUILD* and TARGET* of the platform, and TARGETSTAGE."""
-    values = {
-        "PLATFORM": str(platform),
-        "OS": platform.os,
-        "OSVERSION": platform.os_version,
-        "ARCH": platform.architecture,
-        "VARIANT": platform.variant,
-    }
-    args = {side + name: value for side in ("BUILD", "TARGET") for name, value in values.items()}
-    return args | {"TARGETSTAGE": target or "default"}
+def platform_args(platform: Platform, target: str, machine: Platform | None = None) -> dict[str, str]:
+    """The arguments that every build has: BUILD* of the machine, TARGET* of `platform`, and TARGETSTAGE.
+
+    Without `machine` the build is for the platform that it runs on.
+    """
+    args: dict[str, str] = {}
+    for side, one in (("BUILD", machine or platform), ("TARGET", platform)):
+        args[side + "PLATFORM"] = str(one)
+        args[side + "OS"] = one.os
+        args[side + "OSVERSION"] = one.os_version
+        args[side + "ARCH"] = one.architecture
+        args[side + "VARIANT"] = one.variant
+    args["TARGETSTAGE"] = target or "default"
+    return args

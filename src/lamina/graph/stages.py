@@ -16,8 +16,8 @@ from lamina.dockerfile import (
     locate,
     parse_trigger,
 )
-from lamina.dockerfile.mounts import from_of
 from lamina.errors import LaminaError, NotFound
+from lamina.graph.contexts import find_context
 from lamina.graph.ops import THE_CONTEXT, SourceRef
 from lamina.graph.scope import EPOCH, PROXY_NAMES, Scope, platform_args
 from lamina.oci import platform as platforms
@@ -32,7 +32,8 @@ SCRATCH = "scratch"
 class Stage(NamedTuple):
     """One FROM with what follows it. `base` is expanded; `parent` is the stage that it names, or None.
 
-    `context` is the named context that the base is, "" for none; it goes before stages and images.
+    `context` is the further context that the base is, "" for none: it goes before an image of that name, and
+    in place of a whole stage that is called so.
     """
 
     number: int
@@ -53,7 +54,7 @@ class Stage(NamedTuple):
 class Plan(NamedTuple):
     """All stages of a Dockerfile in its order, and the one that is wanted.
 
-    `contexts` are the names of further contexts (--build-context), in lower case.
+    `contexts` are the names of further contexts (--build-context), as contexts.context_name has them.
     """
 
     dockerfile: Dockerfile
@@ -77,15 +78,16 @@ def plan(
     target: str = "",
     network: str = "host",
     contexts: frozenset[str] = frozenset(),
+    machine: Platform | None = None,
 ) -> Plan:
     """Splits a Dockerfile into stages. DockerfileError for what cannot be built, at its line.
 
     `target` is a stage's name, in any case, or its number; "" is the last stage. NotFound when there is none.
-    `contexts` are the names of further contexts, in lower case.
+    `contexts` are the names of further contexts, as contexts.context_name has them.
     """
     first = next(i for i, ins in enumerate(dockerfile.instructions) if isinstance(ins, From))
     names = [ins.stage for ins in dockerfile.instructions if isinstance(ins, From)]
-    own = platform_args(platform, target or names[-1] or "")
+    own = platform_args(platform, target or names[-1] or "", machine)
     global_args = {name: build_args.get(name, value) for name, value in own.items()}
     for instruction in dockerfile.instructions[:first]:
         assert isinstance(instruction, Arg)  # the parser lets nothing else stand before FROM
@@ -127,32 +129,31 @@ def _stages(
             )
         platform = _platform(dockerfile, source, scope)
         name = source.stage or ""
-        context = base.lower() if base.lower() in contexts else ""
-        parent = None if context else named.get(base.lower())
         inner = tuple(instructions[start + 1 : end])
+        parent = named.get(base.lower())
+        context = find_context(contexts, name, platform) if name else ""
+        if context:  # it takes the place of the whole stage
+            base, parent, inner = context, None, ()
+        elif parent is None and base != SCRATCH:
+            context = find_context(contexts, base, platform)
         yield Stage(index, name, base, parent, source, inner, platform, context)
         if name:
             named[name.lower()] = index
 
 
 def _platform(dockerfile: Dockerfile, source: From, scope: Scope) -> Platform:
-    """What a stage is built for: FROM --platform may only say what we build for anyway."""
+    """What a stage is built for: what FROM --platform says, else what the whole build is for."""
     if source.platform is None:
         return scope.platform
     text = _expand(source.platform, scope.global_args, dockerfile, source)
+    if not text:
+        message = f"empty platform value from expression {source.platform}"
+        raise locate(dockerfile, source, message, at="--platform", hint="give the ARG a value")
     try:
-        wanted = platforms.parse(text, scope.platform)
+        return platforms.parse(text, scope.platform)
     except LaminaError as error:
-        raise locate(dockerfile, source, error.message, at="--platform", hint=error.hint) from None
-    if not wanted.runs(scope.platform):
-        raise locate(
-            dockerfile,
-            source,
-            f"FROM --platform={text} is not built yet: this machine is {scope.platform}",
-            at="--platform",
-            hint="leave --platform out, or give this machine's platform",
-        )
-    return wanted
+        message = f"failed to parse platform {source.platform}: {error.message}"
+        raise locate(dockerfile, source, message, at="--platform", hint=error.hint) from None
 
 
 def find_target(stages: Sequence[Stage], target: str) -> int:
@@ -179,7 +180,7 @@ def _by_name(stages: Sequence[Stage], name: str) -> int | None:
 
 
 def find_source(whole: Plan, index: int, instruction: Instruction, name: str, at: str) -> SourceRef:
-    """What `name` after from= means in the stage `index`: a named context, a stage, else an image.
+    """What `name` after from= means in the stage `index`: a stage, a further context, else an image.
 
     DockerfileError, at the word `at`, when it is the stage itself, or one that comes later.
     """
@@ -192,15 +193,14 @@ def find_source(whole: Plan, index: int, instruction: Instruction, name: str, at
             at=at,
             hint="begin a stage with FROM and the variable, and name that stage",
         )
-    if name.lower() in whole.contexts:
-        return SourceRef(context=name.lower())
     found = _by_name(stages[:index], name)
     if found is None:
         found = _by_name(stages, name)
     if found is None and name.isascii() and name.isdigit():
         found = int(name)
     if found is None:
-        return SourceRef(image=name)
+        context = find_context(whole.contexts, name, stages[index].platform)
+        return SourceRef(context=context) if context else SourceRef(image=name)
     problem = _bad_source(stages, index, found, name)
     if problem:
         raise locate(whole.dockerfile, instruction, problem, at=at, hint="name an earlier stage")
@@ -240,6 +240,8 @@ def dependencies(whole: Plan, stage: Stage) -> Iterator[int]:
         if isinstance(instruction, Copy):
             refs.append(copy_source(whole, stage.number, instruction))
         elif isinstance(instruction, Run) and instruction.mounts:
+            from lamina.dockerfile.mounts import from_of  # most builds have none: spares its import
+
             names = [from_of(mount) for mount in instruction.mounts]
             refs += [mount_source(whole, stage.number, instruction, name) for name in names]
         for ref in refs:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from lamina.graph.scope import Scope
     from lamina.oci.digest import DiffID
+    from lamina.oci.platform import Platform
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DEFAULT_SHELL = ("/bin/sh", "-c")
@@ -91,8 +92,17 @@ def from_stage(parent: StageState) -> StageState:
     return parent.with_config(parent.config._replace(on_build=()))._replace(cmd_set=False)
 
 
-def finish(state: StageState) -> ImageConfig:
-    """The config of the image that a stage ends as. Its times follow from those of its layers alone."""
+def finish(
+    state: StageState, platform: Platform | None = None, labels: Mapping[str, str] | None = None
+) -> ImageConfig:
+    """The config of the image that a stage ends as. Its times follow from those of its layers alone.
+
+    `platform` is the one that was asked for, None when the image is for its base's; `labels` go over its own.
+    """
+    if platform is not None:
+        state = state._replace(image=_for_platform(state.image, platform))
+    if labels:
+        state = state.with_config(state.config._replace(labels={**state.config.labels, **labels}))
     inherited = len(state.image.history)
     times = fill_times([line.created for line in state.history])[inherited:]
     epoch = state.scope.epoch
@@ -106,6 +116,17 @@ def finish(state: StageState) -> ImageConfig:
     created = added[-1].created if added else state.image.created
     history = (*state.history[:inherited], *added)
     return state.image._replace(rootfs=RootFS(state.diff_ids), history=history, created=created)
+
+
+def _for_platform(image: ImageConfig, platform: Platform) -> ImageConfig:
+    """The config with a platform; what that does not say stays, where system and architecture do."""
+    same = (image.os, image.architecture) == platform[:2]
+    return image._replace(
+        os=platform.os,
+        architecture=platform.architecture,
+        variant=platform.variant or (image.variant if same else ""),
+        os_version=platform.os_version or (image.os_version if same else ""),
+    )
 
 
 def split_env(item: str) -> tuple[str, str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.dockerfile import Add, Copy, Dockerfile, DockerfileError, Instruction, Onbuild, Run, locate
+from lamina.dockerfile import Dockerfile, DockerfileError, Instruction, Onbuild, Run, locate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-_REMOTE = ("http://", "https://", "git://", "ssh://", "git@")
 
 
 def check_supported(dockerfile: Dockerfile, instructions: Sequence[Instruction]) -> None:
@@ -33,27 +31,7 @@ def _refuse(dockerfile: Dockerfile, instruction: Instruction, word: str, what: s
 def _missing(instruction: Instruction) -> Iterator[tuple[str, str]]:
     """Pairs of (the word to point at, what to call it)."""
     if isinstance(instruction, Run):
-        yield from _flags("RUN", {"mount": bool(instruction.mounts), "device": bool(instruction.devices)})
-        yield from _flags("RUN", {"security": instruction.security not in (None, "sandbox")})
-    elif isinstance(instruction, Copy):
-        yield from _flags(
-            "COPY",
-            {"link": instruction.link, "parents": instruction.parents, "exclude": bool(instruction.exclude)},
-        )
-    elif isinstance(instruction, Add):
-        yield from _flags(
-            "ADD",
-            {
-                "link": instruction.link,
-                "exclude": bool(instruction.exclude),
-                "checksum": instruction.checksum is not None,
-                "keep-git-dir": instruction.keep_git_dir is not None,
-                "unpack": instruction.unpack is not None,
-            },
-        )
-        for source in instruction.sources:
-            if source.startswith(_REMOTE):
-                yield source, "ADD of a URL or a Git repository"
+        yield from _flags("RUN", {"device": bool(instruction.devices)})
 
 
 def _flags(name: str, given: dict[str, bool]) -> Iterator[tuple[str, str]]:

@@ -13,3 +13,4 @@ class Pruned(NamedTuple):
     deleted: tuple[str, ...]  # image IDs
     cache: int  # layers of the build cache
     bytes: int
+    cache_mounts: tuple[str, ...] = ()  # their ids

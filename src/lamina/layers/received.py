@@ -30,10 +30,14 @@ _ROOT = Entry(b"", Kind.DIR)
 
 
 class Received:
-    """Gathers entries; `put` is called with each that has to be made, after those that it needs."""
+    """Gathers entries; `put` is called with each that has to be made, after those that it needs.
 
-    def __init__(self, put: Put) -> None:
+    `literal`: the archive is of a folder and not of a layer, so that no name stands for a deletion.
+    """
+
+    def __init__(self, put: Put, *, literal: bool = False) -> None:
         self._put = put
+        self._literal = literal
         self._made: dict[bytes, Entry] = {}
         self._names: dict[bytes, list[bytes]] = {}  # path of a FILE -> its HARDLINKs
 
@@ -42,7 +46,7 @@ class Received:
 
         InvalidInput for what leads out of the layer, a hard link to nothing, or a file used as a folder.
         """
-        mark, path = meaning(entry.path)
+        mark, path = (Mark.PLAIN, entry.path) if self._literal else meaning(entry.path)
         if mark is Mark.IGNORED:
             return
         if path:

@@ -84,7 +84,7 @@ def _split_options(mount: Mount) -> tuple[list[tuple[str, str | None]], int]:
 
 
 def _detached_bind(mount: Mount, attributes: int) -> int:
-    fd = sys.open_tree(mount.source, recursive=mount.recursive)
+    fd = _inner_tree(mount) if mount.inside else sys.open_tree(mount.source, recursive=mount.recursive)
     if attributes:
         try:
             sys.mount_setattr(fd, attributes, recursive=mount.recursive)
@@ -92,6 +92,19 @@ def _detached_bind(mount: Mount, attributes: int) -> int:
             os.close(fd)
             raise
     return fd
+
+
+def _inner_tree(mount: Mount) -> int:
+    """A copy of the mount at a path inside of a folder that is the root for all links on the way."""
+    folder = os.open(mount.source, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        place = sys.openat2(mount.inside, os.O_PATH, sys.RESOLVE_IN_ROOT, dir_fd=folder)
+    finally:
+        os.close(folder)
+    try:
+        return sys.open_tree("", recursive=mount.recursive, dir_fd=place)
+    finally:
+        os.close(place)
 
 
 def _old_overlay(mount: Mount, target: str, cause: OSError) -> None:

@@ -54,8 +54,11 @@ RESOLVE_IN_ROOT = 0x10
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
 PR_CAPBSET_READ = 23
 PR_CAPBSET_DROP = 24
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_RAISE = 2
 
 _FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CREATE = 0, 1, 6
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -227,10 +230,10 @@ def clone(flags: int, exit_signal: int) -> tuple[int, int]:
     return pid, pidfd.value if pid else -1
 
 
-def prctl(option: int, value: int = 0) -> int:
-    """prctl(2) with one number."""
-    zero = ctypes.c_ulong(0)
-    result: int = _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero)
+def prctl(option: int, value: int = 0, second: int = 0) -> int:
+    """prctl(2) with one number, or two."""
+    zero, numbers = ctypes.c_ulong(0), (ctypes.c_ulong(value), ctypes.c_ulong(second))
+    result: int = _libc.prctl(ctypes.c_int(option), *numbers, zero, zero)
     if result < 0:
         raise _fail()
     return result

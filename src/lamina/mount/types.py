@@ -11,7 +11,8 @@ class Mount:
 
     `kind` is "overlay", "bind", "tmpfs", "proc", "sysfs", "devpts", "mqueue". An overlay has `lowers`
     (folders, top one first) and, when writable, `upper` and `work`. `target` is absolute; in a
-    ProcessSpec's `root` it is on the host, in its `mounts` it is inside the root file system.
+    ProcessSpec's `root` it is on the host, in its `mounts` it is inside the root file system. A bind with
+    `inside` shows what that path leads to in the folder `source`, by links that cannot lead out of it.
     """
 
     kind: str
@@ -23,3 +24,4 @@ class Mount:
     read_only: bool = False
     options: str = ""  # passed to the file system as they are (size=..., mode=..., userxattr)
     recursive: bool = False  # bind only
+    inside: str = ""  # bind only; "/" and "." are the folder itself

@@ -37,6 +37,21 @@ _COMPRESSION = {
 }
 
 
+_DOCKERS = {
+    MANIFEST: DOCKER_MANIFEST,
+    INDEX: DOCKER_INDEX,
+    CONFIG: DOCKER_CONFIG,
+    LAYER: DOCKER_LAYER,
+    LAYER_GZIP: DOCKER_LAYER_GZIP,
+}
+_OCIS = {docker: oci for oci, docker in _DOCKERS.items()} | {DOCKER_LAYER_ZSTD: LAYER_ZSTD}
+
+
+def converted(media_type: str, *, oci: bool) -> str:
+    """The OCI's name for a type of Docker's, or the other way round; a type that only one of them has stays."""
+    return (_OCIS if oci else _DOCKERS).get(media_type, media_type)
+
+
 def compression(media_type: str) -> str | None:
     """How a layer of this type is packed: "", "gzip" or "zstd"; None when it is no layer type we know."""
     return _COMPRESSION.get(media_type)

@@ -1,4 +1,4 @@
-"""The capabilities that a process keeps: Docker's default fourteen."""
+"""The capabilities that a process keeps: Docker's default fourteen, or all that there are."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ DEFAULT = {
 _HIGHEST = 63
 
 
-def limit_bounding_set() -> int:
+def limit_bounding_set(*, keep_all: bool = False) -> int:
     """Drop all others for good, also for setuid programs; the mask of what is left.
 
-    A capability that is not there to begin with is not missed. Needs CAP_SETPCAP.
+    A capability that is not there to begin with is not missed. Needs CAP_SETPCAP, unless it is to keep all.
     """
     left = 0
     for number in range(_HIGHEST + 1):
@@ -41,7 +41,7 @@ def limit_bounding_set() -> int:
             break  # the kernel has no more than these
         if not held:
             continue
-        if number in _KEEP:
+        if keep_all or number in _KEEP:
             left |= 1 << number
         else:
             syscalls.prctl(syscalls.PR_CAPBSET_DROP, number)
@@ -55,6 +55,19 @@ def limit_held(uid: int, bounding: int) -> None:
     """
     held = bounding if uid == 0 else 0
     syscalls.capset(held, held, 0)
+
+
+def keep_over_setuid() -> None:
+    """The next change of the user leaves the permitted capabilities as they are."""
+    syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
+
+
+def hold_all(mask: int) -> None:
+    """Hold these, and give them to all programs, whoever runs them: what BuildKit calls insecure."""
+    syscalls.capset(mask, mask, mask)
+    for number in range(_HIGHEST + 1):
+        if mask >> number & 1:
+            syscalls.prctl(syscalls.PR_CAP_AMBIENT, syscalls.PR_CAP_AMBIENT_RAISE, number)
 
 
 _KEEP = frozenset(DEFAULT.values())

@@ -22,6 +22,7 @@ from lamina.sandbox.seccomp import profile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
     from lamina.sandbox.spec import ProcessSpec
 
@@ -49,7 +50,6 @@ class _Prepared(NamedTuple):
     """What a clone has done before its request comes."""
 
     root: rootfs.Root
-    bounding: int  # the capabilities that are left
     trampoline: int  # a file on the process's own /dev, without a name; -1: none
 
     @classmethod
@@ -57,7 +57,7 @@ class _Prepared(NamedTuple):
         """Everything that does not depend on the request."""
         root = rootfs.Root()
         start = programs.lay_ready(root.devices, tools.trampoline) if tools.trampoline else -1
-        return cls(root, capabilities.limit_bounding_set(), start)
+        return cls(root, start)
 
 
 class _Doing:
@@ -133,6 +133,7 @@ def _send(channel: int, reply: wire.Ready | wire.Failed, fds: Sequence[int] = ()
 
 def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) -> None:
     root = prepared.root
+    limits = _limits() if spec.ulimits else None
     os.setsid()
     doing.what = "cannot prepare the root file system"
     root.mount_root(spec)
@@ -146,8 +147,9 @@ def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) ->
     identity = _identity(spec.user)
     doing.what = "cannot mount"
     root.attach(spec)
-    doing.what = "cannot protect the mounts"
-    root.protect()
+    if spec.security == "sandbox":
+        doing.what = "cannot protect the mounts"
+        root.protect()
     master = -1
     if spec.terminal:
         doing.what = "cannot make a terminal"
@@ -158,8 +160,12 @@ def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) ->
     _enter_folder(spec.cwd)
     doing.what = "cannot protect the root file system"
     root.seal(spec)
+    if limits is not None:
+        for limit in spec.ulimits:
+            doing.what = f"cannot set the limit {limits.text(limit)}"
+            limits.apply(limit)
     doing.what = f"cannot become user {spec.user or 'root'}"
-    _drop_powers(identity, prepared.bounding, tools)
+    _drop_powers(identity, tools, insecure=spec.security == "insecure")
     os.umask(0o022)
     doing.what = "cannot run"
     environment = _environment(spec, identity)
@@ -167,6 +173,13 @@ def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) ->
     ready = wire.Ready(tuple(root.stubs), spec.terminal, program)
     _send(_SETUP, ready, [master] if spec.terminal else ())
     programs.execute(program, spec.args, environment, start)
+
+
+def _limits() -> ModuleType:
+    """What few processes need, while our own files can still be seen."""
+    from lamina.sandbox import limits
+
+    return limits
 
 
 def _keep_open(*descriptors: int) -> list[int]:
@@ -219,17 +232,31 @@ def _enter_folder(path: str) -> None:
         raise InvalidInput(f"the working directory {path} is outside of the root file system")
 
 
-def _drop_powers(identity: accounts.Identity, bounding: int, tools: Tools) -> None:
-    """Groups, system calls, user and capabilities, in the only order that works."""
+def _drop_powers(identity: accounts.Identity, tools: Tools, *, insecure: bool) -> None:
+    """Groups, system calls, user and capabilities, in the only order that works.
+
+    An insecure process keeps all capabilities, whoever it is, and may make all calls.
+    """
+    bounding = capabilities.limit_bounding_set(keep_all=insecure)
+    program = _insecure_filter(tools) if insecure else tools.filter
     _own_pipes(identity.uid, tools.single_id)
     if not tools.single_id:
         os.setgroups(identity.groups)
         os.setresgid(identity.gid, identity.gid, identity.gid)
-    if tools.filter:
-        syscalls.seccomp_filter(tools.filter)
+    if program:
+        syscalls.seccomp_filter(program)
     uid = 0 if tools.single_id else identity.uid
+    if insecure:
+        capabilities.keep_over_setuid()
     os.setresuid(uid, uid, uid)
-    capabilities.limit_held(uid, bounding)
+    if insecure:
+        capabilities.hold_all(bounding)
+    else:
+        capabilities.limit_held(uid, bounding)
+
+
+def _insecure_filter(tools: Tools) -> bytes:
+    return profile.build(os.uname().machine, single_id=tools.single_id, insecure=True)
 
 
 def _own_pipes(uid: int, single_id: bool) -> None:

@@ -14,7 +14,7 @@ from lamina.mount import apply, syscalls
 from lamina.mount.types import Mount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _NODES = {
     "null": (1, 3),
@@ -24,6 +24,7 @@ _NODES = {
     "urandom": (1, 9),
     "tty": (5, 0),
 }
+_INSECURE = ("kmsg", "cuse", "fuse", "kvm", "net/tun", "loop-control")
 _LINKS = {
     "fd": "/proc/self/fd",
     "stdin": "/proc/self/fd/0",
@@ -59,11 +60,21 @@ class Devices:
         for name in _FOLDERS:
             os.mkdir(name, 0o755, dir_fd=self.folder)
 
-    def attached(self) -> None:
-        """To be called when `folder` has its place: only then can its nodes be mounted by themselves."""
+    def attached(self, more: Mapping[str, int]) -> None:
+        """To be called when `folder` has its place: only then can its nodes be mounted by themselves.
+
+        `more` are further devices, as detached mounts; with any, programs may make what they like as well.
+        """
         nodes = self._hosts or {name: syscalls.open_tree(name, dir_fd=self.folder) for name in _NODES}
-        syscalls.mount_setattr(self.folder, syscalls.ATTR_NODEV)
+        if not more:
+            syscalls.mount_setattr(self.folder, syscalls.ATTR_NODEV)
         for name, fd in nodes.items():
+            self.place(fd, name)
+        for name, fd in more.items():
+            folder = name.rpartition("/")[0]
+            if folder:
+                os.mkdir(folder, 0o755, dir_fd=self.folder)
+            os.close(self.make_file(name, 0o600))
             self.place(fd, name)
         self._null = os.open("null", os.O_RDWR | os.O_CLOEXEC, dir_fd=self.folder)
 
@@ -91,6 +102,18 @@ class Devices:
             info = os.fstat(fd)
             if stat.S_ISCHR(info.st_mode) and info.st_rdev == _NULL:
                 os.dup2(self._null, fd)
+
+
+def host_devices() -> dict[str, int]:
+    """What BuildKit gives to a process without limits, as far as the host has it: detached mounts by name."""
+    loops = [name for name in os.listdir("/dev") if name.startswith("loop") and name[4:].isdecimal()]
+    found = {}
+    for name in (*_INSECURE, *loops):
+        try:
+            found[name] = syscalls.open_tree(f"/dev/{name}")
+        except OSError:
+            pass  # not every machine has it
+    return found
 
 
 def disarm(fd: int) -> None:

@@ -173,6 +173,8 @@ def _check(spec: ProcessSpec) -> None:
         raise InvalidInput("a command, a variable or a path of a process cannot hold a zero byte")
     if spec.network not in ("host", "none"):
         raise InvalidInput(f"unknown network {spec.network!r}", hint="use host or none")
+    if spec.security not in ("sandbox", "insecure"):
+        raise InvalidInput(f"unknown security {spec.security!r}", hint="use sandbox or insecure")
     if not spec.root:
         raise InvalidInput("a process needs a root file system")
 

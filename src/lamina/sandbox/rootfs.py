@@ -17,12 +17,12 @@ from lamina.errors import InvalidInput
 from lamina.mount import apply, syscalls
 from lamina.mount.types import Mount
 from lamina.sandbox import network
-from lamina.sandbox.devices import Devices, disarm
+from lamina.sandbox.devices import Devices, disarm, host_devices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lamina.sandbox.spec import ProcessSpec
+    from lamina.sandbox.spec import HeldFile, ProcessSpec
 
 # apt gives its downloads to a user of its own, and checks that it could. With one ID it must not try.
 _APT_SETTING = "/etc/apt/apt.conf.d/zz-lamina-one-id"
@@ -66,8 +66,8 @@ class Root:
         self.devices = Devices()
         self._proc = 0  # the device number of /proc, once that is there
         self._sys = _kernel_view("sysfs", read_only=True)
-        self._files = _new("tmpfs", f"{_QUIET},mode=755,size=16m")  # for /etc; see _bind_files
-        self._names: dict[str, str] = {}  # of these files: where each is to be seen
+        self._files = _new("tmpfs", "nosuid,nodev,mode=755,size=16m")  # see _bind_files
+        self._names: dict[str, tuple[str, int]] = {}  # of these files: where each is to be seen, and how
         self._kernel = [
             _Detached(_kernel_view("proc", read_only=False), "/proc", True),
             _Detached(self.devices.folder, "/dev", True),
@@ -77,20 +77,24 @@ class Root:
             _Detached(_new("mqueue", _QUIET), "/dev/mqueue", True),
         ]
         self._wanted: list[_Detached] = []  # by the spec
+        self._host_devices: dict[str, int] = {}
 
     def mount_root(self, spec: ProcessSpec) -> None:
         """Mount what the spec says, out of sight of the host."""
         syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE, "")
-        for mount in spec.root:
+        for mount in (*spec.root, *spec.aside):
             apply.apply(mount)
 
     def collect(self, spec: ProcessSpec, *, single_id: bool) -> None:
         """Prepare all other mounts while the host's paths can be seen."""
         shm = _new("tmpfs", f"{_QUIET},mode=1777,size={spec.tmpfs_shm}")
         self._below_dev.append(_Detached(shm, "/dev/shm", True))
-        if spec.network == "none":  # each network namespace has a sysfs of its own
+        insecure = spec.security == "insecure"
+        if insecure or spec.network == "none":  # each network namespace has a sysfs of its own
             os.close(self._sys)
-            self._sys = _kernel_view("sysfs", read_only=True)
+            self._sys = _kernel_view("sysfs", read_only=not insecure)
+        if insecure:
+            self._host_devices = host_devices()
         self._kernel.append(_Detached(self._sys, "/sys", True))
         given = {mount.target for mount in spec.mounts}
         for name, content in network.files(spec).items():
@@ -98,6 +102,8 @@ class Root:
                 self._give_file(name, f"/etc/{name}", content)
         if single_id:
             self._give_file("apt", _APT_SETTING, b'APT::Sandbox::User "root";\n')
+        for number, held in enumerate(spec.files):
+            self._hold(f"held-{number}", held, single_id=single_id)
         for mount in spec.mounts:
             fd = apply.detached(mount)
             self._wanted.append(_Detached(fd, mount.target, stat.S_ISDIR(os.fstat(fd).st_mode)))
@@ -107,7 +113,16 @@ class Root:
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
         with open(os.open(name, flags, 0o644, dir_fd=self._files), "wb") as file:
             file.write(content)
-        self._names[name] = target
+        self._names[name] = (target, syscalls.ATTR_NOEXEC)
+
+    def _hold(self, name: str, held: HeldFile, *, single_id: bool) -> None:
+        """A file with an owner and a mode of its own; with one ID it is that one's."""
+        self._give_file(name, held.target, held.content)
+        if not single_id:
+            os.chown(name, held.uid, held.gid, dir_fd=self._files)
+        os.chmod(name, held.mode & 0o7777, dir_fd=self._files)
+        no_exec = 0 if held.mode & 0o111 else syscalls.ATTR_NOEXEC
+        self._names[name] = (held.target, syscalls.ATTR_RDONLY | no_exec)
 
     def enter(self, spec: ProcessSpec) -> None:
         """Make the root the root, and let go of the host's file systems."""
@@ -124,7 +139,7 @@ class Root:
                 raise InvalidInput(f"{mount.target} of the image is a symbolic link: it must be a folder")
             self._attach(mount)
         self._proc = os.stat("/proc").st_dev
-        self.devices.attached()
+        self.devices.attached(self._host_devices)
         files = list(self._bind_files(read_only=spec.read_only))
         # What is mounted at a folder must not hide what is mounted below it.
         all_others = [*self._below_dev, *files, *self._wanted]
@@ -132,14 +147,13 @@ class Root:
             self._attach(mount)
 
     def _bind_files(self, *, read_only: bool) -> Iterable[_Detached]:
-        """The files for /etc as mounts, which they can become only while their tmpfs is attached."""
+        """The files that we make as mounts, which they can become only while their tmpfs is attached."""
         self.devices.place(os.dup(self._files), "shm")
-        for name, target in self._names.items():
+        for name, (target, attributes) in self._names.items():
             if target == _APT_SETTING and not os.path.isdir(os.path.dirname(target)):
                 continue
             fd = syscalls.open_tree(name, dir_fd=self._files)
-            if read_only:
-                syscalls.mount_setattr(fd, syscalls.ATTR_RDONLY)
+            syscalls.mount_setattr(fd, attributes | (syscalls.ATTR_RDONLY if read_only else 0))
             yield _Detached(fd, target, False)
         syscalls.umount("/dev/shm")
 
@@ -163,7 +177,8 @@ class Root:
 
     def seal(self, spec: ProcessSpec) -> None:
         """Nothing in the root is a device, whoever put it there; and it may be read-only."""
-        syscalls.mount_setattr("/", syscalls.ATTR_NODEV | (syscalls.ATTR_RDONLY if spec.read_only else 0))
+        attributes = 0 if spec.security == "insecure" else syscalls.ATTR_NODEV
+        syscalls.mount_setattr("/", attributes | (syscalls.ATTR_RDONLY if spec.read_only else 0))
 
     def _attach(self, mount: _Detached) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lamina.mount.types import Mount
 from lamina.sandbox import trampoline
-from lamina.sandbox.spec import ProcessSpec
+from lamina.sandbox.spec import HeldFile, ProcessSpec
 
 REPLY_SIZE = 1 << 16  # bytes of the longest reply; one that is longer is cut off where it is made
 
@@ -63,8 +63,9 @@ def read_request(fd: int) -> ProcessSpec:
     while len(data) < size:
         data += os.pread(fd, size - len(data), len(data))
     values = dict(zip(_SPEC_FIELDS, marshal.loads(data), strict=True))
-    for name in ("root", "mounts"):
+    for name in _MOUNTS:
         values[name] = tuple(Mount(*fields) for fields in values[name])
+    values["files"] = tuple(HeldFile(*fields) for fields in values["files"])
     return ProcessSpec(**values)
 
 
@@ -85,12 +86,15 @@ def decode_reply(data: bytes) -> Ready | Failed | int:
 
 def _plain(spec: ProcessSpec) -> tuple[Any, ...]:
     values = {name: getattr(spec, name) for name in _SPEC_FIELDS}
-    for name in ("root", "mounts"):
+    for name in _MOUNTS:
         values[name] = tuple(
             tuple(getattr(mount, field) for field in _MOUNT_FIELDS) for mount in values[name]
         )
+    for name in ("files", "ulimits", "extra_hosts"):  # marshal knows tuples only by themselves
+        values[name] = tuple(tuple(item) for item in values[name])
     return tuple(values.values())
 
 
+_MOUNTS = ("root", "mounts", "aside")
 _SPEC_FIELDS = tuple(ProcessSpec.__dataclass_fields__)
 _MOUNT_FIELDS = tuple(Mount.__dataclass_fields__)

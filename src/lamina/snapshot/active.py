@@ -56,6 +56,17 @@ class Shelf:
         except OSError as error:
             raise failure(error, self.path(key)) from error
 
+    def rename(self, key: str, info: Info) -> None:
+        """Gives the snapshot `key` the key, and the rest, of `info`. Conflict when that is taken."""
+        path = self.path(info.key)
+        if os.path.lexists(path):
+            raise Conflict(f"there is a snapshot {info.key!r} already")
+        try:
+            _write(self.path(key), info)
+            os.rename(self.path(key), path)
+        except OSError as error:
+            raise failure(error, path) from error
+
     def remove(self, key: str) -> None:
         """Takes the folder of `key` away with all that is in it, if it is there."""
         path = self.path(key)

@@ -43,6 +43,10 @@ class Backend:
         """All snapshots, of whatever backend."""
         return self._shelf.walk()
 
+    def keep(self, key: str, name: str, parents: Sequence[str]) -> None:
+        """Renames an active snapshot."""
+        self._shelf.rename(key, self._active(key)._replace(key=name, parents=tuple(parents)))
+
     def usage(self, key: str) -> Usage:
         """Disk space and inodes of what was written; each hard-linked file counts once."""
         self._info(key)

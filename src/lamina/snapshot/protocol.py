@@ -104,6 +104,13 @@ class Snapshotter(Protocol):
         Call it for every mounting: it also readies the snapshot. NotFound when there is no such key.
         """
 
+    def keep(self, key: str, name: str, parents: Sequence[str]) -> None:
+        """Renames an active snapshot, with what is in it; `parents` is what it stands on from now on.
+
+        For a step that failed: `name` is no temporary one. It is still `volatile` if it was, and can be
+        committed, listed and removed. NotFound when there is no such key, Conflict when `name` is taken.
+        """
+
     def commit(self, key: str, into: str, *, hidden: Hidden, keep: bool = False) -> None:
         """Makes the folder `into` (not there yet, on the same disk) out of what changed in `key`.
 

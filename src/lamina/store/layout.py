@@ -15,7 +15,7 @@ TEMP_PREFIX = ".tmp-"  # then the lease's ID, a dash, and a number
 class Layout:
     """The paths of one store. Making it touches nothing; `prepare` makes the folders."""
 
-    __slots__ = ("blobs", "database", "diff", "layers", "leases", "mnt", "root")
+    __slots__ = ("blobs", "builds", "cachemounts", "database", "diff", "layers", "leases", "mnt", "root")
 
     def __init__(self, root: str) -> None:
         self.root = root = os.path.abspath(root)
@@ -23,6 +23,8 @@ class Layout:
         self.diff = root + "/diff"
         self.layers = root + "/layers"
         self.mnt = root + "/mnt"
+        self.cachemounts = root + "/cachemounts"
+        self.builds = root + "/builds"  # made with the first log
         self.leases = root + "/leases"
         self.database = root + "/lamina.db"
 
@@ -56,7 +58,7 @@ class Layout:
                 raise Denied(f"{self.root} cannot be made", hint="check LAMINA_ROOT") from None
             self._check_ours(os.stat(self.root))
             # leases comes last: `exists` takes it as the sign that the others are there
-            for folder in (self.blobs, self.diff, self.layers, self.mnt, self.leases):
+            for folder in (*self.temp_folders(), self.leases):
                 os.makedirs(folder, 0o700, exist_ok=True)
 
     def _check_ours(self, found: os.stat_result) -> None:
@@ -87,9 +89,33 @@ class Layout:
             raise InvalidInput(f"invalid snapshot key {key[:100]!r}")
         return f"{self.mnt}/{key}"
 
+    def cache_mount(self, name: str) -> str:
+        """The folder of a cache mount: info.json, and data/ with its files."""
+        if not name or name.strip("0123456789abcdef"):
+            raise InvalidInput(f"invalid name of a cache mount {name[:100]!r}")
+        return f"{self.cachemounts}/{name}"
+
+    def build_dir(self, build_id: str) -> str:
+        """The folder with the logs of a build: STEP.log for each step that wrote something."""
+        if not build_id.isalnum():
+            raise InvalidInput(f"invalid build ID {build_id[:100]!r}")
+        return f"{self.builds}/{build_id}"
+
     def temp_folders(self) -> tuple[str, ...]:
         """The folders in which temporary names may stand."""
-        return (self.blobs, self.diff, self.layers, self.mnt)
+        return (self.blobs, self.diff, self.layers, self.mnt, self.cachemounts)
+
+    def temps(self) -> list[tuple[str, str]]:
+        """Every temporary path, and the ID of the lease that it belongs to."""
+        found = []
+        for folder in self.temp_folders():
+            try:
+                names = os.listdir(folder)
+            except FileNotFoundError:  # a store that an older Lamina made has fewer folders
+                continue
+            owners = [(f"{folder}/{name}", temp_owner(name)) for name in names]
+            found += [(path, owner) for path, owner in owners if owner is not None]
+        return found
 
 
 def temp_owner(name: str) -> str | None:

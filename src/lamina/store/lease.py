@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import Denied
 from lamina.store.guard import guard
-from lamina.store.layout import TEMP_PREFIX, Layout, temp_owner
+from lamina.store.layout import TEMP_PREFIX, Layout
 from lamina.store.lock import LOCK_PREFIX, let_go, try_lock
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ class Lease:
 
     def _left(self) -> bool:
         """Whether anything has a temporary name of ours."""
-        names = [name for folder in self._layout.temp_folders() for name in os.listdir(folder)]
-        return any(temp_owner(name) == self.id for name in names)
+        return any(owner == self.id for _, owner in self._layout.temps())
 
     def __enter__(self) -> Lease:
         return self

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from typing import TYPE_CHECKING
 
 from lamina.store.guard import guard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.store.layout import Layout
 
+PAUSE = 0.05  # seconds between two tries of those that must not block
 LOCK_PREFIX = "lock-"  # in leases/, beside the lease files
 
 _held: set[int] = set()
@@ -30,8 +34,11 @@ def _close_in_child() -> None:
 os.register_at_fork(after_in_child=_close_in_child)
 
 
-def try_lock(path: str, *, create: bool = False) -> int | None:
-    """Locks `path` without waiting. A descriptor to `let_go`; None when another holds it or it is gone."""
+def try_lock(path: str, *, create: bool = False, shared: bool = False) -> int | None:
+    """Locks `path` without waiting. A descriptor to `let_go`; None when another holds it or it is gone.
+
+    `shared` locks keep out only those that are not.
+    """
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     if create:
         flags |= os.O_CREAT | os.O_EXCL
@@ -41,7 +48,7 @@ def try_lock(path: str, *, create: bool = False) -> int | None:
         return None
     _held.add(descriptor)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         let_go(descriptor)
         return None
@@ -65,14 +72,16 @@ def let_go(descriptor: int) -> None:
 class NameLock:
     """`with NameLock(layout, hex):` one writer of that digest at a time, over all processes and threads.
 
-    Waits for as long as the other one lives. Hold one at a time: two in different orders would wait
-    for each other.
+    Waits for as long as the other one lives; `check`, when given, is called again and again meanwhile, and
+    ends the waiting by raising. Hold one at a time, or several in the order of their names: two in different
+    orders would wait for each other.
     """
 
-    __slots__ = ("_descriptor", "_path")
+    __slots__ = ("_check", "_descriptor", "_path")
 
-    def __init__(self, layout: Layout, name: str) -> None:
+    def __init__(self, layout: Layout, name: str, check: Callable[[], object] | None = None) -> None:
         self._path = f"{layout.leases}/{LOCK_PREFIX}{name}"
+        self._check = check
         self._descriptor = -1
 
     def __enter__(self) -> NameLock:
@@ -85,12 +94,24 @@ class NameLock:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         _held.add(descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._flock(descriptor)
         except BaseException:
             let_go(descriptor)
             raise
         named = _still_named(descriptor)
         return -1 if named is None else named
+
+    def _flock(self, descriptor: int) -> None:
+        if self._check is None:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                self._check()
+                time.sleep(PAUSE)
 
     def __exit__(self, *_: object) -> None:
         descriptor, self._descriptor = self._descriptor, -1

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from lamina.store.files import remove_tree
 from lamina.store.guard import guard
-from lamina.store.layout import Layout, temp_owner
 from lamina.store.lease import leases
 from lamina.store.lock import LOCK_PREFIX, let_go, try_lock
+
+if TYPE_CHECKING:
+    from lamina.store.layout import Layout
 
 
 def recover(layout: Layout) -> list[str]:
@@ -35,7 +38,7 @@ def recover(layout: Layout) -> list[str]:
             else:
                 dead[name] = descriptor
         if dead:
-            removed = [path for path, owner in _temps(layout) if owner in dead]
+            removed = [path for path, owner in layout.temps() if owner in dead]
             for path in removed:
                 remove_tree(path)
             for name in dead:
@@ -51,19 +54,9 @@ def remove_strays(layout: Layout) -> list[str]:
 
     Looks at every name in the store, so it is for a sweep; returns the paths removed.
     """
-    temps = _temps(layout)  # before the leases: a lease is there before its names are
+    temps = layout.temps()  # before the leases: a lease is there before its names are
     known = frozenset(leases(layout))
     strays = [path for path, owner in temps if owner not in known]
     for path in strays:
         remove_tree(path)
     return strays
-
-
-def _temps(layout: Layout) -> list[tuple[str, str]]:
-    """Every temporary path, and the ID of the lease that it belongs to."""
-    return [
-        (f"{folder}/{name}", owner)
-        for folder in layout.temp_folders()
-        for name in os.listdir(folder)
-        if (owner := temp_owner(name)) is not None
-    ]

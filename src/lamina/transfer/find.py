@@ -4,50 +4,65 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, leases, names
-from lamina.errors import InvalidInput
+from lamina.db import imagedb, indexdb, leases, names
+from lamina.errors import InvalidInput, NotFound
 from lamina.oci import reference as references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lamina.db.names import Named
     from lamina.layers.context import Layers
-    from lamina.oci.digest import ImageID
+    from lamina.oci.digest import Digest, ImageID
+    from lamina.oci.platform import Platform
 
 
 class Chosen(NamedTuple):
-    """An image, and the names, in full, under which it was asked for."""
+    """An image, the names, in full, under which it was asked for, and the index that these stand for."""
 
     image_id: ImageID
     names: tuple[str, ...]
+    index_digest: Digest | None = None
 
 
-def choose(ctx: Layers, texts: Iterable[str]) -> list[Chosen]:
-    """The images to save, each once, in the order asked for. A name without a tag stands for all its tags."""
-    chosen: dict[ImageID, list[str]] = {}
+def choose(ctx: Layers, texts: Iterable[str], platform: Platform | None = None) -> list[Chosen]:
+    """The images to save, each once, in the order asked for. A name without a tag stands for all its tags.
+
+    With `platform` the images for it, without their indexes. NotFound when an index has none.
+    """
+    chosen: dict[tuple[ImageID, Digest | None], list[str]] = {}
     for text in texts:
-        for image_id, found in _all_of(ctx, text):
-            known = chosen.setdefault(image_id, [])
-            known.extend(name for name in found if name not in known)
-    return [Chosen(image_id, tuple(known)) for image_id, known in chosen.items()]
+        for found in _all_of(ctx, text):
+            if platform is not None:
+                found = names.for_platform(ctx.db.read(), found, platform)
+            known = chosen.setdefault((found.image_id, found.index_digest), [])
+            if found.tag and found.tag not in known:
+                known.append(found.tag)
+    return [Chosen(image_id, tuple(known), index) for (image_id, index), known in chosen.items()]
 
 
-def hold(ctx: Layers, *image_ids: ImageID) -> None:
-    """Keeps images whole while we read them, whatever others remove meanwhile. NotFound."""
+def hold(ctx: Layers, *image_ids: ImageID, indexes: Iterable[Digest | None] = ()) -> None:
+    """Keeps images, and all of indexes, whole while we read them, whatever others remove. NotFound."""
     with ctx.db.write(durable=False) as c:
+        for digest in indexes:
+            if digest is not None:
+                if indexdb.get_index(c, digest) is None:
+                    raise NotFound(f"No such image: {digest}")
+                leases.hold(c, ctx.lease.id, leases.BLOB, digest)  # and with it all that it names
+                image_ids += tuple([member.image_id for member in indexdb.members(c, digest)])
         for image_id in image_ids:
             imagedb.need_image(c, image_id)
         leases.hold(c, ctx.lease.id, leases.IMAGE, *image_ids)
 
 
-def _all_of(ctx: Layers, text: str) -> list[tuple[ImageID, list[str]]]:
+def _all_of(ctx: Layers, text: str) -> list[Named]:
     repository = _bare_name(text)
     if repository:
-        tags = [(name, i) for name, i in imagedb.all_tags(ctx.db.read()) if name.startswith(repository + ":")]
+        c = ctx.db.read()
+        tags = [name for name, _ in imagedb.all_tags(c) if name.startswith(repository + ":")]
         if tags:
-            return [(image_id, [name]) for name, image_id in tags]
-    found = names.resolve_image(ctx.db.read(), text)
-    return [(found.image_id, [found.tag] if found.tag else [])]
+            return [names.resolve_image(c, name) for name in tags]
+    return [names.resolve_image(ctx.db.read(), text)]
 
 
 def _bare_name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 `image_view` is the image as its manifest says; `plain_view` has every layer uncompressed, as Docker keeps
 them; `gzip_view` has every layer compressed: as it was received, else by us, which needs a file for each.
+`formed_view` is whatever an output of a build asks for.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from lamina.archive.compression import GzipWriter
+from lamina.archive.compression import compressing
 from lamina.db import imagedb, layerdb
 from lamina.errors import Corrupt
 from lamina.layers.pack import open_packed, pack
@@ -19,9 +20,10 @@ from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import DiffID, Digest, sha256
 from lamina.oci.manifest import Manifest
+from lamina.transfer.form import Form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from lamina.archive.opening import Spools
     from lamina.db.layerdb import Diff
@@ -39,6 +41,14 @@ class StoredLayer(NamedTuple):
     open: Callable[[], BinaryIO]
 
 
+class StoredBlob(NamedTuple):
+    """A blob that is no layer; `open` gives it, verified as it is read."""
+
+    digest: Digest
+    size: int
+    open: Callable[[], BinaryIO]
+
+
 class StoredImage(NamedTuple):
     """One image of the store."""
 
@@ -47,10 +57,10 @@ class StoredImage(NamedTuple):
     layers: tuple[StoredLayer, ...]
 
 
-def image_view(ctx: Layers, image_id: ImageID) -> StoredImage:
-    """The image with the manifest that it has in the store. NotFound, Corrupt."""
+def image_view(ctx: Layers, image_id: ImageID, manifest: Digest | None = None) -> StoredImage:
+    """The image with the manifest that it has in the store, or this one of it. NotFound, Corrupt."""
     row = imagedb.need_image(ctx.db.read(), image_id)
-    data = ctx.blobs.read(row.manifest)
+    data = ctx.blobs.read(manifest or row.manifest)
     config = read_config(ctx, image_id)
     descriptors = manifests.parse_manifest(data).layers
     diff_ids = configs.parse(config).diff_ids
@@ -67,7 +77,45 @@ def plain_view(ctx: Layers, image_id: ImageID) -> StoredImage:
 
 def gzip_view(ctx: Layers, image_id: ImageID, spools: Spools) -> StoredImage:
     """The image with its layers compressed, good as long as `spools`. NotFound, Corrupt, NoSpace."""
-    return _rebuilt(ctx, image_id, lambda diff: _compressed(ctx, spools, diff))
+    return _rebuilt(ctx, image_id, lambda diff: _compressed(ctx, spools, diff, Form(compression="gzip")))
+
+
+def formed_view(
+    ctx: Layers, image_id: ImageID, form: Form, annotations: Mapping[str, str], spools: Spools
+) -> StoredImage:
+    """The image as an output wants it, its manifest with `annotations`; good as long as `spools`.
+
+    NotFound, Corrupt, NoSpace.
+    """
+    if form.compression == "":
+        view = image_view(ctx, image_id)
+    else:
+        view = _rebuilt(ctx, image_id, lambda diff: _formed(ctx, spools, diff, form))
+    manifest = manifests.parse_manifest(view.manifest_bytes)
+    wanted = manifest if form.oci and form.compression == "" else _with_types(manifest, oci=form.oci)
+    if annotations:
+        wanted = wanted._replace(annotations={**manifest.annotations, **annotations})
+    if wanted == manifest:
+        return view
+    pairs = zip(view.layers, wanted.layers, strict=True)
+    layers = [layer._replace(media_type=each.media_type) for layer, each in pairs]
+    return StoredImage(wanted.to_bytes(), view.config_bytes, tuple(layers))
+
+
+def _with_types(manifest: Manifest, *, oci: bool) -> Manifest:
+    def typed(descriptor: Descriptor) -> Descriptor:
+        return descriptor._replace(media_type=media.converted(descriptor.media_type, oci=oci))
+
+    media_type = media.converted(manifest.media_type or media.MANIFEST, oci=oci)
+    layers = tuple([typed(layer) for layer in manifest.layers])
+    return manifest._replace(media_type=media_type, config=typed(manifest.config), layers=layers)
+
+
+def _formed(ctx: Layers, spools: Spools, diff: Diff, form: Form) -> StoredLayer:
+    if form.compression == "uncompressed":
+        is_packed = diff.blob is not None and media.compression(diff.media_type)
+        return _compressed(ctx, spools, diff, form) if is_packed and not form.force else _plain(ctx, diff)
+    return _compressed(ctx, spools, diff, form)
 
 
 def read_config(ctx: Layers, image_id: ImageID) -> bytes:
@@ -98,10 +146,10 @@ def _plain(ctx: Layers, diff: Diff) -> StoredLayer:
     return _layer(diff.diff_id, descriptor, lambda: open_packed(ctx, diff.diff_id))
 
 
-def _compressed(ctx: Layers, spools: Spools, diff: Diff) -> StoredLayer:
-    """What came compressed stays as it is: other bytes would be another blob to every registry."""
+def _compressed(ctx: Layers, spools: Spools, diff: Diff, form: Form) -> StoredLayer:
+    """What came compressed stays as it is, but by force: other bytes would be another blob to registries."""
     blob = diff.blob
-    if blob is not None and media.compression(diff.media_type):
+    if blob is not None and media.compression(diff.media_type) and not form.force:
         descriptor = Descriptor(diff.media_type, blob, ctx.blobs.size(blob))
         return _layer(diff.diff_id, descriptor, lambda: ctx.blobs.open(blob))
     digest, size = hashlib.sha256(), 0
@@ -113,12 +161,13 @@ def _compressed(ctx: Layers, spools: Spools, diff: Diff) -> StoredLayer:
             size += len(data)
             write(data)
 
-        compressor = GzipWriter(take)
+        compressor = compressing(form.compression, form.level, take)
         pack(ctx, diff.diff_id, compressor.write)
         compressor.finish()
 
     opener = spools.add(fill)
-    descriptor = Descriptor(media.LAYER_GZIP, Digest("sha256:" + digest.hexdigest()), size)
+    media_type = media.LAYER_ZSTD if form.compression == "zstd" else media.LAYER_GZIP
+    descriptor = Descriptor(media_type, Digest("sha256:" + digest.hexdigest()), size)
     return _layer(diff.diff_id, descriptor, opener)
 
 

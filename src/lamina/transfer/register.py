@@ -77,7 +77,7 @@ def _known(ctx: Layers, image_id: ImageID, names: Sequence[str]) -> ImageRow | N
     row = imagedb.get_image(ctx.db.read(), image_id)
     if row is None or not (ctx.blobs.has(row.manifest) and ctx.blobs.has(Digest(image_id))):
         return None
-    if all(imagedb.get_tag(ctx.db.read(), name) == image_id for name in names):
+    if all(imagedb.is_tagged(ctx.db.read(), name, image_id) for name in names):
         return row
     with ctx.db.write() as c:
         if imagedb.get_image(c, image_id) is None:  # removed meanwhile

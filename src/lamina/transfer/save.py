@@ -5,32 +5,52 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.archive.writing import Named, write_archive
+from lamina.db import indexdb
 from lamina.errors import InvalidInput
 from lamina.transfer.find import choose, hold
 from lamina.transfer.image_view import image_view, plain_view
+from lamina.transfer.index import index_view, is_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lamina.layers.context import Layers
+    from lamina.oci.platform import Platform
+    from lamina.transfer.find import Chosen
 
 FORMATS = ("docker-archive", "oci-archive")
 
 
 def save(
-    ctx: Layers, images: Sequence[str], sink: Callable[[bytes], object], format: str = FORMATS[0]
+    ctx: Layers,
+    images: Sequence[str],
+    sink: Callable[[bytes], object],
+    format: str = FORMATS[0],
+    platform: Platform | None = None,
 ) -> None:
     """Writes the images that `images` name (`find.choose` says how) as a tar to `sink`.
 
     "docker-archive" is what Docker writes since 25: manifest.json over an OCI image layout, layers
     uncompressed. "oci-archive" is an OCI image layout of the manifests and blobs as the store has them.
-    The same images give the same bytes. NotFound, InvalidInput; Corrupt when the store is damaged.
+    What a name stands for is written whole, an index as the store has it; with `platform`, of each only the
+    image for it. The same images give the same bytes. NotFound, InvalidInput; Corrupt when the store is
+    damaged.
     """
     if format not in FORMATS:
         raise InvalidInput(f"unknown archive format {format!r}", hint="use " + " or ".join(FORMATS))
     docker = format == FORMATS[0]
-    view = plain_view if docker else image_view
-    chosen = choose(ctx, images)
-    hold(ctx, *[each.image_id for each in chosen])
-    named = [Named(view(ctx, each.image_id), each.names) for each in chosen]
-    write_archive(named, sink, docker=docker)
+    chosen = choose(ctx, images, platform)
+    hold(ctx, *[each.image_id for each in chosen], indexes=[each.index_digest for each in chosen])
+    write_archive([_named(ctx, each, docker) for each in chosen], sink, docker=docker)
+
+
+def _named(ctx: Layers, chosen: Chosen, docker: bool) -> Named:
+    if chosen.index_digest is None:
+        view = plain_view if docker else image_view
+        return Named(view(ctx, chosen.image_id), chosen.names)
+    found = index_view(ctx, chosen.index_digest)
+    members = indexdb.members(ctx.db.read(), chosen.index_digest)
+    shown = next(number for number, each in enumerate(members) if each.image_id == chosen.image_id)
+    if not is_index(found.data):
+        return Named(found.images[shown], chosen.names)
+    return Named(found.images[shown], chosen.names, found)

@@ -102,8 +102,15 @@ def _ways(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Builds; the log goes to stderr, and with -q only the image's ID to stdout."""
     session.snapshotter = args.text("snapshotter") or session.snapshotter
-    drawer = choose("quiet" if args.on("quiet") else args.text("progress", "auto"))
+    progress = _progress(args, session.environ)
+    drawer = choose(progress)
     request = _request(args, session.environ)
+    if args.given_any("call check format"):
+        from lamina.cli.commands.check import run_check  # nothing is built then
+
+        code = run_check(session, args, request)
+        if code is not None:
+            return code
     iidfile = args.text("iidfile")
     if iidfile and os.path.isfile(iidfile):
         os.unlink(iidfile)  # a build that fails must not leave the ID of an older one
@@ -112,13 +119,26 @@ def run(session: Session, args: Args) -> int:
         result = engine.build(request, drawer)
     except (LaminaError, KeyboardInterrupt) as error:
         _explain(drawer, request, error)
+        _warn(session, request, progress, error)
         raise
     if iidfile:
         write_file(iidfile, result.image_id)
     drawer.succeeded(_results(result))
-    if args.on("quiet"):
+    if not result.cached:
+        _warn(session, request, progress)
+    if progress == "quiet":
         print(result.image_id)
     return 0
+
+
+def _progress(args: Args, environ: Mapping[str, str]) -> str:
+    """--progress, else BUILDKIT_PROGRESS; -q is quiet. InvalidInput for -q with another one."""
+    asked = args.text("progress") or "auto"
+    if args.on("quiet"):
+        if asked not in ("auto", "quiet"):
+            raise InvalidInput(f"progress={asked} and quiet cannot be used together")
+        return "quiet"
+    return asked if args.given("progress") else environ.get("BUILDKIT_PROGRESS") or "auto"
 
 
 def _request(args: Args, environ: Mapping[str, str]) -> BuildRequest:
@@ -207,6 +227,17 @@ def _explain(drawer: Drawer, request: BuildRequest, error: BaseException) -> Non
     text = report(step, request.dockerfile_name, request.dockerfile, excerpt=not located)
     if text:
         print(text, file=sys.stderr)
+
+
+def _warn(
+    session: Session, request: BuildRequest, progress: str, error: BaseException | None = None
+) -> None:
+    """The warnings of the checks, below all else; not where a program reads what is printed."""
+    if progress not in ("auto", "plain", "tty") or isinstance(error, KeyboardInterrupt):
+        return
+    from lamina.cli.commands.check import print_warnings  # a build from the cache does without
+
+    print_warnings(session, request, sys.stderr)
 
 
 def _results(result: BuildResult) -> list[str]:

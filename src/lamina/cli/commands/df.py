@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
+from lamina.cli.commands import cache_ls
 from lamina.cli.commands import images as images_command
 from lamina.cli.commands import ps as ps_command
 from lamina.cli.listing import listing, table
@@ -44,6 +45,7 @@ def run(session: Session, args: Args) -> int:
         _row("Containers", usage.containers, percent=True),
         _row("Local Volumes", Share(0, 0, 0, 0), percent=True),
         _row("Build Cache", usage.cache, percent=False),
+        _row("Cache Mounts", usage.mounts, percent=False),
     ]
     print(listing(rows, HEADINGS, _FORM, args.text("format")), end="")
     if args.on("verbose"):
@@ -70,7 +72,7 @@ def _row(name: str, share: Share, *, percent: bool) -> dict[str, str]:
 
 
 def _details(session: Session) -> str:
-    """The images and containers one by one, as docker system df -v has them."""
+    """The images, containers and cache mounts one by one, as docker system df -v does."""
     now = time.time()
     images: list[Sequence[str]] = [("REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE")]
     of_image = ("Repository", "Tag", "ID", "CreatedSince", "Size")
@@ -85,4 +87,12 @@ def _details(session: Session) -> str:
     for one in session.engine.ps(all=True, size=True):
         row = ps_command.row_of(one, now, whole=False)
         containers.append([row[field] for field in of_container])
-    return f"Images space usage:\n\n{table(images)}\nContainers space usage:\n\n{table(containers)}"
+    mounts: list[Sequence[str]] = [
+        ("CACHE MOUNT", "SIZE", "USES", "CREATED", "LAST USED", "SHARING", "IN USE")
+    ]
+    of_mount = ("ID", "Size", "Uses", "CreatedSince", "LastUsedSince", "Sharing", "InUse")
+    for mount in session.engine.cache.ls():
+        cells = cache_ls.row_of(mount, now, whole=False)
+        mounts.append([cells[field] for field in of_mount])
+    parts = {"Images": images, "Containers": containers, "Cache mounts": mounts}
+    return "\n".join(f"{name} space usage:\n\n{table(lines)}" for name, lines in parts.items())

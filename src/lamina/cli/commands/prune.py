@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 _IMAGES = {False: "all dangling images", True: "all images without at least one container associated to them"}
 
+_CACHE = [
+    "all build cache that no image uses, and what failed steps left",
+    "all cache mounts (RUN --mount=type=cache) not in use",
+]
+
 
 def configure(command: Command) -> None:
     """Flags of `lamina prune`."""
@@ -46,7 +51,7 @@ def run(session: Session, args: Args) -> int:
 def _group(path: str) -> str:
     """builder, container or image; system for `lamina prune` too."""
     group, _, action = path.partition(" ")
-    return group if action else "system"
+    return ("builder" if group == "buildx" else group) if action else "system"
 
 
 def _warning(group: str, *, everything: bool) -> str:
@@ -54,8 +59,8 @@ def _warning(group: str, *, everything: bool) -> str:
     things = {
         "container": ["all stopped containers"],
         "image": [images],
-        "builder": ["all build cache that no image uses"],
-        "system": ["all stopped containers", images, "all build cache that no image uses"],
+        "builder": _CACHE,
+        "system": ["all stopped containers", images, *_CACHE],
     }[group]
     return "WARNING! This will remove:\n" + "".join(f"  - {thing}\n" for thing in things)
 
@@ -70,4 +75,6 @@ def _lines(pruned: Pruned) -> list[str]:
         lines += [*(f"deleted: {image_id}" for image_id in pruned.deleted), ""]
     if pruned.cache:
         lines += [f"Deleted build cache layers: {pruned.cache}", ""]
+    if pruned.cache_mounts:
+        lines += ["Deleted cache mounts:", *pruned.cache_mounts, ""]
     return [*lines, f"Total reclaimed space: {units.human_size(pruned.bytes, 4)}"]

@@ -29,11 +29,13 @@ _PORTS = "the container has the host's network: its ports are there without publ
 
 def configure(command: Command) -> None:
     """Flags of `lamina run`; they end at the image."""
-    command.takes("IMAGE [COMMAND] [ARG...]", 1, None)
+    command.takes("IMAGE [COMMAND] [ARG...] | --failed [BUILD] [COMMAND] [ARG...]", 0, None)
     command.interspersed = False
+    command.switch("before", "With --step or --failed: start from what the step stood on")
     command.option("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image")
     command.option("env", "list", "Set environment variables", "e", many=True)
     command.option("env-file", "list", "Read in a file of environment variables", many=True)
+    command.switch("failed", "Start in what the failed step of a build left (default: of the last one)")
     command.option("hostname", "string", "Container host name", "h")
     command.switch("interactive", "Keep STDIN open even if not attached", "i")
     command.option("name", "string", "Assign a name to the container")
@@ -43,12 +45,17 @@ def configure(command: Command) -> None:
     command.switch("read-only", "Mount the container's root filesystem as read only")
     command.switch("rm", "Automatically remove the container when it exits")
     command.option("snapshotter", "name", "overlay or native")
+    command.option("step", "int", "Start in what step N of a build left (default: of the last build)")
     command.switch("tty", "Allocate a pseudo-TTY", "t")
     command.option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", "u")
     command.option("volume", "list", "Bind mount a folder or file: HOST:CONTAINER[:ro]", "v", many=True)
     command.option("workdir", "string", "Working directory inside the container", "w")
     command.later(_NOT_YET)
     command.later("publish publish-all p P expose", _PORTS)
+    command.details = (
+        "With --failed or --step the first word is a build (an ID, or ^N) if it names one, and the rest is "
+        "the command: without any, the step's shell."
+    )
 
 
 def run(session: Session, args: Args) -> int:
@@ -56,6 +63,12 @@ def run(session: Session, args: Args) -> int:
     from lamina.containers.stdio import Stdio  # after the flags are known to be right
 
     session.snapshotter = args.text("snapshotter") or session.snapshotter
+    if args.given("failed") or args.given("step"):
+        from lamina.cli.commands import run_step  # a rare way to run
+
+        return run_step.run(session, args)
+    if not args.operands:
+        raise _no_image(args)
     request = request_of(args, session)
     if request.tty and request.interactive and not sys.stdin.isatty():
         raise UsageError("the input device is not a TTY", "", 1)
@@ -68,6 +81,16 @@ def run(session: Session, args: Args) -> int:
     except ProcessFailed as error:
         error.exit_code = error.status  # 126 or 127: the program could not be run
         raise
+
+
+def _no_image(args: Args) -> UsageError:
+    from lamina.cli.main import command_of  # only for this error
+    from lamina.cli.verbs import VERBS
+
+    command = command_of(args.path, VERBS["run"])
+    return command.wrong(
+        f"{command.program}: '{command.program} {command.path}' requires at least 1 argument", 1
+    )
 
 
 def request_of(args: Args, session: Session) -> RunRequest:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
     from lamina.events import Event
 
-KINDS = ("auto", "plain", "tty", "quiet")
+KINDS = ("auto", "none", "plain", "quiet", "rawjson", "tty")
 
 
 class Drawer:
-    """Takes a build's events from any thread. This one only keeps the record: --progress quiet."""
+    """Takes a build's events from any thread. This one only keeps the record: --progress quiet and none."""
 
     def __init__(self, out: TextIO) -> None:
         self.out = out
@@ -55,7 +55,7 @@ def choose(kind: str, out: TextIO | None = None) -> Drawer:
     out = out or sys.stderr
     if kind == "auto":
         kind = "tty" if out.isatty() and os.environ.get("TERM") != "dumb" else "plain"
-    if kind == "quiet":
+    if kind in ("quiet", "none"):
         return Drawer(out)
     if kind == "plain":
         from lamina.cli.progress.plain import Plain  # one of the two is enough
@@ -65,4 +65,8 @@ def choose(kind: str, out: TextIO | None = None) -> Drawer:
         from lamina.cli.progress.terminal import Terminal  # see above
 
         return Terminal(out)
+    if kind == "rawjson":
+        from lamina.cli.progress.rawjson import RawJson  # see above
+
+        return RawJson(out)
     raise InvalidInput(f"invalid progress mode {kind!r}", hint=f"one of {', '.join(KINDS)}")

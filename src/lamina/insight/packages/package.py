@@ -1,4 +1,4 @@
-"""Package: one thing that a package manager installed, as its database tells, and the layer that brought it."""
+"""Package: one thing that a package manager installed, and the layer that brought it."""
 
 from __future__ import annotations
 

@@ -59,7 +59,9 @@ class View:
                 yield self.chain[len(self.chain) - depth], found
                 before = found
 
-    def named(self, fits: Callable[[bytes], bool], names: Sequence[bytes], endings: Sequence[bytes] = ()) -> list[FoundFile]:
+    def named(
+        self, fits: Callable[[bytes], bool], names: Sequence[bytes], endings: Sequence[bytes] = ()
+    ) -> list[FoundFile]:
         """The files with these names, or names that end so, whose path fits; `diff_id` is who had them first.
 
         A file that a later layer wrote again with the same content (a chown) is still the first one's.
@@ -100,9 +102,11 @@ class View:
 
     def _first(self, path: bytes, having: Sequence[DiffID]) -> FoundFile | None:
         """What is at `path`, as of the lowest layer from which on it has been there with this content."""
-        found = self._file(self.chain, path)
+        chain = self.chain
+        found = self._file(chain, path)
         while found is not None and len(having) > 1:
-            below = self._file(self.chain[self.chain.index(found.diff_id) + 1 :], path)
+            chain = chain[chain.index(found.diff_id) + 1 :]
+            below = self._file(chain, path)
             if below is None or below.digest != found.digest:
                 break
             found = below

@@ -1,0 +1,184 @@
+"""Contexts: where the files of a build come from: its main context, and those that --build-context names.
+
+A main context that is a folder of this machine is all that most builds have, and all that this file knows;
+what lies elsewhere is fetched by lamina.build.elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, cast
+
+from lamina.build.context import Context
+from lamina.db import contexts
+from lamina.dockerfile import IgnoreFile
+from lamina.errors import InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.build.done import Material
+    from lamina.build.remote import Remotes
+    from lamina.build.request import BuildRequest
+    from lamina.events import Observer
+    from lamina.fetch.stopping import Stopper
+    from lamina.graph.ops import SourceRef
+    from lamina.graph.stages import Stage
+    from lamina.layers.context import Layers
+    from lamina.oci.platform import Platform
+
+
+class Contexts:
+    """One build's. A context is listed by one thread at a time: `lock` is for whoever asks one of them."""
+
+    def __init__(
+        self,
+        ctx: Layers,
+        request: BuildRequest,
+        platform: Platform,
+        observer: Observer,
+        enter: Callable[[], None],
+    ) -> None:
+        """`enter` makes us root in here, which unpacking an archive needs."""
+        self.ctx = ctx
+        self.request = request
+        self.platform = platform
+        self.observer = observer
+        self.enter = enter
+        self.lock = allocate_lock()
+        self._inner = allocate_lock()  # of what this object itself notes; taken inside of `lock`
+        self.names: frozenset[str] = frozenset()
+        self._values: dict[str, str] = {}
+        self._roots: dict[str, Context] = {}  # those of this machine, by folder: with a stat cache
+        self._main: Context | None = None
+        self._files: dict[str, Context] = {}  # further ones, by name
+        self._images: dict[tuple[str, Platform | None], str] = {}  # further ones that are images
+        self._remotes: Remotes | None = None
+        self._stopper: Stopper | None = None
+        if request.contexts:
+            from lamina.graph.contexts import context_name  # most builds have none
+
+            self._values = {context_name(name): value for name, value in request.contexts.items()}
+            self.names = frozenset(self._values)
+
+    def begin(self) -> BuildRequest:
+        """The request with its Dockerfile, once a context that lies elsewhere is here.
+
+        NotFound when there is no such context; the failures of fetching, of unpacking.
+        """
+        place = self.request.context
+        if self.request.archive is None and (place is None or os.path.isdir(place)):
+            return self.request
+        from lamina.build.elsewhere import bring  # with all that fetches
+
+        self.request, self._main = bring(self)
+        return self.request
+
+    @property
+    def remotes(self) -> Remotes:
+        """What fetches for this build."""
+        if self._remotes is None:
+            with self._inner:
+                if self._remotes is None:
+                    from lamina.build.remote import Remotes  # most builds fetch nothing
+
+                    self._remotes = Remotes(self.ctx, self.request, self.observer)
+                    self._remotes.stopper = self._stopper or self._remotes.stopper
+        return self._remotes
+
+    @property
+    def stopper(self) -> Stopper | None:
+        """What ends fetching when the build is over; None for work in the main thread."""
+        return self._stopper
+
+    @stopper.setter
+    def stopper(self, stopper: Stopper) -> None:
+        self._stopper = stopper
+        if self._remotes is not None:
+            self._remotes.stopper = stopper
+
+    def main(self) -> Context:
+        """The main context, scanned as it is asked for. NotFound when the build has none."""
+        if self._main is None:
+            place = self.request.context
+            if place is None:
+                raise NotFound("this build has no context", hint="give a folder instead of -")
+            self._main = self.folder(place, read_ignore(self.request))
+        return self._main
+
+    def folder(self, place: str, ignore: IgnoreFile | None) -> Context:
+        """A folder of this machine."""
+        root = os.path.realpath(place)
+        found = Context(root, ignore, contexts.stats(self.ctx.db.read(), root))
+        self._roots.setdefault(root, found)
+        return found
+
+    def files(self, name: str) -> Context:
+        """A further context that is no image, as files. NotFound, InvalidInput, the failures of fetching."""
+        return cast("Context", self._bring(name, None))
+
+    def image(self, name: str, platform: Platform | None = None) -> str:
+        """The image that a further context is, by a name or ID that the store knows; "" when it is files."""
+        found = self._bring(name, platform)
+        return found if isinstance(found, str) else ""
+
+    def settle(self, ref: SourceRef, platform: Platform) -> SourceRef:
+        """The same source; one in a further context that is an image becomes that image."""
+        image = self.image(ref.context, platform) if ref.context else ""
+        return ref._replace(context="", image=image) if image else ref
+
+    def settle_stage(self, stage: Stage) -> Stage:
+        """The same stage; one that begins from a further context that is an image begins from the image."""
+        image = self.image(stage.context, stage.platform) if stage.context else ""
+        return stage._replace(context="", base=image) if image else stage
+
+    def value(self, name: str) -> str:
+        """What --build-context says of a name."""
+        return self._values[name]
+
+    def _bring(self, name: str, platform: Platform | None) -> Context | str:
+        """Files, which are the same for all platforms, or an image."""
+        found: Context | str | None = self._files.get(name) or self._images.get((name, platform))
+        if found is None:
+            from lamina.build.named import find_named  # most builds have none
+
+            found = find_named(self, name, self._values[name], platform or self.platform)
+            with self._inner:
+                if isinstance(found, str):
+                    self._images[name, platform] = found
+                else:
+                    found = self._files.setdefault(name, found)
+        return found
+
+    def materials(self) -> list[Material]:
+        """What was taken from elsewhere."""
+        return [] if self._remotes is None else self._remotes.materials(self.request.context or "")
+
+    def close(self) -> None:
+        """Gives back all that was brought here for this build."""
+        for context in (*self._files.values(), *([self._main] if self._main else [])):
+            context.close()
+        if self._remotes is not None:
+            self._remotes.close()
+
+
+def read_ignore(request: BuildRequest) -> IgnoreFile | None:
+    """The patterns of PATH.dockerignore beside the Dockerfile, else of .dockerignore in the context."""
+    candidates = [f"{request.dockerfile_path}.dockerignore"] if request.dockerfile_path else []
+    if request.context is not None:
+        candidates.append(os.path.join(request.context, ".dockerignore"))
+    return first_ignore(candidates)
+
+
+def first_ignore(paths: list[str]) -> IgnoreFile | None:
+    """The patterns of the first of these files that is there."""
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                return IgnoreFile.parse(file.read())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise InvalidInput(f"cannot read {path}: {error.strerror}") from None
+    return None

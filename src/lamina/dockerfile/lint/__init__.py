@@ -1,0 +1,1 @@
+"""Rules about Dockerfiles as data, and the checks that need the text alone. Loaded for --check only."""

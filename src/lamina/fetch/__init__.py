@@ -1,0 +1,1 @@
+"""What lies elsewhere, brought here: files over HTTP, trees out of Git repositories."""

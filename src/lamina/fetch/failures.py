@@ -1,0 +1,81 @@
+"""How fetching fails: FetchFailed, and what each kind of failure is called."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING
+
+from lamina.errors import Denied, LaminaError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ABOUT_NAMES = {
+    socket.EAI_NONAME: "no such host",
+    socket.EAI_AGAIN: "the name server does not answer",
+    socket.EAI_FAIL: "the name server failed",
+}
+
+
+class FetchFailed(LaminaError):
+    """A server could not be reached, broke off, or said that it cannot."""
+
+
+class Retry(Exception):
+    """An attempt failed in a way that another one may not; `error` is what to raise when none is left."""
+
+    def __init__(self, error: LaminaError, after: float | None = None) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.after = after  # seconds, as the server asked for
+
+
+def of_status(status: int, reason: str, url: str, host: str) -> LaminaError:
+    """What to raise for an answer that is none of success."""
+    message = f"cannot fetch {url}: {host} answered {status} {reason}".rstrip()
+    if status in (404, 410):
+        return NotFound(message, hint="is the URL right?")
+    if status in (401, 403, 407):
+        return Denied(
+            message,
+            hint=f"for a token: --secret id=HTTP_AUTH_TOKEN_{host},env=NAME (or HTTP_AUTH_HEADER_{host})",
+        )
+    return FetchFailed(message)
+
+
+def of_exception(error: Exception, url: str, host: str) -> tuple[FetchFailed, bool]:
+    """What to raise when there was no answer, or only a part, and whether another attempt makes sense."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            hint = "SSL_CERT_FILE names a file with the certificates to trust"
+            return _failed(url, f"{host}: certificate not trusted: {cause.verify_message}", hint), False
+        if isinstance(cause, ssl.SSLError):
+            return _failed(url, f"{host}: TLS: {cause.reason or cause}"), False
+        if isinstance(cause, socket.gaierror):
+            number = cause.errno or 0
+            what = _ABOUT_NAMES.get(number, cause.strerror or "name not found")
+            return _failed(url, f"cannot look up {host}: {what}"), number == socket.EAI_AGAIN
+        if isinstance(cause, ConnectionRefusedError):
+            return _failed(url, f"{host}: connection refused"), False
+        if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
+            return _failed(url, f"{host}: no answer in time"), True
+    return _failed(url, f"{host}: the connection broke: {error}"), True
+
+
+def _failed(url: str, what: str, hint: str | None = None) -> FetchFailed:
+    return FetchFailed(f"cannot fetch {url}: {what}", hint=hint)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error, what it was raised from, and what urllib3 keeps in `reason`, the innermost first."""
+    found: list[BaseException] = []
+    at: object = error
+    while isinstance(at, BaseException) and at not in found:
+        found.append(at)
+        inner = getattr(at, "reason", None)
+        arguments = [each for each in at.args if isinstance(each, BaseException)]
+        at = inner if isinstance(inner, BaseException) else at.__cause__ or at.__context__
+        if at is None and arguments:
+            at = arguments[0]
+    return reversed(found)

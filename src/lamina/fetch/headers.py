@@ -1,0 +1,81 @@
+"""The headers of HTTP that fetching reads and writes (RFC 9110)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+def http_date(text: str) -> int | None:
+    """Seconds since 1970; None for what is no date."""
+    from email.utils import parsedate_to_datetime  # the package email: only for what is fetched
+
+    try:
+        return max(0, int(parsedate_to_datetime(text).timestamp()))
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def retry_after(text: str) -> float | None:
+    """How many seconds a server asks us to wait: a number, or a date; None when it does not say."""
+    if text.isascii() and text.isdigit():
+        return float(text)
+    when = http_date(text)
+    if when is None:
+        return None
+    import time
+
+    return max(0.0, when - time.time())
+
+
+def content_range(text: str) -> int:
+    """The first byte of `bytes 5-9/10`; -1 for anything else."""
+    unit, _, rest = text.partition(" ")
+    first = rest.partition("-")[0]
+    return int(first) if unit.lower() == "bytes" and first.isascii() and first.isdigit() else -1
+
+
+def validator(headers: Mapping[str, str]) -> str:
+    """What proves that a rest belongs to what came before (If-Range); "" when nothing does.
+
+    A body that was packed on the way has no parts that we could ask for.
+    """
+    if headers.get("Content-Encoding", "identity") != "identity":
+        return ""
+    etag = headers.get("ETag", "")
+    return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
+
+
+def credentials(first: str, url: str, authorization: str) -> str:
+    """The header Authorization for `url`, reached from `first`, whose secret `authorization` is.
+
+    What stands in a URL as user:password counts for its own host, when nothing else was given.
+    """
+    asked, now = urlsplit(first), urlsplit(url)
+    same = (asked.hostname, _port(first)) == (now.hostname, _port(url)) and asked.scheme == now.scheme
+    upgraded = asked.hostname == now.hostname and (asked.scheme, now.scheme) == ("http", "https")
+    if authorization and (same or upgraded):
+        return authorization
+    if now.username is None:
+        if not (same and asked.username is not None):
+            return ""
+        now = asked
+    import base64
+
+    pair = f"{unquote(now.username or '')}:{unquote(now.password or '')}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def error_text(error: OSError) -> str:
+    """What the system says of an error, or all that there is."""
+    return error.strerror or str(error)
+
+
+def _port(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)

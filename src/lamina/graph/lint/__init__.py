@@ -1,0 +1,1 @@
+"""The checks that need stages and variables, and what --call outline and targets tell of them."""

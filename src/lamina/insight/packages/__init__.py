@@ -1,0 +1,1 @@
+"""Which packages an image has, and which layer brought each one."""

@@ -1,0 +1,79 @@
+"""Node: the package.json of each package in a node_modules folder, nested ones too."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from lamina.insight.packages.history import shown, warn
+from lamina.insight.packages.package import NODE, BadDatabase, Package
+from lamina.oci.purl import purl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lamina.insight.packages.distro import Distro
+    from lamina.insight.packages.view import FoundFile, View
+
+_PACKAGE = re.compile(rb"(?:\A|/)node_modules/(?:@[^/]+/)?[^@./][^/]*/package\.json\Z")
+_MAX_SIZE = 4 << 20
+
+
+def node(view: View, distro: Distro) -> Iterator[Package]:
+    """The packages that npm, yarn or pnpm unpacked."""
+    for file in view.named(lambda path: _PACKAGE.search(path) is not None, (b"package.json",)):
+        try:
+            package = _package(view.read(file, _MAX_SIZE), file)
+        except BadDatabase as error:
+            warn(view, file.path, error)
+            continue
+        if package is not None:
+            yield package
+
+
+def _package(data: bytes, file: FoundFile) -> Package | None:
+    """None for a package.json that only says how to read the files beside it."""
+    try:
+        document = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise BadDatabase(f"it is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise BadDatabase("it is not a JSON object")
+    name, version = document.get("name"), document.get("version")
+    if not isinstance(name, str) or not isinstance(version, str) or not name or not version:
+        return None
+    scope, _, last = name.rpartition("/")
+    return Package(
+        kind=NODE,
+        name=name,
+        version=version,
+        licence=_licence(document),
+        maintainer=_person(document.get("author")),
+        homepage=_text(document.get("homepage")),
+        description=_text(document.get("description")).partition("\n")[0],
+        purl=purl(NODE, scope.lower(), last.lower(), version),
+        path=shown(file.path),
+        layer=file.diff_id,
+    )
+
+
+def _licence(document: dict[str, object]) -> str:
+    """`license` as text or {type}, or the old `licenses`, a list of those."""
+    one = document.get("license")
+    many = document.get("licenses")
+    values = [one] if one else many if isinstance(many, list) else [many]
+    names = [_text(value.get("type") if isinstance(value, dict) else value) for value in values]
+    return " AND ".join(sorted({name for name in names if name}))
+
+
+def _person(value: object) -> str:
+    """`NAME <EMAIL>`, or an object of both."""
+    if not isinstance(value, dict):
+        return _text(value)
+    email = _text(value.get("email"))
+    return " ".join(part for part in (_text(value.get("name")), f"<{email}>" if email else "") if part)
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""

@@ -1,0 +1,87 @@
+"""Python: the METADATA of dist-info folders and the PKG-INFO of egg-info, anywhere in the tree."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lamina.insight.packages import control
+from lamina.insight.packages.history import shown, warn
+from lamina.insight.packages.package import PYTHON, BadDatabase, Package
+from lamina.oci.purl import purl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from lamina.insight.packages.distro import Distro
+    from lamina.insight.packages.view import FoundFile, View
+
+_METADATA = re.compile(rb"\.dist-info/METADATA\Z|(\.egg-info|(^|/)EGG-INFO)/PKG-INFO\Z|\.egg-info\Z")
+_MAX_HEAD = 256 << 10  # the fields come before the description, which may be long
+_FIELDS = control.reader(
+    (
+        "Name",
+        "Version",
+        "License-Expression",
+        "License",
+        "Author",
+        "Author-email",
+        "Maintainer",
+        "Maintainer-email",
+        "Home-page",
+        "Summary",
+    )
+)
+_CLASSIFIER = re.compile(r"^Classifier:[ \t]*License :: (?:OSI Approved :: )?(.+?)[ \t]*$", re.MULTILINE)
+_LONGEST = 60  # of what may be a licence's name; longer ones are the licence itself
+
+
+def python(view: View, distro: Distro) -> Iterator[Package]:
+    """The distributions that are installed (core metadata specifications)."""
+    found = view.named(
+        lambda path: _METADATA.search(path) is not None, (b"METADATA", b"PKG-INFO"), (b".egg-info",)
+    )
+    for file in found:
+        try:
+            yield _package(view.head(file, _MAX_HEAD), file)
+        except BadDatabase as error:
+            warn(view, file.path, error)
+
+
+def _package(data: bytes, file: FoundFile) -> Package:
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    head = next(control.paragraphs(text.partition("\n\n")[0]), "")
+    fields = control.fields(_FIELDS, head)
+    name, version = fields.get("name", ""), fields.get("version", "")
+    if not name or not version:
+        raise BadDatabase("it has no name or no version")
+    return Package(
+        kind=PYTHON,
+        name=name,
+        version=version,
+        licence=_licence(fields, head),
+        maintainer=_person(fields, "author") or _person(fields, "maintainer"),
+        homepage=_known(fields, "home-page"),
+        description=_known(fields, "summary"),
+        purl=purl(PYTHON, "", re.sub(r"[-_.]+", "-", name).lower(), version),
+        path=shown(file.path),
+        layer=file.diff_id,
+    )
+
+
+def _licence(fields: dict[str, str], head: str) -> str:
+    if "license-expression" in fields:
+        return fields["license-expression"]
+    name = _known(fields, "license")
+    if name and len(name) <= _LONGEST:
+        return name
+    return " AND ".join(sorted(set(_CLASSIFIER.findall(head)) - {"OSI Approved"}))
+
+
+def _person(fields: dict[str, str], role: str) -> str:
+    return _known(fields, role) or _known(fields, f"{role}-email")
+
+
+def _known(fields: dict[str, str], name: str) -> str:
+    value = fields.get(name, "")
+    return "" if value.upper() == "UNKNOWN" else value

@@ -1,0 +1,142 @@
+"""Form: how an output of a build packs an image: what the options of --output say, checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.errors import InvalidInput, Unsupported
+from lamina.oci import annotations as notes
+from lamina.oci import reference as references
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.oci.annotations import Annotation
+
+_IMAGES = frozenset(
+    "name compression compression-level force-compression rewrite-timestamp oci-mediatypes oci-artifact".split()
+)
+# The options that each type of output has, beside type and dest.
+_OPTIONS: dict[str, frozenset[str]] = {
+    "oci": _IMAGES | {"tar"},
+    "docker": _IMAGES | {"tar"},
+    "image": _IMAGES | {"push", "store", "unpack"},
+    "local": frozenset({"platform-split", "mode"}),
+    "tar": frozenset({"platform-split"}),
+    "cacheonly": frozenset(),
+}
+_LEVELS = {"gzip": range(10), "zstd": range(23)}
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+_FALSE = ("0", "f", "F", "false", "FALSE", "False")
+
+
+class Form(NamedTuple):
+    """How an image is packed.
+
+    `compression` is "" (as the store has it), "uncompressed", "gzip" or "zstd", of the layers that came
+    uncompressed or were built here; of all with `force`. `level` None is the usual one. `oci` False writes
+    Docker's media types. `names` are full names in place of the build's tags, () for those.
+    """
+
+    compression: str = ""
+    level: int | None = None
+    force: bool = False
+    oci: bool = True
+    annotations: tuple[Annotation, ...] = ()
+    names: tuple[str, ...] = ()
+    rewrite: bool = False  # times that are later than SOURCE_DATE_EPOCH
+    artifact: bool = False  # attestations as OCI artifacts
+    tar: bool = True  # else a folder
+    split: bool | None = None  # a folder for each platform; None: where there are several
+    delete: bool = False  # what else is in the folder
+
+
+def form_of(kind: str, options: Mapping[str, str], flags: tuple[Annotation, ...] = ()) -> Form:
+    """What the options of an output of type `kind` say; `flags` are the annotations of the whole build.
+
+    InvalidInput for options that this type does not have, and for values that mean nothing; Unsupported.
+    """
+    known = _OPTIONS[kind]
+    own = []
+    for name, value in options.items():
+        annotation = notes.parse_option(name, value) if "compression" in known else None
+        if annotation is not None:
+            own.append(annotation)
+        elif name not in known:
+            raise InvalidInput(
+                f"unknown option {name!r} of output type {kind}",
+                hint="it has " + (", ".join(sorted(known)) or "none"),
+            )
+    compression = _compression(kind, options)
+    form = Form(
+        compression=compression,
+        level=_level(options, compression),
+        force=_flag(options, "force-compression", default=False),
+        oci=compression == "zstd" or _flag(options, "oci-mediatypes", default=True),
+        annotations=(*flags, *own) if "compression" in known else (),
+        names=_names(options.get("name", "")),
+        rewrite=_flag(options, "rewrite-timestamp", default=False),
+        artifact=_flag(options, "oci-artifact", default=False),
+        tar=_flag(options, "tar", default=True),
+        split=_flag(options, "platform-split", default=False) if "platform-split" in options else None,
+        delete=_mode(options) == "delete",
+    )
+    _check_store(options)
+    return form
+
+
+def _compression(kind: str, options: Mapping[str, str]) -> str:
+    value = options.get("compression", "")
+    if value == "estargz":
+        raise Unsupported("compression=estargz is not supported", hint="gzip, zstd or uncompressed")
+    if value not in ("", "uncompressed", "gzip", "zstd"):
+        raise InvalidInput(f"unsupported compression type {value}", hint="gzip, zstd or uncompressed")
+    if value:
+        return value
+    return {"oci": "gzip", "docker": "uncompressed"}.get(kind, "")
+
+
+def _level(options: Mapping[str, str], compression: str) -> int | None:
+    text = options.get("compression-level")
+    if text is None:
+        return None
+    levels = _LEVELS.get(compression or "gzip", range(10))
+    if not text.isascii() or not text.isdigit() or int(text) not in levels:
+        raise InvalidInput(
+            f"invalid compression-level {text!r}",
+            hint=f"0 to {levels[-1]} for {compression or 'gzip'}",
+        )
+    return int(text)
+
+
+def _flag(options: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = options.get(name)
+    if value is None:
+        return default
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise InvalidInput(f"non-bool value specified for {name}: {value!r}", hint="true or false")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(str(references.parse_tagged(name)) for name in text.split(",") if name)
+
+
+def _mode(options: Mapping[str, str]) -> str:
+    mode = options.get("mode", "copy")
+    if mode not in ("copy", "delete"):
+        raise InvalidInput(f"invalid mode {mode!r} of output type local", hint="copy or delete")
+    return mode
+
+
+def _check_store(options: Mapping[str, str]) -> None:
+    """What type=image may say of where the image goes: into the store, unpacked, and nowhere else."""
+    if _flag(options, "push", default=False):
+        raise Unsupported("pushing is not supported by build", hint="a later version of Lamina can push")
+    if not _flag(options, "store", default=True):
+        raise Unsupported(
+            "store=false is not supported: the image is in the store", hint="type=cacheonly keeps no image"
+        )
+    _flag(options, "unpack", default=True)  # layers are always unpacked
