@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lamina.containers.request import RunResult as RunResult
     from lamina.containers.stdio import Stdio as Stdio
     from lamina.engine.engine import Engine as Engine
+    from lamina.engine.steps import StepRef as StepRef
     from lamina.errors import LaminaError as LaminaError
 
 __version__ = "0.1.0"
@@ -26,6 +27,7 @@ __all__ = [
     "RunRequest",
     "RunResult",
     "Stdio",
+    "StepRef",
     "__version__",
 ]
 
@@ -36,6 +38,7 @@ _HOMES = {
     "LaminaError": "lamina.errors",
     "RunRequest": "lamina.containers.request",
     "RunResult": "lamina.containers.request",
+    "StepRef": "lamina.engine.steps",
     "Stdio": "lamina.containers.stdio",
 }
 

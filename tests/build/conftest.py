@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from lamina.store.files import remove_tree
 from tests.machine import quick_place
 
 from .kitchen import Kitchen
+from .mounted import Agent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,3 +34,28 @@ def kitchen(inside: IdMap) -> Iterator[Kitchen]:
         made.close()
         remove_tree(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["overlay", "native"])
+def either(request: pytest.FixtureRequest, kitchen: Kitchen) -> Kitchen:
+    """The kitchen with each snapshotter."""
+    kitchen.snapshotter = request.param
+    return kitchen
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Iterator[str]:
+    """The socket of an SSH agent."""
+    agent = Agent(tmp_path / "a")
+    yield str(tmp_path / "a")
+    agent.listener.close()
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> str:
+    """A file with a key."""
+    if shutil.which("ssh-keygen") is None or shutil.which("ssh-agent") is None:
+        pytest.skip("needs the OpenSSH client")
+    path = str(tmp_path / "key")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mine", "-f", path], check=True)
+    return path

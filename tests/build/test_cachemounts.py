@@ -420,6 +420,22 @@ def test_from_an_image(kitchen: Kitchen) -> None:
     assert "workers" in kitchen.read(result.image_id, "seen")
 
 
+def test_a_source_without_from_is_not_there(kitchen: Kitchen) -> None:
+    with pytest.raises(LaminaError, match="/x"):
+        kitchen.build("FROM busybox\nRUN --mount=type=cache,target=/c,source=/x true\n")
+    assert objects(kitchen) == []
+
+
+def test_a_mode_over_the_content_of_an_image(kitchen: Kitchen) -> None:
+    """BuildKit shows an empty folder here."""
+    result = kitchen.build(
+        "FROM busybox\n"
+        "RUN --mount=type=cache,target=/c,from=busybox,source=/etc,mode=0711"
+        " stat -c %a /c > /seen; ls /c >> /seen\n"
+    )
+    assert kitchen.read(result.image_id, "seen") == "711\ngroup\npasswd\n"
+
+
 def test_from_what_is_not_there(kitchen: Kitchen) -> None:
     with pytest.raises(LaminaError, match="nothing"):
         kitchen.build("FROM busybox\nRUN --mount=type=cache,target=/c,from=busybox,source=/nothing true\n")

@@ -180,14 +180,16 @@ def test_hard_links_of_two_matches_are_two_files(pantry: Kitchen) -> None:
     assert shown == {"one more.txt": "f 644 0:0", "one.txt": "f 644 0:0"}
 
 
-def test_sockets_are_left_out_and_fifos_kept(pantry: Kitchen) -> None:
+def test_sockets_are_empty_files_and_fifos_are_kept(pantry: Kitchen) -> None:
     import socket
 
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(pantry.context / "dir2/socket"))
     os.mkfifo(pantry.context / "dir2/fifo", 0o600)
     result = pantry.build("FROM scratch\nCOPY dir2 /d\n")
-    assert sorted(pantry.listing(result.image_id)) == ["d", "d/c", "d/fifo"]
+    assert sorted(pantry.listing(result.image_id)) == ["d", "d/c", "d/fifo", "d/socket"]
+    assert pantry.listing(result.image_id)["d/socket"].startswith("f ")
+    assert pantry.read(result.image_id, "d/socket") == ""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="making a device node needs root")

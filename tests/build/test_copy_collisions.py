@@ -105,7 +105,7 @@ def test_archives_that_are_unpacked_have_no_name(pantry: Kitchen) -> None:
     pantry.write({"a/t.tar": tar("one"), "b/t.tar": tar("two")})
     result = pantry.build("FROM scratch\nADD a/t.tar b/t.tar /o/\n")
     assert list(pantry.listing(result.image_id, "o")) == ["one", "two"]
-    with pytest.raises(DockerfileError, match="would both become /o/t.tar"):
+    with pytest.raises(DockerfileError, match=r"would both become /o/t\.tar"):
         pantry.build("FROM scratch\nCOPY a/t.tar b/t.tar /o/\n")
 
 

@@ -132,7 +132,7 @@ def test_archives_keep_their_modes(pantry: Kitchen) -> None:
     assert pantry.listing(result.image_id) == {"o": "d 755 0:0", "o/in": "d 755 0:0", "o/in/x": "f 4711 7:0"}
 
 
-def test_from_a_stage_the_source_keeps_its_owner(pantry: Kitchen) -> None:
+def test_from_a_stage_the_source_keeps_its_owner(pantry: Kitchen, many_ids: None) -> None:
     result = pantry.build(
         "FROM busybox AS a\nRUN mkdir /d && touch /d/x && chown -R 7:8 /d && chmod 6755 /d/x\n"
         "FROM busybox\nCOPY --from=a --chmod=g-s /d /one\nCOPY --from=a --chown=worker /d /two\n"
@@ -162,7 +162,19 @@ def test_owners(pantry: Kitchen, chown: str, owner: str) -> None:
 
 @pytest.mark.parametrize("chown", ["nobody-here", "worker:nobody-here", "worker:9:9"])
 def test_unknown_owners(pantry: Kitchen, chown: str) -> None:
-    with pytest.raises(DockerfileError, match="unknown (user|group)"):
+    with pytest.raises(DockerfileError, match=r"unknown (user|group)"):
         pantry.build(f"FROM busybox\nCOPY --chown={chown} m /m\n")
     with pytest.raises(DockerfileError, match="unknown user"):
         pantry.build("FROM scratch\nCOPY --chown=worker m /m\n")
+
+
+def test_folders_made_in_a_setgid_folder_are_its_groups(pantry: Kitchen, many_ids: None) -> None:
+    result = pantry.build(
+        "FROM busybox\nRUN mkdir /g && chown 5:6 /g && chmod 2777 /g\n"
+        "COPY m/run /g/a/b/\nCOPY --chown=7:8 --chmod=700 m/run /g/c/\nCOPY m /g/d\nWORKDIR /g/w\n"
+    )
+    shown = pantry.listing(result.image_id, "g")
+    assert (shown["a"], shown["a/b"], shown["a/b/run"]) == ("d 2755 0:6", "d 2755 0:6", "f 750 0:0")
+    assert (shown["c"], shown["c/run"]) == ("d 2700 7:8", "f 700 7:8")
+    assert (shown["d"], shown["d/s"]) == ("d 2755 0:6", "d 700 0:0"), "what is copied is as it was"
+    assert shown["w"] == "d 2755 0:6"

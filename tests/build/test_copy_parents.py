@@ -1,4 +1,4 @@
-"""COPY --parents: folders are kept, from the pivot on; `**`; links; what --chown, --chmod and --exclude do."""
+"""COPY --parents: folders are kept, from the pivot on; `**`; links; --chown, --chmod and --exclude."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lamina.dockerfile import DockerfileError
+from lamina.build.sieve import Wanted
+from lamina.dockerfile import BadPattern, DockerfileError
 from lamina.events import Notice
 
 if TYPE_CHECKING:
@@ -96,9 +99,9 @@ def test_everything(pantry: Kitchen) -> None:
     assert files(pantry, "--parents x/./. /o") == ["a.txt", "y/b.txt", "y/z/c.txt", "y/z/d.md"]
 
 
-def test_modes_and_owners_of_folders_come_from_the_source(pantry: Kitchen) -> None:
+def test_modes_and_owners_of_folders_come_from_the_source(pantry: Kitchen, many_ids: None) -> None:
     result = pantry.build(
-        "FROM busybox AS made\nRUN mkdir -p /a/b && touch /a/b/c /a/x && chown -R 5:6 /a && chmod 700 /a /a/b\n"
+        "FROM busybox AS made\nRUN mkdir -p /a/b && touch /a/b/c && chown -R 5:6 /a && chmod 700 /a /a/b\n"
         "FROM scratch\nCOPY --parents x/y/b.txt /o/\nCOPY --from=made --parents /a/./b/c /n/m\n"
     )
     shown = pantry.listing(result.image_id)
@@ -107,9 +110,10 @@ def test_modes_and_owners_of_folders_come_from_the_source(pantry: Kitchen) -> No
     assert shown["n/m/b/c"] == "f 644 5:6"
 
 
-def test_folders_that_are_there_take_the_mode_and_keep_the_owner(pantry: Kitchen) -> None:
+def test_folders_that_are_there_take_the_mode_and_keep_the_owner(pantry: Kitchen, many_ids: None) -> None:
     result = pantry.build(
-        "FROM busybox\nRUN mkdir -p /o/x/y/z && chmod -R 777 /o && chown -R 8:9 /o\nCOPY --parents x/y/z /o/\n"
+        "FROM busybox\nRUN mkdir -p /o/x/y/z && chmod -R 777 /o && chown -R 8:9 /o\n"
+        "COPY --parents x/y/z /o/\n"
     )
     shown = pantry.listing(result.image_id)
     assert (shown["o"], shown["o/x"], shown["o/x/y"]) == ("d 777 8:9", "d 711 8:9", "d 2750 8:9")
@@ -164,7 +168,7 @@ def test_links_are_copied_as_links(pantry: Kitchen) -> None:
 
 def test_through_a_link_is_an_error(pantry: Kitchen) -> None:
     os.symlink("x", pantry.context / "way")
-    with pytest.raises(DockerfileError, match="/way/a.txt leads through a link") as caught:
+    with pytest.raises(DockerfileError, match=r"/way/a\.txt leads through a link") as caught:
         pantry.build("FROM scratch\nCOPY --parents way/a.txt /o/\n")
     assert caught.value.line == 2
 
@@ -247,3 +251,19 @@ def test_variables_and_json(pantry: Kitchen) -> None:
 def test_only_for_copy(pantry: Kitchen) -> None:
     with pytest.raises(DockerfileError, match="unknown flag: --parents"):
         pantry.build("FROM scratch\nADD --parents x/a.txt /o/\n")
+
+
+@given(
+    st.lists(st.text("ab*?[]^", min_size=1, max_size=4), min_size=1, max_size=4).map("/".join),
+    st.lists(st.text("ab", min_size=1, max_size=2), min_size=1, max_size=4),
+)
+def test_no_folder_with_something_wanted_is_passed_over(pattern: str, parts: list[str]) -> None:
+    try:
+        wanted = Wanted(pattern)
+    except BadPattern:
+        return
+    if not wanted.matches("/".join(parts), False):
+        return
+    for end in range(1, len(parts)):
+        folder = "/".join(parts[:end])
+        assert wanted.matches(folder, True) or wanted.may_contain(folder), (pattern, folder)

@@ -308,20 +308,19 @@ def test_a_full_disk(ctx: Layers, tmp_path: Path) -> None:
 
 IMPORTER = """
 import sys
-from tests.cachemounts.conftest import open_store
+from lamina.engine.opened import Opened
 from lamina.cachemounts.restore import restore
 
 print("ready", flush=True)
-restore(open_store(sys.argv[1]), sys.stdin.buffer)
+restore(Opened(sys.argv[1], None).ctx, sys.stdin.buffer)
 """
 
 
-def test_kill_in_the_midst_of_an_import(ctx: Layers, other: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kill_in_the_midst_of_an_import(ctx: Layers, other: Layers) -> None:
     kept = make(other, WANTED, old="1")
     row = make(ctx, WANTED)
     Path(objects.data_folder(ctx, row.name), "big").write_bytes(os.urandom(2_000_000))
-    monkeypatch.chdir(Path(__file__).parents[2])
-    process = spawn("import sys; sys.path.insert(0, '')\n" + IMPORTER, other.layout.root)
+    process = spawn(IMPORTER, other.layout.root)
     assert line_of(process) == "ready" and process.stdin is not None
     process.stdin.write(exported(ctx)[:1_500_000])
     process.stdin.flush()

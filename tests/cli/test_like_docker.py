@@ -121,7 +121,7 @@ class Facts:
             ImageSummary(BARE, (), moment(NOW - 100), 133_456_789, *kind),
         ]
 
-    def history(self, name: str) -> list[HistoryItem]:
+    def history(self, name: str, *, platform: str = "") -> list[HistoryItem]:
         return [
             HistoryItem(APP, moment(NOW - 3 * 86400), LONG, 1_240_000, "by hand", ("app:latest",), ""),
             HistoryItem("<missing>", moment(NOW - 4 * 86400), 'CMD ["x"]', 0, "", (), ""),
@@ -136,7 +136,7 @@ class Facts:
             )
         ]  # fmt: skip
 
-    def inspect(self, name: str, kind: str | None) -> dict[str, object]:
+    def inspect(self, name: str, kind: str | None, *, platform: str = "") -> dict[str, object]:
         if name != "app" or kind == "container":
             raise NotFound(f"No such {kind or 'object'}: {name}")
         return INSPECTED

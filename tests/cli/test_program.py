@@ -59,8 +59,10 @@ def test_a_run_that_fails_shows_where(program: Lamina, context: Path) -> None:
         assert re.search(r"^ > \[\d/\d\] RUN echo before", err, re.MULTILINE)
         assert re.search(r"^[\d.]+ before$", err, re.MULTILINE)
         assert "   3 | >>> RUN echo before; \\\n   4 | >>>     exit 7\n" in err
-        assert err.splitlines()[-1].startswith("lamina: ")
-        assert "exit code: 7" in err.splitlines()[-1]
+        error, hint = err.splitlines()[-2:]
+        assert error.startswith("lamina: ")
+        assert "exit code: 7" in error
+        assert hint.startswith("hint: `lamina run --failed -it`")
     assert not iidfile.exists()
 
 

@@ -44,13 +44,20 @@ def _start(step: int, text: str) -> StepStarted:
 
 def test_vertexes() -> None:
     _, out = _drawn(
-        _start(1, "COPY a b"), StepCached(1, "sha256:x"), _start(2, "RUN x"), StepFinished(2, 1.0, "sha256:y", 1)
+        _start(1, "COPY a b"),
+        StepCached(1, "sha256:x"),
+        _start(2, "RUN x"),
+        StepFinished(2, 1.0, "sha256:y", 1),
     )
     begun, cached, _, done = [line["vertexes"][0] for line in _lines(out)]
     assert begun["name"] == "[base 1/3] COPY a b"
     assert begun["digest"].startswith("sha256:")
     assert "completed" not in begun
-    assert (cached["cached"], cached["digest"], cached["started"]) == (True, begun["digest"], begun["started"])
+    assert (cached["cached"], cached["digest"], cached["started"]) == (
+        True,
+        begun["digest"],
+        begun["started"],
+    )
     assert datetime.fromisoformat(done["completed"][:26]) >= datetime.fromisoformat(done["started"][:26])
     assert "cached" not in done
     assert "error" not in done
@@ -78,7 +85,10 @@ def test_errors_and_what_was_stopped() -> None:
 
 def test_statuses_and_warnings() -> None:
     drawer, out = _drawn(
-        Progress("loading", 5, 10), Progress("loading", 10, 10), Progress("no end", 7, 0), Notice("be careful")
+        Progress("loading", 5, 10),
+        Progress("loading", 10, 10),
+        Progress("no end", 7, 0),
+        Notice("be careful"),
     )
     drawer.succeeded(["writing image sha256:1"])
     half, whole, open_end, warning, vertex, result = _lines(out)
@@ -121,7 +131,9 @@ def test_a_failed_build_in_json(program: Lamina, tmp_path: Path) -> None:
     found = [json.loads(line) for line in lines]
     logs = [base64.b64decode(log["data"]) for line in found for log in line.get("logs", ())]
     assert b"".join(logs) == b"why\n"
-    assert "exit code: 3" in [vertex["error"] for line in found for vertex in line.get("vertexes", ()) if "error" in vertex][0]
+    errors = [vertex["error"] for line in found for vertex in line.get("vertexes", ()) if "error" in vertex]
+    assert len(errors) == 1
+    assert "exit code: 3" in errors[0]
     assert error.startswith("lamina: Dockerfile:2:")
     assert hint.startswith("hint: ")
 
@@ -150,7 +162,10 @@ def test_the_environment_says_which_progress(program: Lamina, context: Path) -> 
     assert all(json.loads(line) for line in err.splitlines())
     assert program.both("build", "--progress=none", context, BUILDKIT_PROGRESS="plain") == ("", "")
     assert program("build", "-q", context, BUILDKIT_PROGRESS="plain").startswith("sha256:")
-    assert "invalid progress mode 'loud'" in program.both("build", context, BUILDKIT_PROGRESS="loud", status=1)[1]
+    assert (
+        "invalid progress mode 'loud'"
+        in program.both("build", context, BUILDKIT_PROGRESS="loud", status=1)[1]
+    )
 
 
 def test_quiet_with_another_progress(program: Lamina, context: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.containers import creating, state
+from lamina.containers import creating, settings, state
 from lamina.containers.listing import listing
 from lamina.containers.remove import prune, remove
 from lamina.containers.request import RunRequest
@@ -128,6 +128,63 @@ def test_bad_volumes(dock: Dock, volume: str, error: type[Exception], words: str
     with pytest.raises(InvalidInput, match="Duplicate mount point"):
         dock.run("true", volumes=("/tmp:/v", "/tmp:/v/"))
     assert rows(dock) == []
+
+
+def test_add_host(dock: Dock) -> None:
+    hosts = (("one.test", "10.9.8.7"), ("six.test", "2001:db8::5"))
+    rows = [f"{address}\t{name}" for name, address in hosts]
+    assert dock.sh("cat /etc/hosts", add_hosts=hosts).lines[-3:-1] == rows
+
+
+def test_shm_size(dock: Dock) -> None:
+    for size, shown in ((1 << 20, "size=1024k"), (0, "size=65536k")):
+        (row,) = [row for row in dock.sh("cat /proc/mounts", shm_size=size).lines if " /dev/shm " in row]
+        assert shown in row
+
+
+def test_ulimit(dock: Dock) -> None:
+    assert dock.sh("ulimit -Sn; ulimit -Hn", ulimits=(("nofile", 40, 50),)).lines == ["40", "50"]
+
+
+def test_tmpfs(dock: Dock) -> None:
+    ran = dock.sh(
+        "stat -c %a /t1 /home; touch /t2/x 2>/dev/null || echo shut; touch /home/x; cat /proc/mounts",
+        tmpfs=("/t1", "/t2:ro,size=64k,mode=700,exec", "/home"),
+    )
+    found = [set(line.split()[3].split(",")) for line in ran.lines if line.split()[1:2] in (["/t1"], ["/t2"])]
+    first, second = found
+    assert {"rw", "nosuid", "nodev", "noexec"} <= first
+    assert {"ro", "nosuid", "nodev", "size=64k", "mode=700"} <= second
+    assert "noexec" not in second
+    assert ran.lines[:3] == ["1777", "755", "shut"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("t", InvalidInput, "mount path must be absolute"),
+        ("/", InvalidInput, "destination can't be '/'"),
+        ("/t:size", InvalidInput, "invalid tmpfs option 'size'"),
+        ("/t:sise=1", InvalidInput, "invalid tmpfs option 'sise=1'"),
+        ("/t:dev", Unsupported, "devices do not work"),
+    ],
+)
+def test_bad_tmpfs(dock: Dock, text: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        dock.run("true", tmpfs=(text,))
+    assert rows(dock) == []
+
+
+def test_limits_are_kept_with_the_container(dock: Dock) -> None:
+    given = {
+        "add_hosts": (("a.test", "::1"),),
+        "shm_size": 4096,
+        "ulimits": (("core", 0, -1),),
+        "tmpfs": ("/a", "/b:size=1k"),
+    }
+    dock.run("true", name="kept", **given)
+    kept = settings.parse(rows(dock)[0].config_json)
+    assert {name: getattr(kept, name) for name in given} == given
 
 
 def test_names(dock: Dock) -> None:

@@ -128,6 +128,21 @@ def test_malformed_patterns_name_their_line(text: bytes) -> None:
         IgnoreFile.parse(text, "web.dockerignore")
 
 
+def test_single_patterns_have_no_comments_and_spaces() -> None:
+    patterns = IgnoreFile.of(["#a", " b", "", "d", "!d/keep"])
+    assert [name for name in ("#a", "a", " b", "b", "d", "d/x", "d/keep") if patterns.matches(name)] == [
+        "#a",
+        " b",
+        "d",
+        "d/x",
+    ]
+    assert IgnoreFile.of(["!x"], negates=False).matches("!x")
+    assert not IgnoreFile.of([""])
+    for bad in ("!", "[a", "!["):
+        with pytest.raises(InvalidInput):
+            IgnoreFile.of([bad])
+
+
 def test_names_that_are_not_utf8() -> None:
     name = b"caf\xe9.txt".decode("utf-8", "surrogateescape")
     assert ignores("*.txt", name)

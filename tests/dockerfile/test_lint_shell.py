@@ -118,6 +118,7 @@ def test_a_folder_covers_what_is_in_it() -> None:
         ("bundle install", ("bundle install", ("Gemfile", "Gemfile.lock"))),
         ("go mod download", ("go mod download", ("go.mod", "go.sum"))),
         ("go build ./...", None),
+        ("npm ci --cache /tmp/c", ("npm ci", ("package.json", "package-lock.json"))),
         ("cargo fetch", ("cargo fetch", ("Cargo.toml", "Cargo.lock"))),
         ("cargo build --release", None),
         ("apt-get install -y curl", ("apt-get install", ())),

@@ -7,6 +7,7 @@ stays as it is.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import shutil
@@ -18,7 +19,6 @@ from typing import Literal
 
 import pytest
 
-import lamina
 from tests.e2e.lamina_command import Lamina
 from tests.machine import busybox, has_sub_ids
 
@@ -98,10 +98,11 @@ def _as_nobody(folder: Path, ids: Ids) -> tuple[str, ...]:
     script.write_text(_SCRIPT.format(rows=shlex.quote(str(rows)), folder=folder, user=NOBODY))
     script.chmod(0o755)
     # Root's Python and this checkout may lie where others cannot read: the package is copied.
-    site = Path(lamina.__file__).parents[1]
-    for name in ("lamina", "isal", "zstandard"):
-        if (site / name).is_dir():
-            shutil.copytree(site / name, folder / "packages" / name)
+    for name in ("lamina", "isal", "zstandard", "urllib3"):
+        found = importlib.util.find_spec(name)
+        assert found is not None
+        (place,) = found.submodule_search_locations or ()
+        shutil.copytree(place, folder / "packages" / name)
     for python in (sys.executable, "/usr/bin/python3"):
         command = (str(script), python)
         if _suits((*command, "-c", "import sys; sys.exit(sys.version_info < (3, 11))")):

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from tests.e2e.lamina_command import Lamina
 
-# Hashes of files in build contexts may grow; what leases hold counts only while their process lives.
-_NOT_COMPARED = {"contexts", "stats", "sqlite_sequence", "leases"}
+# Hashes of files in build contexts may grow; what leases hold counts only while their process lives; each
+# build leaves its record, and a failed step what it had changed.
+_NOT_COMPARED = {"contexts", "stats", "sqlite_sequence", "leases", "builds", "build_steps"}
+_KEPT = "mnt/failed-"
 
 
 def refused(
@@ -62,7 +64,9 @@ def on_disk(root: Path) -> set[tuple[str, int, int]]:
             if name.startswith("lamina.db"):
                 continue
             about = os.lstat(path)
-            found.add((os.path.relpath(path, root), about.st_mode, 0 if name in folders else about.st_size))
+            place = os.path.relpath(path, root)
+            if place.split("/")[0] != "builds" and not place.startswith(_KEPT):
+                found.add((place, about.st_mode, 0 if name in folders else about.st_size))
     return found
 
 
@@ -77,6 +81,7 @@ def rows(root: Path) -> set[tuple[object, ...]]:
             for table in tables
             if table not in _NOT_COMPARED
             for row in c.execute(f"SELECT * FROM {table}")
+            if not (table == "writable" and row[0].startswith("failed-"))
         }
     c.close()
     return found

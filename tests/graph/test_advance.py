@@ -308,6 +308,35 @@ def test_copy_flags_and_sources() -> None:
     assert (image.stage, image.image) == (None, "busybox:1")
 
 
+@pytest.mark.parametrize(
+    ("source", "cleaned"),
+    [
+        ("x/a", "/./x/a"),
+        ("./x/a/", "/./x/a"),
+        ("x/./a", "x/./a"),
+        ("/x//y/./../z/./a", "x/y/./z/a"),
+        ("../x/./a/..", "x/./"),
+        (".", "/./"),
+        ("x/.", "/./x"),
+        ("x/./", "x/./"),
+        ("$D/./**", "d/./**"),
+    ],
+)
+def test_copy_parents_keeps_the_pivot(source: str, cleaned: str) -> None:
+    op = op_of("ARG D=d", f"COPY --parents {source} /o")
+    assert isinstance(op, CopyOp)
+    assert (op.parents, op.sources) == (True, (cleaned,))
+
+
+def test_copy_link_and_exclude() -> None:
+    op = op_of("ARG X=*.md", "COPY --link --exclude=$X --exclude=b a /o")
+    assert isinstance(op, CopyOp)
+    assert (op.link, op.exclude) == (True, ("*.md", "b"))
+    ordinary = op_of("COPY --link --chmod=644 a /o")
+    assert isinstance(ordinary, CopyOp)
+    assert not ordinary.link, "BuildKit: --chmod makes it an ordinary copy"
+
+
 # --- history -------------------------------------------------------------------------------------
 
 
@@ -321,6 +350,7 @@ def test_copy_flags_and_sources() -> None:
         (["ARG A=1", "ARG A=3", "RUN x"], "RUN |1 A=3 /bin/sh -c x"),
         (["COPY . ."], "COPY . ."),
         (["COPY --chown=1:2 --chmod=644 a b /c/"], "COPY --chown=1:2 --chmod=644 a b /c/"),
+        (["COPY --link --exclude=x --chown=1 --parents ./a/./b c"], "COPY --parents --chown=1 ./a/./b c"),
         (["COPY <<EOF /x\n1\nEOF"], "COPY <<EOF /x"),
         (["ADD a.tar /"], "ADD a.tar /"),
         (["WORKDIR app"], "WORKDIR /app"),

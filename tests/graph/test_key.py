@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lamina.graph.ingredients import Picked, copy_key, run_key, workdir_key
+from lamina.graph.ingredients import Picked, copy_from_key, copy_key, run_key, workdir_key
 from lamina.graph.key import Difference, Ingredient, cache_key, difference
 from lamina.graph.ops import CopyOp, RunOp, WorkdirOp
 from lamina.tree.entry import Entry, Kind
@@ -100,6 +100,32 @@ def test_what_counts_for_copy() -> None:
     assert key() == key(op=COPY._replace(sources=("elsewhere",))), "a source that was renamed"
 
 
+def test_with_link_the_parent_does_not_count() -> None:
+    picked = [[Picked(b"a", b"a", [FILE._replace(path=b"")])]]
+    linked = COPY._replace(link=True)
+    assert copy_from_key(linked, "p", None, None, "s") == copy_from_key(linked, "q", None, None, "s")
+    steps = ((linked, "p"), (linked, "q"), (COPY, "p"), (COPY, "q"), (COPY, ""))
+    keys = [copy_key(op, parent, None, None, picked).digest for op, parent in steps]
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
+
+
+def test_exclude_counts_by_what_it_leaves_and_in_the_quick_key_by_its_text() -> None:
+    assert key() == key(op=COPY._replace(exclude=("x",)))
+    quick = [copy_from_key(COPY._replace(exclude=(text,)), "", None, None, "s").digest for text in "xy"]
+    assert quick[0] != quick[1] != copy_from_key(COPY, "", None, None, "s").digest
+
+
+def test_implied_folders_count_as_such() -> None:
+    entries = [Entry(b"", Kind.DIR), Entry(b"d", Kind.DIR, 0o700), FILE._replace(path=b"d/f")]
+    plain = Picked(b"", b"x", entries)
+    implied = plain._replace(implied=frozenset({b"d"}), named=frozenset({b"d/f"}))
+    keys = [copy_key(COPY, "", None, None, [[picked]]).digest for picked in (plain, implied)]
+    assert keys[0] != keys[1]
+    named = copy_key(COPY, "", None, None, [[implied._replace(named=frozenset())]])
+    assert named.digest == keys[1]
+
+
 def test_a_file_counts_with_its_own_name() -> None:
     def one(name: bytes) -> str:
         picked = Picked(name, b"x/" + name, [FILE._replace(path=b"")])
@@ -122,10 +148,11 @@ def test_workdir_key() -> None:
         workdir_key(op, "p", (0, 0), None).digest,
         workdir_key(op, "q", (0, 0), None).digest,
         workdir_key(op, "p", (1, 0), None).digest,
+        workdir_key(op, "p", None, None).digest,
         workdir_key(op._replace(path="/b"), "p", (0, 0), None).digest,
         workdir_key(op, "p", (0, 0), 7).digest,
     }
-    assert len(digests) == 5
+    assert len(digests) == 6
 
 
 def test_difference() -> None:

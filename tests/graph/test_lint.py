@@ -60,8 +60,10 @@ BAD = [
     ),
     (
         "DuplicateStageName",
-        "FROM debian:latest AS builder\nRUN apt-get update; apt-get install -y curl\n\n"
-        "FROM golang:latest AS builder\n",
+        (
+            "FROM debian:latest AS builder\nRUN apt-get update; apt-get install -y curl\n\n"
+            "FROM golang:latest AS builder\n"
+        ),
         [4],
     ),
     ("ReservedStageName", "FROM alpine AS scratch\nFROM alpine AS context\n", [1, 2]),
@@ -117,8 +119,10 @@ GOOD = [
     ("UndefinedVar", "FROM python AS base\nARG VERSION=$PYTHON_VERSION\n"),
     (
         "MultipleInstructionsDisallowed",
-        "FROM python:alpine\nRUN apk add curl\nHEALTHCHECK --interval=1s --timeout=3s \\\n"
-        "  CMD curl -f http://localhost:8080 || exit 1\nCMD python -m http.server 8080\n",
+        (
+            "FROM python:alpine\nRUN apk add curl\nHEALTHCHECK --interval=1s --timeout=3s \\\n"
+            "  CMD curl -f http://localhost:8080 || exit 1\nCMD python -m http.server 8080\n"
+        ),
     ),
     ("LegacyKeyValueFormat", "FROM alpine\nARG foo=bar\n"),
     ("LegacyKeyValueFormat", 'FROM x\nENV DEPS="\\\n    curl \\\n    git \\\n    make"\n'),
@@ -130,8 +134,10 @@ GOOD = [
     ("FromPlatformFlagConstDisallowed", "FROM --platform=${BUILDPLATFORM} alpine AS base\n"),
     (
         "FromPlatformFlagConstDisallowed",
-        "FROM --platform=linux/amd64 alpine AS build_amd64\n\nFROM --platform=linux/arm64 alpine AS "
-        "build_arm64\n\nFROM build_${TARGETARCH} AS build\n",
+        (
+            "FROM --platform=linux/amd64 alpine AS build_amd64\n\nFROM --platform=linux/arm64 alpine AS "
+            "build_arm64\n\nFROM build_${TARGETARCH} AS build\n"
+        ),
     ),
     (
         "InvalidDefinitionDescription",
@@ -139,8 +145,10 @@ GOOD = [
     ),
     (
         "InvalidDefinitionDescription",
-        "# base is a stage for compiling source\nFROM scratch AS base\n"
-        "# VERSION This is the version number.\nARG VERSION=1\n",
+        (
+            "# base is a stage for compiling source\nFROM scratch AS base\n"
+            "# VERSION This is the version number.\nARG VERSION=1\n"
+        ),
     ),
     ("ExposeProtoCasing", "FROM alpine\nEXPOSE 80/tcp\n"),
     ("ExposeInvalidFormat", "FROM alpine\nEXPOSE 80\n"),
@@ -285,6 +293,9 @@ def test_a_base_that_is_not_here_may_define_variables_in_capitals() -> None:
     assert of("UndefinedVar", "FROM elsewhere\nARG V=$PYTHON_VERSION\n") == []
     assert len(of("UndefinedVar", "FROM elsewhere\nARG V=$foo\nENV PATH=$PAHT\n")) == 2
     assert len(of("UndefinedVar", "FROM scratch\nARG V=$PYTHON_VERSION\n")) == 1
+    # declared before FROM only, or predefined: in a stage it needs an ARG of its own
+    assert len(of("UndefinedVar", "ARG VERSION=1\nFROM elsewhere\nCOPY app-$VERSION /\n")) == 1
+    assert len(of("UndefinedVar", "FROM elsewhere\nCOPY app-$TARGETARCH /\n")) == 1
 
 
 def test_multiple_instructions() -> None:
@@ -319,7 +330,10 @@ def test_legacy_pairs() -> None:
 
 
 def test_platforms_in_from() -> None:
-    message = "Setting platform to predefined ${TARGETPLATFORM} in FROM is redundant as this is the default behavior"
+    message = (
+        "Setting platform to predefined ${TARGETPLATFORM} in FROM is redundant "
+        "as this is the default behavior"
+    )
     assert of("RedundantTargetPlatform", "FROM --platform=${TARGETPLATFORM} scratch\n") == [(1, message)]
     assert (
         of("RedundantTargetPlatform", "FROM --platform=$TARGETPLATFORM scratch\n", TARGETPLATFORM="a/b") == []
@@ -336,7 +350,8 @@ def test_platforms_in_from() -> None:
 def test_secrets() -> None:
     text = (
         "ARG GLOBAL_KEY\nFROM scratch\nARG SECRET_PASSPHRASE\nENV SUPER_Secret=foo\n"
-        "ENV password=bar secret=baz\nARG super_duper_secret_token=foo auth=bar\nENV apikey=bar sunflower=foo\n"
+        "ENV password=bar secret=baz\nARG super_duper_secret_token=foo auth=bar\n"
+        "ENV apikey=bar sunflower=foo\n"
         "ENV git_key=\nENV PUBLIC_KEY=\nARG public_token\nENV KEY_FILE=x TOKEN_VERSION=2 MONKEY=1\n"
     )
     found = of("SecretsUsedInArgOrEnv", text)

@@ -11,22 +11,23 @@ from lamina.dockerfile import parse
 from lamina.dockerfile.lint.linter import Linter
 from lamina.dockerfile.lint.options import Options
 from lamina.dockerfile.lint.rules import OWN_RULES
-from lamina.graph.lint.facts import Amount, Change, Known, StepFacts, size_text
+from lamina.graph.lint.facts import NOTHING, Amount, Change, Known, StepFacts, size_text
 from lamina.graph.lint.scan import scan
 from lamina.graph.lint.waste import check_waste
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/rules.md").read_text()
 
 
-def found(text: str, known: Known = Known(), target: int | None = None) -> list[tuple[str, int, str]]:
+def found(text: str, known: Known = NOTHING, target: int | None = None) -> list[tuple[str, int, str]]:
     """Rule, line and message of what our rules find."""
     dockerfile = parse(text.encode())
     linter = Linter(dockerfile, Options())
-    check_waste(linter, scan(dockerfile, {}, {}, lambda _: None), target, known)
+    scenes = scan(dockerfile, {}, {}, lambda _: None)
+    check_waste(linter, scenes, target, known, lambda path: path == "folder")
     return [(warning.rule.name, warning.line, warning.message) for warning in linter.warnings]
 
 
-def rules(text: str, known: Known = Known(), target: int | None = None) -> list[tuple[str, int]]:
+def rules(text: str, known: Known = NOTHING, target: int | None = None) -> list[tuple[str, int]]:
     """Rule and line."""
     return [one[:2] for one in found(text, known, target)]
 
@@ -69,6 +70,9 @@ def test_every_rule_of_ours_has_a_section_at_its_url() -> None:
         ("RUN curl -o /x http://x && chmod +x /x", False),
         ("RUN chmod +x /bin/sh", False),
         ("COPY app /app\nRUN chown 1 /app/data", False),
+        ("COPY --from=y /app /app\nRUN chmod 755 /app", False),
+        ("COPY folder /f\nRUN chmod 755 /f", False),
+        ("COPY folder /f\nRUN chmod -R 755 /f", True),
         ("COPY app /app\nRUN mkdir /data && chown -R 1 /data", False),
         ("COPY app /app\nRUN --mount=type=cache,target=/app/c chown -R 1 /app/c", False),
         ("COPY app /app\nRUN echo chown -R 1 /app", False),

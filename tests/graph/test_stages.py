@@ -89,8 +89,8 @@ def test_platform_args_are_global() -> None:
     ("text", "message"),
     [
         ("ARG x\nFROM $x", r"base name \(\$x\) should not be blank"),
-        ("FROM --platform=linux/arm64 a", "not built yet"),
-        ("FROM --platform=bogus a", "platform"),
+        ("FROM --platform=$NOTHING a", r"empty platform value from expression \$NOTHING"),
+        ("FROM --platform=bogus a", "failed to parse platform bogus"),
         ("FROM ${x:?needed}", "needed"),
     ],
 )
@@ -100,6 +100,11 @@ def test_bad_from(text: str, message: str) -> None:
     assert caught.value.line == text.count("\n") + 1
 
 
+def test_a_stage_has_a_platform_of_its_own() -> None:
+    whole = plan("FROM --platform=linux/arm64 a AS other\nFROM --platform=$BUILDPLATFORM b\nFROM c")
+    assert [str(stage.platform) for stage in whole.stages] == ["linux/arm64", "linux/amd64", "linux/amd64"]
+
+
 @pytest.mark.parametrize("platform", ["linux/amd64", "$BUILDPLATFORM", "$TARGETPLATFORM", "linux/x86_64"])
 def test_the_own_platform_is_accepted(platform: str) -> None:
     assert plan(f"FROM --platform={platform} a").stages[0].base == "a"
@@ -107,8 +112,9 @@ def test_the_own_platform_is_accepted(platform: str) -> None:
 
 def test_unused_build_args() -> None:
     text = "ARG g\nFROM a\nARG s\nFROM b\nARG other"
-    whole = plan(text, g="1", s="1", other="1", typo="1", HTTP_PROXY="p", TARGETARCH="x", BUILDKIT_X="1")
-    assert whole.unused_args == ("typo",)
+    given = dict.fromkeys("g s other typo HTTP_PROXY TARGETARCH BUILDKIT_X BUILDKIT_SYNTAX".split(), "1")
+    whole = plan(text, **given)
+    assert whole.unused_args == ("BUILDKIT_X", "typo")
 
 
 def test_triggers_of_a_stage_and_of_an_image() -> None:

@@ -12,10 +12,6 @@ from lamina.graph.supported import check_supported
     ("line", "name"),
     [
         ("RUN --device=gpu y", "RUN --device"),
-        ("ADD --keep-git-dir=true a b", "ADD --keep-git-dir"),
-        ("ADD --unpack=false a b", "ADD --unpack"),
-        ("ADD https://example.org/x /y", "ADD of a URL"),
-        ("ADD git@github.com:a/b.git /y", "ADD of a URL"),
         ("ONBUILD RUN --device=gpu y", "RUN --device"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.insight.packages.packages import packages
+from lamina.insight.packages.packages import files_of, packages
 from tests.insight.imaging import image
 
 if TYPE_CHECKING:
@@ -81,3 +81,15 @@ def test_a_broken_package_is_told(store: Layers, content: str | bytes) -> None:
     files = {f"{TOP}/bad/package.json": content, f"{TOP}/good/package.json": described("good", "1")}
     assert [each.name for each in packages(store, image(store, files), told.append)] == ["good"]
     assert "/bad/package.json cannot be read" in str(told)
+
+
+def test_the_files_of_a_package(store: Layers) -> None:
+    files = {
+        f"{TOP}/a/package.json": described("a", "1"),
+        f"{TOP}/a/lib/index.js": "1",
+        f"{TOP}/a/node_modules/b/package.json": described("b", "1"),
+        f"{TOP}/c/index.js": "2",
+    }
+    made = image(store, files)
+    found = files_of(store, made, packages(store, made)[0])
+    assert found == [f"{TOP}/a/lib/index.js".encode(), f"{TOP}/a/package.json".encode()]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.insight.packages.packages import packages
+from lamina.insight.packages.packages import files_of, packages
 from tests.insight.imaging import GONE, image
 
 if TYPE_CHECKING:
@@ -94,3 +94,15 @@ def test_metadata_without_a_name_is_told(store: Layers) -> None:
     }
     assert [each.name for each in packages(store, image(store, files), told.append)] == ["y"]
     assert "x-1.dist-info/METADATA cannot be read" in str(told)
+
+
+def test_the_files_of_a_package(store: Layers) -> None:
+    folder = f"{SITE}/x-1.dist-info"
+    record = 'x/__init__.py,sha256=a,1\n../../../bin/x,,\n"x/a,b.py",,\n'
+    made = image(store, {f"{folder}/METADATA": metadata("x", "1"), f"{folder}/RECORD": record})
+    (package,) = packages(store, made)
+    assert files_of(store, made, package) == [
+        f"{SITE}/x/__init__.py".encode(),
+        b"usr/bin/x",
+        f"{SITE}/x/a,b.py".encode(),
+    ]

@@ -47,7 +47,7 @@ def document(store: Layers) -> dict:  # type: ignore[type-arg]
                 "dual", "License-Expression: MIT OR (Apache-2.0 AND ISC)"
             ),
             "srv/node_modules/@a/b/package.json": '{"name": "@a/b", "version": "1.0.0-rc.1+x"}',
-            "srv/node_modules/c/node_modules/@a/b/package.json": '{"name": "@a/b", "version": "1.0.0-rc.1+x"}',
+            "srv/node_modules/c/node_modules/b/package.json": '{"name": "@a/b", "version": "1.0.0-rc.1+x"}',
         },
     )
     named = Described("docker.io/library/app:latest", DIGEST, "pkg:docker/app@latest", layers_of(store, made))

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.errors import Denied
 from lamina.mount import userns
-from lamina.sandbox import spawner  # noqa: F401
+from lamina.sandbox import limits, spawner  # noqa: F401
 from lamina.sandbox.native import NativeRuntime
+from lamina.sandbox.spec import HeldFile
 from lamina.testing import isolate
 from tests.machine import quick_place
 from tests.sandbox.conftest import Box
@@ -123,3 +125,32 @@ def test_capabilities_of_an_ordinary_users_root() -> None:
         assert box.sh("mount -t tmpfs none /tmp").status != 0
 
     in_box("many", check)
+
+
+@pytest.mark.parametrize("ids", IDS)
+def test_insecure_as_an_ordinary_user(ids: isolate.Ids) -> None:
+    def check(box: Box) -> None:
+        ran = box.sh(
+            "grep CapEff /proc/self/status; touch /f && chown 5:6 /f && unshare -m true && echo ok",
+            security="insecure",
+        )
+        assert ran.lines[-1] == "ok", ran
+        assert int(ran.lines[0].split()[1], 16) & 1 << 21  # CAP_SYS_ADMIN, of this namespace
+        assert box.sh("grep CapEff /proc/self/status").out.split()[1] == "00000000a80425fb"
+
+    in_box(ids, check)
+
+
+@pytest.mark.parametrize("ids", IDS)
+def test_held_files_and_limits_as_an_ordinary_user(ids: isolate.Ids) -> None:
+    def check(box: Box) -> None:
+        ran = box.sh(
+            "stat -c %a /s; cat /s; ulimit -Sn; ulimit -Hn",
+            files=(HeldFile("/s", b"held\n", 0o440, 7, 8),),
+            ulimits=(("nofile", 30, 40),),
+        )
+        assert ran.lines == ["440", "held", "30", "40"]
+        with pytest.raises(Denied, match="cannot set the limit"):
+            box.run("true", ulimits=(("nofile", 1 << 40, 1 << 40),))
+
+    in_box(ids, check)

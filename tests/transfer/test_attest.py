@@ -76,6 +76,26 @@ def test_statements_are_the_layers_and_the_config_lists_them(store: Layers) -> N
     }
 
 
+def test_an_artifact_names_its_subject_itself(store: Layers) -> None:
+    part = part_of(store, image(store, {"a": "b"}))
+    found = attestation_manifest(store, part.descriptor, [said(part)], artifact=True)
+    document = json.loads(store.blobs.read(found.digest))
+    assert document["artifactType"] == "application/vnd.docker.attestation.manifest.v1+json"
+    assert document["config"] == {
+        "mediaType": "application/vnd.oci.empty.v1+json",
+        "digest": "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",
+        "size": 2,
+        "data": "e30=",
+    }
+    assert document["subject"] == {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": part.descriptor.digest,
+        "size": part.descriptor.size,
+    }
+    assert store.blobs.read(document["config"]["digest"]) == b"{}"
+    assert is_attestation(found)
+
+
 def test_a_statement_names_the_manifest_by_each_of_its_names() -> None:
     digest = "sha256:" + "1" * 64
     names = ["docker.io/library/app:1", "ghcr.io/a/b:2"]
@@ -111,12 +131,14 @@ def test_what_is_no_statement_is_refused(store: Layers, data: bytes) -> None:
         attestation_manifest(store, part.descriptor, [data])
 
 
-def test_skopeo_reads_an_archive_with_attestations(store: Layers, tmp_path: Path) -> None:
+@pytest.mark.parametrize("artifact", [False, True])
+def test_skopeo_reads_an_archive_with_attestations(store: Layers, tmp_path: Path, artifact: bool) -> None:
     skopeo = shutil.which("skopeo")
     if skopeo is None:
         pytest.skip("needs skopeo")
     part = part_of(store, image(store, {"a": "b"}))
-    found = attestation_manifest(store, part.descriptor, [said(part), said(part, SLSA)])
+    statements = [said(part), said(part, SLSA)]
+    found = attestation_manifest(store, part.descriptor, statements, artifact=artifact)
     document = make_index([part], [found])
     register_index(store, document, [part], ["app"], HOST)
     archive = tmp_path / "app.tar"

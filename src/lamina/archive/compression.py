@@ -312,7 +312,7 @@ class GzipWriter(Writer):
 
 
 def compressing(name: str, level: int | None, sink: Callable[[bytes], object]) -> Writer:
-    """What compresses to gzip or zstd, by name; `level` as the tool of that name has it, None for the usual."""
+    """What compresses to gzip or zstd, by name; `level` is that tool's own, None for the usual."""
     if name == "zstd":
         import zstandard  # as above
 

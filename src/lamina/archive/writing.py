@@ -31,21 +31,37 @@ class Blob(Protocol):
     """Bytes named by their digest."""
 
     @property
-    def digest(self) -> Digest: ...
+    def digest(self) -> Digest:
+        """What names it."""
+        ...
+
     @property
-    def size(self) -> int: ...
-    def open(self) -> BinaryIO: ...
+    def size(self) -> int:
+        """How many there are."""
+        ...
+
+    def open(self) -> BinaryIO:
+        """The blob from its beginning. The caller closes it."""
+        ...
 
 
 class WholeIndex(Protocol):
     """An index with all that it names: images, and blobs that are no image's."""
 
     @property
-    def data(self) -> bytes: ...
+    def data(self) -> bytes:
+        """The document."""
+        ...
+
     @property
-    def images(self) -> Sequence[Image]: ...
+    def images(self) -> Sequence[Image]:
+        """In the order of the index."""
+        ...
+
     @property
-    def others(self) -> Mapping[Digest, Blob]: ...
+    def others(self) -> Mapping[Digest, Blob]:
+        """Attestations, and what they name."""
+        ...
 
 
 class Named(NamedTuple):
@@ -68,7 +84,7 @@ def write_archive(images: Sequence[Named], sink: Callable[[bytes], object], *, d
     _blobs(tar, images)
     _file(tar, oci_layout.INDEX, index_of(images).to_bytes())
     if docker:
-        _file(tar, docker_archive.MANIFEST, canonical.dumps([_docker_entry(each) for each in images]))
+        _file(tar, docker_archive.MANIFEST, canonical.dumps(docker_entries(images)))
     _file(tar, oci_layout.LAYOUT, canonical.dumps({"imageLayoutVersion": oci_layout.VERSION}))
     tar.finish()
 
@@ -147,6 +163,11 @@ def _descriptors(named: Named) -> list[Descriptor]:
 
 def _annotations(name: str) -> dict[str, str]:
     return {oci_layout.NAME: name, oci_layout.REF_NAME: references.parse(name).tag}
+
+
+def docker_entries(images: Iterable[Named]) -> list[dict[str, object]]:
+    """What manifest.json says."""
+    return [_docker_entry(each) for each in images]
 
 
 def _docker_entry(named: Named) -> dict[str, object]:

@@ -7,6 +7,7 @@ be done.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.build.context import Context
@@ -14,18 +15,18 @@ from lamina.build.selecting import select
 from lamina.build.sources import CopySources, as_written, from_context
 from lamina.dockerfile import IgnoreFile
 from lamina.dockerfile.remotes import file_name, parse_git, redacted
-from lamina.errors import InvalidInput, LaminaError
+from lamina.errors import Cancelled, InvalidInput, LaminaError
 from lamina.graph.ingredients import Picked
 from lamina.oci import digest as digests
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from lamina.build.remote import RemoteFile
     from lamina.build.session import Session
     from lamina.build.source import Source
-    from lamina.dockerfile import Instruction
+    from lamina.dockerfile import DockerfileError, Instruction
     from lamina.dockerfile.remotes import GitSource
     from lamina.graph.ops import CopyOp
     from lamina.oci.digest import Digest
@@ -54,10 +55,14 @@ def add_sources(session: Session, instruction: Instruction, op: CopyOp) -> CopyS
                 commits[number] = _counted(git, session.contexts.remotes.commit(git).id, op)
                 continue
             file = session.contexts.remotes.file(url, expected_digest(op))
+        except Cancelled:
+            raise
         except LaminaError as error:
             raise session.locate(instruction, error, at=as_written(instruction, number)) from None
         root = _root(number)
-        others[root] = _OneFile(file)
+        others[root] = _OneFile(
+            file, partial(session.locate, instruction, at=as_written(instruction, number))
+        )
         picked[number] = (_picked(file, root),)
     _check_names(session, instruction, op, picked)
     return CopySources(Several(source, others), tuple(picked), commits)
@@ -101,6 +106,8 @@ def check_out_sources(
             root = _root(number)
             others[root] = tree
             picked[number] = tuple(found._replace(path=root) for found in select(tree, "", exclude))
+        except Cancelled:
+            raise
         except LaminaError as error:
             raise session.locate(instruction, error, at=as_written(instruction, number)) from None
     return CopySources(Several(sources.source.main, others), tuple(picked), sources.commits)
@@ -137,7 +144,7 @@ def expected_digest(op: CopyOp) -> Digest | None:
 
 def is_pinned(op: CopyOp) -> bool:
     """Whether --checksum alone says what a URL leads to, so that nobody has to be asked."""
-    return bool(op.checksum) and len(op.remotes) == 1 and parse_git(op.remotes[0]) is None
+    return bool(op.checksum) and len(op.remotes) == 1 and git_source(op, op.remotes[0]) is None
 
 
 def _counted(git: GitSource, commit: str, op: CopyOp) -> str:
@@ -205,10 +212,11 @@ class Several:
 
 
 class _OneFile:
-    """A Source that is one file."""
+    """A Source that is one file; `locate` gives an error its place in the Dockerfile."""
 
-    def __init__(self, file: RemoteFile) -> None:
+    def __init__(self, file: RemoteFile, locate: Callable[[LaminaError], DockerfileError]) -> None:
         self._file = file
+        self._locate = locate
 
     def get(self, path: bytes) -> Entry | None:
         return None if path else _picked(self._file, b"").entries[0]
@@ -220,7 +228,12 @@ class _OneFile:
         return self._file.digest
 
     def open(self, entry: Entry) -> BinaryIO:
-        return self._file.open()
+        try:
+            return self._file.open()  # it may have to be fetched only now
+        except LaminaError as error:
+            if isinstance(error, Cancelled):
+                raise
+            raise self._locate(error) from None
 
     def identity(self, entry: Entry) -> Hashable | None:
         return None

@@ -119,8 +119,9 @@ class _Agent:
         )
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().splitlines() or ["unknown reason"]
+            reason = "it has a passphrase" if "passphrase" in said[-1] else said[-1]
             raise InvalidInput(
-                f"cannot use the key {key} of --ssh: {said[-1]}",
+                f"cannot use the key {key} of --ssh: {reason}",
                 hint="a key with a passphrase goes into an agent of yours; give that one's socket",
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.build import builtin
 from lamina.build.contexts import Contexts
 from lamina.build.errors import Swept
 from lamina.build.records import Recorder
@@ -38,29 +39,36 @@ def build(
     observer: Observer,
     enter: Callable[[], None],
     tools: Callable[[], Tools],
+    approve: Callable[[BuildRequest], None] | None = None,
 ) -> BuildResult:
     """Builds an image and gives it its names.
 
     `enter` makes us root in here; it is called, in this thread, before the first layer is made. So is
     `tools` when processes may have to run, before anything heavy is loaded. A build from the cache calls
-    neither. DockerfileError for what the Dockerfile says,
+    neither. `approve` may raise what ends the build when its Dockerfile is here, before anything is done.
+    DockerfileError for what the Dockerfile says,
     BuildFailed for a RUN that ends badly, other LaminaErrors for the machine's own problems.
     KeyboardInterrupt ends the build cleanly; what was finished until then stays in the cache.
     Each build leaves a record, whatever becomes of it.
     """
+    record = Recorder(ctx, request, observer)
     contexts = Contexts(ctx, request, platform, observer, enter)
+
+    def begin() -> None:
+        record.begin()
+        enter()
+
     try:
-        request = contexts.begin()
-        record = Recorder(ctx, request, observer)
-
-        def begin() -> None:
-            record.begin()
-            enter()
-
         try:
+            request = contexts.begin()
+            record.dockerfile = request.dockerfile_name
+            if approve is not None:
+                approve(request)
             result = _recorded(ctx, request, platform, record, contexts, begin, tools)
         except BaseException as error:
             record.failed(error)
+            if request.dockerfile_inside:
+                error.dockerfile = request.dockerfile  # type: ignore[attr-defined]  # who asked does not have it
             raise
         return record.completed(result)
     finally:
@@ -78,11 +86,13 @@ def _recorded(
 ) -> BuildResult:
     tags = tuple(str(reference.parse_tagged(tag)) for tag in request.tags)
     dockerfile = parse(request.dockerfile, request.dockerfile_name)
+    builtin.check(request, dockerfile)
     target, names = request.target or "", contexts.names
     plans = [
         stages.plan(dockerfile, request.build_args, one, target, request.network, names, platform)
         for one in _platforms(request, platform)
     ]
+    _ = plans[0].scope.epoch  # InvalidInput when it is no number, before anything is done
     _warn(request, plans[0], observer)
     attempts = _ATTEMPTS
     while True:
@@ -100,6 +110,7 @@ def _recorded(
             observer(Notice("what the cache had was removed meanwhile: the build begins again"))
     steps = tuple(session.results[number] for session in sessions for number in sorted(session.results))
     shown = next((image for image in images if image.platform == platform), images[0])
+    tags = tags if request.keeps_image else ()
     return BuildResult(shown.image_id, tags, steps, facts=shown.facts, images=tuple(images))
 
 
@@ -113,6 +124,8 @@ def _platforms(request: BuildRequest, machine: Platform) -> tuple[Platform, ...]
 
 def _warn(request: BuildRequest, plan: Plan, observer: Observer) -> None:
     """What was asked for and means nothing here."""
+    for text in builtin.notices(request, plan):
+        observer(Notice(text))
     if plan.unused_args:
         names = " ".join(plan.unused_args)
         observer(Notice(f"[Warning] One or more build-args [{names}] were not consumed"))
@@ -131,7 +144,7 @@ def _build(session: Session, enter: Callable[[], None], tags: tuple[str, ...]) -
         _execute(session, runs, enter)
     finally:
         session.close()
-    image_id = _register(session, runs[session.plan.target], tags)
+    image_id = _register(session, runs[session.plan.target], tags, enter)
     return BuiltImage(image_id, session.plan.scope.platform, session.facts(), session.scans(runs))
 
 
@@ -163,19 +176,28 @@ def _may_run(run: StageRun) -> bool:
     return any(isinstance(instruction, Run) for instruction in run.stage.instructions)
 
 
-def _register(session: Session, run: StageRun, tags: tuple[str, ...]) -> ImageID:
+def _register(
+    session: Session, run: StageRun, tags: tuple[str, ...], enter: Callable[[], None]
+) -> ImageID:
     """Makes the image known. Nothing is written when it is, under these names. Swept."""
     ctx = session.ctx
     request = session.request
     platform = session.plan.scope.platform if request.platforms else None
-    config = finish(run.state, platform, request.labels).to_bytes()
+    made = finish(run.state, platform, request.labels)
+    if request.squash:
+        from lamina.build.squash import squash  # few want it
+
+        made = squash(session, run, made, enter)
+    config = made.to_bytes()
     image_id = ImageID(sha256(config))
+    if not request.keeps_image:
+        return image_id
     c = ctx.db.read()
     if imagedb.get_image(c, image_id) is None:
         from lamina.transfer.register import register_image  # a build from the cache has its image
 
         session.hold([run.top.chain_id] if run.top else [])
-        return register_image(ctx, config, run.state.diff_ids, tags).image_id
+        return register_image(ctx, config, made.diff_ids, tags).image_id
     if not all(imagedb.is_tagged(c, tag, image_id) for tag in tags):
         with ctx.db.write() as tx:
             if imagedb.get_image(tx, image_id) is None:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import time
+from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.build.beneath import Beneath
@@ -34,6 +35,7 @@ _KINDS = {
 _SETTLED = 100_000_000  # nanoseconds after which a file system's clock has moved on from a file's times
 _SETTLED_COARSE = 2_500_000_000  # the same where times are whole seconds
 _READ = 1 << 20
+_NOTHING = hashlib.sha256().hexdigest()
 
 
 class Seen(NamedTuple):
@@ -75,7 +77,7 @@ class Context:
         return seen.entry if seen else None
 
     def children(self, path: bytes) -> Sequence[Entry]:
-        """What a folder holds, sorted; sockets are left out, as in an image."""
+        """What a folder holds, sorted; a socket is an empty file, as BuildKit has it."""
         listed = self._list(path)
         return [listed[name].entry for name in sorted(listed)]
 
@@ -90,10 +92,16 @@ class Context:
 
     def open(self, entry: Entry) -> BinaryIO:
         """Opens a file that was listed; a link in its place, or on the way, is an error."""
+        if not entry.size and self._is_socket(entry.path):
+            return BytesIO()
         try:
             return os.fdopen(self._beneath.open_file(entry.path), "rb")
         except OSError as error:
             raise _explain(error, self.name(entry.path)) from None
+
+    def _is_socket(self, path: bytes) -> bool:
+        seen = self._seen.get(path)
+        return seen is not None and stat.S_ISSOCK(seen.stat.st_mode)
 
     def name(self, path: bytes) -> str:
         """A path of the context as the host knows it."""
@@ -153,6 +161,9 @@ class Context:
     def _look(self, folder: bytes, name: bytes, path: bytes, found: os.stat_result) -> Seen | None:
         mode = found.st_mode
         kind = _KINDS.get(stat.S_IFMT(mode))
+        if stat.S_ISSOCK(mode):
+            entry = Entry(path, Kind.FILE, mode & 0o7777, mtime=found.st_mtime_ns, digest=_NOTHING)
+            return None if self._ignore is not None and self._leaves_out(path, False) else Seen(entry, found)
         if kind is None or (self._ignore is not None and self._leaves_out(path, kind is Kind.DIR)):
             return None
         if kind is Kind.FILE:

@@ -14,6 +14,8 @@ from lamina.build.context import Context
 from lamina.db import contexts
 from lamina.dockerfile import IgnoreFile
 from lamina.errors import InvalidInput, NotFound
+from lamina.events import Notice
+from lamina.graph.scope import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +55,7 @@ class Contexts:
         self._roots: dict[str, Context] = {}  # those of this machine, by folder: with a stat cache
         self._main: Context | None = None
         self._files: dict[str, Context] = {}  # further ones, by name
-        self._images: dict[tuple[str, Platform | None], str] = {}  # further ones that are images
+        self._images: dict[tuple[str, str], str] = {}  # further ones that are images
         self._remotes: Remotes | None = None
         self._stopper: Stopper | None = None
         if request.contexts:
@@ -69,11 +71,23 @@ class Contexts:
         """
         place = self.request.context
         if self.request.archive is None and (place is None or os.path.isdir(place)):
+            if self.request.dockerfile_inside:
+                from lamina.build.elsewhere import bring_dockerfile  # only for -f URL
+
+                self.request = bring_dockerfile(self)
+            if self.request.build_args.get(EPOCH) == "context":
+                self._forget_epoch()
             return self.request
         from lamina.build.elsewhere import bring  # with all that fetches
 
         self.request, self._main = bring(self)
         return self.request
+
+    def _forget_epoch(self) -> None:
+        """A folder of this machine has no time of its own: as in BuildKit, the build goes on without."""
+        args = {name: value for name, value in self.request.build_args.items() if name != EPOCH}
+        self.request = self.request._replace(build_args=args)
+        self.observer(Notice(f"[Warning] {EPOCH}=context says nothing for a context on this machine"))
 
     @property
     def remotes(self) -> Remotes:
@@ -87,13 +101,8 @@ class Contexts:
                     self._remotes.stopper = self._stopper or self._remotes.stopper
         return self._remotes
 
-    @property
-    def stopper(self) -> Stopper | None:
-        """What ends fetching when the build is over; None for work in the main thread."""
-        return self._stopper
-
-    @stopper.setter
-    def stopper(self, stopper: Stopper) -> None:
+    def stop_with(self, stopper: Stopper) -> None:
+        """From now on fetching ends when `stopper` says so: others work beside it."""
         self._stopper = stopper
         if self._remotes is not None:
             self._remotes.stopper = stopper
@@ -139,14 +148,15 @@ class Contexts:
 
     def _bring(self, name: str, platform: Platform | None) -> Context | str:
         """Files, which are the same for all platforms, or an image."""
-        found: Context | str | None = self._files.get(name) or self._images.get((name, platform))
+        key = name, str(platform or self.platform)
+        found: Context | str | None = self._files.get(name) or self._images.get(key)
         if found is None:
             from lamina.build.named import find_named  # most builds have none
 
             found = find_named(self, name, self._values[name], platform or self.platform)
             with self._inner:
                 if isinstance(found, str):
-                    self._images[name, platform] = found
+                    self._images[key] = found
                 else:
                     found = self._files.setdefault(name, found)
         return found
@@ -154,6 +164,15 @@ class Contexts:
     def materials(self) -> list[Material]:
         """What was taken from elsewhere."""
         return [] if self._remotes is None else self._remotes.materials(self.request.context or "")
+
+    def note(self) -> None:
+        """Remembers what was hashed; no transaction when there is nothing new."""
+        for root, context in self._roots.items():
+            context.close()
+            changed, gone = context.news()
+            if changed or gone:
+                with self.ctx.db.write(durable=False) as c:
+                    contexts.put_stats(c, root, changed, gone)
 
     def close(self) -> None:
         """Gives back all that was brought here for this build."""

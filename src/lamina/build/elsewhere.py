@@ -5,23 +5,25 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
+from lamina.build.builtin import keeps_git_dir
 from lamina.build.context import Context
 from lamina.build.contexts import first_ignore
 from lamina.build.unpacked import UnpackedContext, unpack_context
 from lamina.build.unpacking import is_archive
 from lamina.dockerfile import IgnoreFile
-from lamina.dockerfile.remotes import is_http, parse_git, redacted
+from lamina.dockerfile.remotes import file_name, is_http, parse_git, redacted
 from lamina.errors import InvalidInput, NotFound
 from lamina.graph.scope import EPOCH
+from lamina.store.guard import guard
 from lamina.tree.entry import Kind
 from lamina.tree.tree import resolve
 
 if TYPE_CHECKING:
     from lamina.build.contexts import Contexts
+    from lamina.build.remote import RemoteFile
     from lamina.build.request import BuildRequest
     from lamina.dockerfile.remotes import GitSource
 
-_KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _PLAIN = "context"  # the name of a file that is no archive, in the context that it is
 _LARGEST = 16 << 20  # bytes of a Dockerfile
 
@@ -33,16 +35,29 @@ def bring(contexts: Contexts) -> tuple[BuildRequest, Context]:
     """
     request = contexts.request
     raw, time, name = _fetch(contexts)
+    path = ""
     try:
-        text, path = _dockerfile(raw, name or request.dockerfile_inside)
+        if is_http(request.dockerfile_inside):
+            request = bring_dockerfile(contexts)
+        elif request.dockerfile_inside:
+            text, path = _dockerfile(raw, name or request.dockerfile_inside)
+            request = request._replace(dockerfile=text, dockerfile_name=path)
         ignore = _ignore(raw, request, path)
     finally:
         raw.close()
-    if path:
-        request = request._replace(dockerfile=text, dockerfile_name=path)
     if request.build_args.get(EPOCH) == "context":
         request = request._replace(build_args={**request.build_args, EPOCH: str(time)})
     return request, raw.ignoring(ignore)
+
+
+def bring_dockerfile(contexts: Contexts) -> BuildRequest:
+    """The request with a Dockerfile that lies at a URL."""
+    request = contexts.request
+    file = contexts.remotes.file(request.dockerfile_inside)
+    if file.size > _LARGEST:
+        raise InvalidInput(f"{redacted(file.url)} is larger than {_LARGEST} bytes")
+    with file.open() as stream:
+        return request._replace(dockerfile=stream.read(), dockerfile_name=file_name(file.url))
 
 
 def _fetch(contexts: Contexts) -> tuple[Context, int, str]:
@@ -53,7 +68,7 @@ def _fetch(contexts: Contexts) -> tuple[Context, int, str]:
     place = request.context or ""
     source = parse_git(place)
     if source is not None:
-        if source.keep_git_dir is None and request.build_args.get(_KEEP_GIT_DIR) in ("1", "true"):
+        if source.keep_git_dir is None and keeps_git_dir(request.build_args):
             source = source._replace(keep_git_dir=True)
         return (*checked_out(contexts, source), "")
     if is_http(place):
@@ -83,17 +98,24 @@ def _from_url(contexts: Contexts, url: str) -> tuple[Context, int, str]:
         with file.open() as stream:
             context, newest = unpacked(contexts, stream, redacted(url))
         return context, file.time or newest, ""
-    folder = contexts.remotes.folder()
-    with file.open() as stream, open(f"{folder}/{_PLAIN}", "wb") as out:
-        while data := stream.read(1 << 20):
-            out.write(data)
+    folder = lay_file(contexts, file, _PLAIN)
     return Context(folder, None, {}), file.time, _PLAIN
 
 
+def lay_file(contexts: Contexts, file: RemoteFile, name: str) -> str:
+    """A folder with one file in it: what a URL leads to, as ADD would make it."""
+    folder = contexts.remotes.folder()
+    path = f"{folder}/{name}"
+    with guard(path), file.open() as stream, open(path, "wb") as out:
+        while data := stream.read(1 << 20):
+            out.write(data)
+    os.chmod(path, 0o600)
+    os.utime(path, (file.time, file.time))
+    return folder
+
+
 def _dockerfile(raw: Context, name: str) -> tuple[bytes, str]:
-    """The Dockerfile `name` of a context, also when it is written in small letters; ("", "") for no name."""
-    if not name:
-        return b"", ""
+    """The Dockerfile `name` of a context, also when it is written in small letters, and its path."""
     folder, slash, last = name.rpartition("/")
     names = [name, f"{folder}{slash}dockerfile"] if last == "Dockerfile" else [name]
     for each in names:

@@ -15,14 +15,22 @@ class Swept(Conflict):
 class BuildFailed(ProcessFailed):
     """The process of a RUN ended with `status`. `line` counts from 1; `output` is the end of what it wrote.
 
-    `detail` says why it did not even begin, if it did not.
+    `detail` says why it did not even begin, if it did not; `advice` goes before what the status tells.
     """
 
     def __init__(
-        self, file: str, line: int, text: str, status: int, output: bytes = b"", detail: str = ""
+        self,
+        file: str,
+        line: int,
+        text: str,
+        status: int,
+        output: bytes = b"",
+        detail: str = "",
+        advice: str = "",
     ) -> None:
         why = f"{detail} (exit code: {status})" if detail else f"exit code: {status}"
-        super().__init__(f"{file}:{line}: {text}: did not complete: {why}", status, hint=_hint(status))
+        super().__init__(f"{file}:{line}: {text}: did not complete: {why}", status, hint=advice or _hint(status))
+        self._advice = advice or _hint(status)
         self.detail = detail
         self.build_id, self.step = "", 0  # where the step is kept, once it is
         self.file = file
@@ -34,7 +42,7 @@ class BuildFailed(ProcessFailed):
         """The same error, once what the step changed is kept: its hint says how to look at it."""
         self.build_id, self.step = build_id, step
         look = f"`lamina run --failed -it` starts a shell in what it left (step {step} of build {build_id})"
-        self.hint = f"{why}; {look}" if (why := _hint(self.status)) else look
+        self.hint = f"{self._advice}; {look}" if self._advice else look
         return self
 
 

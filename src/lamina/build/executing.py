@@ -41,7 +41,8 @@ class Executor:
         self._session = session
         self._runs = runs
         self._tools = tools
-        self._cancel = session.contexts.stopper = Cancel()
+        self._cancel = Cancel()
+        session.contexts.stop_with(self._cancel)
         self._processes = threading.Semaphore(max(2, min(_MOST_PROCESSES, os.cpu_count() or 2)))
         self._ended = {number: threading.Event() for number in runs}
         self._same = threading.Condition()
@@ -72,24 +73,23 @@ class Executor:
             raise (real or self._failures)[0]
 
     def _side_by_side(self, pending: Sequence[StageRun]) -> None:
-        threads = [threading.Thread(target=self._in_thread, args=(run,), daemon=True) for run in pending]
-        for thread in threads:
-            thread.start()
+        # Events, because Thread.join takes a thread for ended once a signal has interrupted it (bpo-45274).
+        gone = [threading.Event() for _ in pending]
+        for each in zip(pending, gone, strict=True):
+            threading.Thread(target=self._in_thread, args=each, daemon=True).start()
         try:
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(LONGEST)
+            _wait_all(gone)
         except BaseException:  # Ctrl-C arrives in this thread
             self._cancel.set()
-            for thread in threads:
-                thread.join()
+            _wait_all(gone)
             raise
 
-    def _in_thread(self, run: StageRun) -> None:
+    def _in_thread(self, run: StageRun, gone: threading.Event) -> None:
         try:
             self._finish(run)
         finally:
             self._session.ctx.db.close()  # this thread's connection
+            gone.set()
 
     def _finish(self, run: StageRun) -> None:
         """The life of one stage; never raises."""
@@ -188,6 +188,12 @@ class Executor:
                 self._points = f"{ctx.layout.mnt}/{ctx.lease.temp_name()}"
                 lay_points(self._points)
             return self._tools, self._points
+
+
+def _wait_all(gone: Sequence[threading.Event]) -> None:
+    for event in gone:
+        while not event.wait(LONGEST):
+            pass
 
 
 def _placed(session: Session, work: Work, error: LaminaError) -> LaminaError:

@@ -14,7 +14,6 @@ from lamina.errors import LaminaError, NotFound
 from lamina.events import Notice
 from lamina.oci.digest import ChainID
 from lamina.store.files import remove_tree
-from lamina.store.sync import tree_size
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,8 +26,9 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.snapshot.protocol import Snapshotter
 
-PREFIX = "failed-"
+PREFIX = recorded.KEPT
 MOST = 5  # that a store keeps; one for each build
+_ROOM = 64 << 20  # bytes that must be free to keep one: a step may have failed because it filled the disk
 
 
 def keep(
@@ -49,14 +49,19 @@ def keep(
         first, record.kept = not record.kept, True
     if not first:
         return error
+    about = os.statvfs(ctx.layout.mnt)
+    if about.f_bavail * about.f_frsize < _ROOM:
+        record(Notice("[Warning] what the failed step changed is not kept: the disk is nearly full"))
+        return error
     name = f"{PREFIX}{record.id}-{work.number}"
     try:
         _remove(ctx, list(_keys(ctx))[: 1 - MOST])
         # The row first: without its snapshot it says "gone", a snapshot without a row would be lost space.
         record.keeps(name, run.state, run.top.chain_id if run.top else "", work, stubs)
-        snapshotter.keep(key, name, [ctx.layout.diff_dir(diff_id) for diff_id in run.chain()])
+        snapshotter.keep(key, name)
     except (LaminaError, OSError) as problem:
         record(Notice(f"[Warning] what the failed step changed could not be kept: {problem}"))
+        record.keeps_not(work.number)
         return error
     return error.stays(record.id, work.number)
 
@@ -100,9 +105,17 @@ def chain_of(ctx: Layers, build_id: str, step: BuildStep) -> ChainID | None:
 def remove_all(ctx: Layers) -> int:
     """Removes all that is kept of failed steps; the bytes in it. Call it as root in here."""
     keys = _keys(ctx)
-    size = sum([tree_size(ctx.layout.snapshot_dir(key)) for key in keys])
+    size = sum([size_of(ctx, key) for key in keys])
     _remove(ctx, keys)
     return size
+
+
+def size_of(ctx: Layers, key: str) -> int:
+    """The bytes that one of them takes of the disk; 0 once it is a layer."""
+    try:
+        return _snapshotter_of(ctx, key).usage(key).size
+    except NotFound:
+        return 0
 
 
 def remove_of(ctx: Layers, build_ids: Iterable[str]) -> None:

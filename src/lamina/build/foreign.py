@@ -22,7 +22,13 @@ if TYPE_CHECKING:
 
 _HANDLERS = "/proc/sys/fs/binfmt_misc"
 # As qemu and Debian's qemu-user-static call what runs an architecture.
-_QEMU = {"386": "i386", "arm64": "aarch64", "loong64": "loongarch64", "mipsle": "mipsel", "mips64le": "mips64el"}
+_QEMU = {
+    "386": "i386",
+    "arm64": "aarch64",
+    "loong64": "loongarch64",
+    "mipsle": "mipsel",
+    "mips64le": "mips64el",
+}
 _NATIVE = {("amd64", "386"), ("arm64", "arm")}  # what a kernel runs without help, mostly
 
 
@@ -47,17 +53,15 @@ def stage_scope(session: Session, stage: Stage, own: Platform) -> Scope:
     else the build goes on with a warning, as BuildKit's does.
     """
     scope, wanted = session.plan.scope, stage.platform
-    if not own.runs(wanted):
+    if own.normalised()[:2] != wanted.normalised()[:2]:
         implicit = stage.source.platform is None and not session.request.platforms
         if implicit and can_run(own, scope.platform):
             wanted = own
         else:
-            session.observer(
-                Notice(
-                    f'[Warning] InvalidBaseImagePlatform: Base image {stage.base} was pulled with platform "{own}"'
-                    f', expected "{wanted}" for current build (line {stage.source.source.start_line})'
-                )
-            )
+            what = f'Base image {stage.base} was pulled with platform "{own}", expected "{wanted}"'
+            line = stage.source.source.start_line
+            told = f"[Warning] InvalidBaseImagePlatform: {what} for current build (line {line})"
+            session.observer(Notice(told))
     return scope if wanted == scope.platform else scope._replace(platform=wanted)
 
 
@@ -107,4 +111,3 @@ def _cross_compiles(stage: Stage) -> bool:
 
     names = {pair.name for ins in stage.instructions if isinstance(ins, Arg) for pair in ins.pairs}
     return bool(names & {"TARGETPLATFORM", "TARGETARCH"})
-

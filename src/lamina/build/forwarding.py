@@ -74,7 +74,8 @@ class _Relay:
         self._poller.register(self._stop, select.POLLIN)
         try:
             while True:
-                fd, _ = self._poller.poll()[0]  # one at a time: it may close others, and give their numbers away
+                # One at a time: it may close others, and give their numbers away.
+                fd, _ = self._poller.poll()[0]
                 if fd == self._stop.fileno():
                     return
                 if fd == self._listener.fileno():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, layerdb, names
-from lamina.errors import NotFound
+from lamina.errors import Conflict, NotFound
 from lamina.oci import config as configs
 from lamina.oci.digest import Digest
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from lamina.oci.config import ImageConfig
     from lamina.oci.digest import ImageID
     from lamina.oci.platform import Platform
+
+
+_SHORTEST_ID = 12  # digits, as lists of images show: a short name must not be taken for an ID
 
 
 class Base(NamedTuple):
@@ -33,7 +36,11 @@ def find_base(ctx: Layers, name: str, platform: Platform) -> Base:
     c = ctx.db.read()
     try:
         found = names.resolve_image(c, name)
-    except NotFound:
+        if found.tag is None and len(name) < _SHORTEST_ID:
+            raise NotFound(name)
+    except (NotFound, Conflict) as error:
+        if isinstance(error, Conflict) and len(name) >= _SHORTEST_ID:
+            raise
         raise NotFound(
             f"image not found in the store: {name}",
             hint="`lamina images` lists what is there; `lamina load` and `lamina import` bring images in",

@@ -102,7 +102,10 @@ class _Maker:
             made, others = _copy(op), [self._from(op), *[self._source(redacted(uri)) for uri in op.remotes]]
         else:
             made, others = _mkdir(op), []
-        note = {"key": done.key, "diffID": done.diff_id, "createdBy": done.created_by, "cached": done.cached}
+        words = done.created_by
+        for remote in op.remotes if isinstance(op, CopyOp) else ():
+            words = words.replace(remote, redacted(remote))
+        note = {"key": done.key, "diffID": done.diff_id, "createdBy": words, "cached": done.cached}
         name = self.add({"Op": made, "platform": self._platform}, [below, *others], {"lamina": note})
         step = name.partition(":")[0]
         self.ids[done.key] = step

@@ -1,11 +1,11 @@
-"""Further contexts (--build-context NAME=VALUE), and whatever else a name after from= may stand for."""
+"""Further contexts: what --build-context NAME=VALUE means, and where it is once it is here."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
-from lamina.build.elsewhere import checked_out, own_ignore, unpacked
+from lamina.build.elsewhere import checked_out, lay_file, own_ignore, unpacked
 from lamina.build.unpacking import is_archive
 from lamina.dockerfile.remotes import is_http, parse_git, redacted
 from lamina.errors import InvalidInput, NotFound
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
     from lamina.build.context import Context
     from lamina.build.contexts import Contexts
-    from lamina.build.session import Session
-    from lamina.build.source import Source
-    from lamina.build.stagerun import StageRun
-    from lamina.dockerfile import Instruction
-    from lamina.graph.ops import SourceRef
     from lamina.oci.platform import Platform
 
 _IMAGE, _LAYOUT, _TARGET = "docker-image://", "oci-layout://", "target:"
@@ -47,22 +42,13 @@ def find_named(contexts: Contexts, name: str, value: str, platform: Platform) ->
     return _from_disk(contexts, name, value)
 
 
-def source_of(
-    session: Session, instruction: Instruction, ref: SourceRef, others: Mapping[int, StageRun]
-) -> Source:
-    """The files that COPY --from or a mount's from= names. Ask a context under `session.contexts.lock` only."""
-    from lamina.build.layersource import LayerSource  # only for what lies in layers
-    from lamina.layers.lookup import Lookup
-
-    if ref.context:
-        return session.contexts.files(ref.context)
-    if ref.stage is not None:
-        return LayerSource(others[ref.stage].lookup())
-    if ref.image == "scratch":
-        return LayerSource(Lookup(session.ctx, ()))
-    if ref.image:
-        return LayerSource(Lookup(session.ctx, session.base(ref.image, instruction).config.diff_ids[::-1]))
-    return session.context()
+def check_paths(contexts: Mapping[str, str]) -> None:
+    """NotFound for a context that is a path where nothing is, also when no instruction names it."""
+    for name, value in contexts.items():
+        if value.startswith((_IMAGE, _TARGET, _LAYOUT)) or is_http(value) or os.path.lexists(value):
+            continue
+        if parse_git(value) is None:
+            raise _not_there(name, value)
 
 
 def _image_name(text: str) -> str:
@@ -96,12 +82,12 @@ def _from_url(contexts: Contexts, name: str, url: str) -> Context:
     if is_archive(file.open):
         with file.open() as stream:
             return own_ignore(unpacked(contexts, stream, f"build context {name} ({redacted(url)})")[0])
-    folder = contexts.remotes.folder()
-    with file.open() as stream, open(f"{folder}/{file_name(url)}", "wb") as out:
-        while data := stream.read(1 << 20):
-            out.write(data)
-    os.utime(f"{folder}/{file_name(url)}", (file.time, file.time))
+    folder = lay_file(contexts, file, file_name(url))
     return Context(folder, None, {})
+
+
+def _opened(path: str) -> BinaryIO:
+    return open(path, "rb")
 
 
 def _from_disk(contexts: Contexts, name: str, path: str) -> Context:
@@ -111,11 +97,15 @@ def _from_disk(contexts: Contexts, name: str, path: str) -> Context:
 
         return contexts.folder(path, first_ignore([os.path.join(path, ".dockerignore")]))
     if not os.path.lexists(path):
-        raise NotFound(
-            f"failed to get build context {name}: {path}: no such file or directory",
-            hint="a folder, an archive, a URL, docker-image://NAME or oci-layout://FOLDER",
-        )
-    if not os.path.isfile(path) or not is_archive(lambda: open(path, "rb")):
+        raise _not_there(name, path)
+    if not os.path.isfile(path) or not is_archive(lambda: _opened(path)):
         raise InvalidInput(f"failed to get build context {name}: {path} is no folder and no archive")
     with open(path, "rb") as stream:
         return own_ignore(unpacked(contexts, stream, f"build context {name} ({path})")[0])
+
+
+def _not_there(name: str, path: str) -> NotFound:
+    return NotFound(
+        f"failed to get build context {name}: {path}: no such file or directory",
+        hint="a folder, an archive, a URL, docker-image://NAME or oci-layout://FOLDER",
+    )

@@ -57,7 +57,9 @@ def find_owner(text: str, below: Callable[[], Lookup]) -> tuple[int, int]:
 def _number(text: str) -> int | None:
     if not (text.isascii() and text.isdigit()):
         return None
-    return min(int(text), _LARGEST)
+    if len(text) > 20 or int(text) > _LARGEST:
+        raise InvalidInput(f"user or group ID {text[:40]} is too large", hint=f"up to {_LARGEST}")
+    return int(text)
 
 
 def _find(image: Lookup, path: bytes, name: str) -> list[str] | None:

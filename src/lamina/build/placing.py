@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Content = Callable[[], BinaryIO] | bytes | None
 _WHITEOUT = b".wh."
+_SETGID = 0o2000
 
 
 class Style(NamedTuple):
@@ -120,7 +121,8 @@ class Placement:
     ) -> None:
         """Makes a folder and those it lies in, where they are missing. InvalidInput for a file there.
 
-        They belong to `owner`, or else to whom --chown says; the same for `mode` and --chmod.
+        They belong to `owner`, or else to whom --chown says; the same for `mode` and --chmod. In a setgid
+        folder they are setgid, too, and its group's when nobody says whose they are: the kernel does so.
         """
         if self.is_folder(path):
             return
@@ -129,6 +131,10 @@ class Placement:
             raise InvalidInput(f"not a directory: {_show(path)}")
         uid, gid = owner or self._style.folder_owner
         bits = self._style.folder_mode if mode is None else mode
+        above = self.get(parent_of(path))
+        if above is not None and above.mode & _SETGID:
+            bits |= _SETGID
+            gid = above.gid if owner is None and self._style.owner is None else gid
         time = self._style.time if self._style.epoch is None else self._style.epoch
         self._set_new(Entry(path, Kind.DIR, bits, uid, gid, mtime=time))
 

@@ -65,11 +65,13 @@ class Recorder:
     def __init__(self, ctx: Layers, request: BuildRequest, observer: Observer) -> None:
         self.id = _new_id()
         self.steps: dict[int, StepRecord] = {}
+        self.dockerfile = request.dockerfile_name
         self.kept = False  # whether a failed step's writable layer was
         self.lock = allocate_lock()
         self._ctx = ctx
         self._request = request
         self._observer = observer
+        self._space = request.build_args.get("BUILDKIT_CACHE_MOUNT_NS")
         self._started, self._clock = now(), time.monotonic()
         self._begun = False
         self._complained = False
@@ -102,7 +104,7 @@ class Recorder:
         step = self.steps.get(number)
         if step is None or step.kept:
             return
-        step.state, step.chain_id = states.to_text(state, work.op if work else None), chain_id
+        step.state, step.chain_id = states.to_text(state, work.op if work else None, self._space), chain_id
         step.key = work.key.digest if work else ""
         self._changed.add(number)
 
@@ -135,13 +137,20 @@ class Recorder:
         """Notes that the writable layer of a failed step is now the snapshot `key`, and writes it down."""
         step = self.steps[work.number]
         self.reached(work.number, state, chain_id, work)
-        step.status, step.kept, step.state = "failed", key, states.to_text(state, work.op, stubs)
+        step.status, step.kept, step.state = "failed", key, states.to_text(state, work.op, self._space, stubs)
         with self._ctx.db.write(durable=False) as c:
             created = now()
             cachedb.put_writable(
                 c, cachedb.Writable(key, ChainID(chain_id) if chain_id else None, created, "")
             )
             builds.put_steps(c, self.id, [step.row()])
+
+    def keeps_not(self, number: int) -> None:
+        """Takes back `keeps`."""
+        step = self.steps[number]
+        key, step.kept = step.kept, ""
+        if key:
+            self._write(lambda c: cachedb.delete_writable(c, key))
 
     def _start(self, event: StepStarted) -> None:
         step = self.steps.get(event.step)
@@ -207,7 +216,7 @@ class Recorder:
         self._changed.clear()
         request, states = self._request, [step.status for step in self.steps.values()]
         row = (
-            self.id, status, self._ctx.lease.id, self._started, self._now(), plain(request.dockerfile_name),
+            self.id, status, self._ctx.lease.id, self._started, self._now(), plain(self.dockerfile),
             plain(_context(request)), plain(request.target or ""), plain("\n".join(self._tags)),
             self._image_id, plain(self._error), self._error_line, len(states), states.count("cached"),
             states.count("run"), self._begun, self._logs.bytes if self._logs else 0,
@@ -220,8 +229,13 @@ class Recorder:
 
 
 def _context(request: BuildRequest) -> str:
-    context = request.context
-    return "" if context is None else context if "://" in context else os.path.abspath(context)
+    """The folder, or the URL without the name and password that it may hold."""
+    context = request.context or ""
+    scheme, is_url, rest = context.partition("://")
+    if is_url:
+        host, slash, path = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    return os.path.abspath(context) if os.path.isdir(context) else context
 
 
 def plain(text: str) -> str:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class RemoteFile:
-    """What a URL leads to. `digest` is its SHA-256 in hex, `time` its Last-Modified in seconds, 0 for none."""
+    """What a URL leads to. `digest` is SHA-256 in hex, `time` the Last-Modified in seconds, 0 for none."""
 
     def __init__(self, remotes: Remotes, url: str, row: UrlRow, body: BinaryIO | None) -> None:
         self.url = url
@@ -107,7 +107,7 @@ class Remotes:
     # --- files
 
     def file(self, url: str, expected: Digest | None = None) -> RemoteFile:
-        """What a URL leads to now; the server is asked unless `expected` says what it must be, and we know it.
+        """What a URL leads to now; the server is not asked when `expected` says what we know already.
 
         Corrupt when it is not `expected`; the failures of fetching.
         """
@@ -116,7 +116,8 @@ class Remotes:
             if known is None:
                 known = self._files[url] = self._ask(url, expected)
         if expected is not None and known.digest != hex_of(expected):
-            raise Corrupt(f"digest mismatch for {redacted(url)}: sha256:{known.digest} (expected: {expected})")
+            found = f"sha256:{known.digest}"
+            raise Corrupt(f"digest mismatch for {redacted(url)}: {found} (expected: {expected})")
         return known
 
     def _ask(self, url: str, expected: Digest | None) -> RemoteFile:

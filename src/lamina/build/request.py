@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from lamina.build.builtin import wants_index
 from lamina.errors import NotFound
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from lamina.build.done import Facts, Scan
     from lamina.build.given import Secret, SshForward, Ulimit
+    from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import Digest, ImageID
     from lamina.oci.platform import Platform
 
@@ -82,9 +84,19 @@ class BuildRequest(NamedTuple):
             self.annotations
             or self.provenance
             or self.sbom
-            or len(self.platforms) > 1
+            or self.wants_index
             or any(output.type == "image" and output.options for output in self.output)
         )
+
+    @property
+    def wants_index(self) -> bool:
+        """Whether there is to be an index: for several platforms, or BUILDKIT_MULTI_PLATFORM. InvalidInput."""
+        return wants_index(self.build_args, len(self.platforms))
+
+    @property
+    def keeps_image(self) -> bool:
+        """Whether the store gets the image: not when cacheonly is all that is to be made."""
+        return not self.output or any(output.type != "cacheonly" for output in self.output)
 
     @classmethod
     def of_folder(
@@ -151,6 +163,17 @@ class BuildResult(NamedTuple):
     facts: Facts | None = None  # for the provenance, when that was asked for
     images: tuple[BuiltImage, ...] = ()
     index_digest: Digest | None = None
+    descriptor: Descriptor | None = None  # of that index or manifest
+
+    @property
+    def id(self) -> str:
+        """What names the result of the build: the image ID; of several platforms the digest of the index."""
+        return self.index_digest if self.index_digest and len(self.images) > 1 else self.image_id
+
+    def without_notes(self) -> BuildResult:
+        """The same without what only attestations are made of; the rest can travel between processes."""
+        images = tuple([image._replace(facts=None, scans=()) for image in self.images])
+        return self._replace(facts=None, images=images)
 
     @property
     def cached(self) -> bool:

@@ -6,6 +6,7 @@ import os
 import select
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from lamina.build.builtin import hostname
 from lamina.build.errors import BuildFailed
 from lamina.build.session import show
 from lamina.errors import ProcessFailed
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from lamina.graph.ops import RunOp, Script
     from lamina.sandbox.protocol import Process
 
-_HOSTNAME = "lamina"
 _CHUNK = 1 << 16
 _TAIL = 1 << 14  # bytes of output that an error keeps
 
@@ -73,7 +73,9 @@ def run_layer(
         if ended.status:
             cancel.check()  # killed because another step failed: that one is to be reported
             raise _kept(run, work, tools, key, ended.stubs, _failed(run, work, ended.status, ended.tail))
-        capture(ctx, tools.snapshotter, key, below, stubs=ended.stubs, also=adoption)
+        epoch = run.state.scope.epoch
+        latest = None if epoch is None else epoch * 1_000_000_000
+        capture(ctx, tools.snapshotter, key, below, stubs=ended.stubs, latest=latest, also=adoption)
     finally:
         tools.snapshotter.remove(key)
 
@@ -88,7 +90,12 @@ def _kept(
 
 def _failed(run: StageRun, work: Work, status: int, output: bytes, detail: str = "") -> BuildFailed:
     name, line = run.session.plan.dockerfile.name, work.instruction.source.start_line
-    return BuildFailed(name, line, show(work.instruction, run.stage), status, output, detail)
+    advice = ""
+    if detail.endswith("exec format error"):
+        from lamina.build.foreign import exec_hint  # only when the kernel does not know the program
+
+        advice = exec_hint(run.state.scope.platform)
+    return BuildFailed(name, line, show(work.instruction, run.stage), status, output, detail, advice)
 
 
 def _run(
@@ -110,7 +117,7 @@ def _run(
             env=(*((name, value) for name, value, _ in op.env), *op.proxies),
             cwd=op.cwd,
             user=op.user,
-            hostname=_HOSTNAME,
+            hostname=hostname(request.build_args),
             network=op.network,
             mounts=mounts,
             tmpfs_shm=request.shm_size or SHM_SIZE,

@@ -31,6 +31,10 @@ def cache_wanted(run: StageRun, work: Work, mount: RunMount, source: MountSource
     elif source is not None:
         seed = partial(_fill, mount, source.source, source.picked)
         seed_key = content_of(mount, source.picked).text
+    elif mount.source:
+        raise NotFound(
+            f'"/{mount.source}": not found', hint="source= needs from=, the stage or image to begin with"
+        )
     space = run.session.request.build_args.get("BUILDKIT_CACHE_MOUNT_NS")
     return CacheWanted(
         id=f"{space}/{mount.id}" if space else mount.id,

@@ -83,7 +83,9 @@ def _check_there(source: Source, root: bytes, kept: str) -> None:
     raise NotFound(path.decode(errors="surrogateescape"))
 
 
-def _pick_below(source: Source, root: bytes, wanted: Wanted | None, exclude: IgnoreFile | None) -> Picked | None:
+def _pick_below(
+    source: Source, root: bytes, wanted: Wanted | None, exclude: IgnoreFile | None
+) -> Picked | None:
     """What is wanted of a folder; None when it is no folder."""
     from lamina.build.sieve import sift
 

@@ -139,12 +139,12 @@ class Session:
 
     def limits(self) -> tuple[Ingredient, ...]:
         """What the request says of all processes, as far as it counts in cache keys."""
-        request = self.request
-        if not (request.ulimits or request.shm_size or request.add_hosts):
+        request, epoch = self.request, self.plan.scope.epoch
+        if not (request.ulimits or request.shm_size or request.add_hosts or epoch is not None):
             return ()
         from lamina.build.limits import limit_parts  # few builds have any
 
-        return limit_parts(request)
+        return limit_parts(request, epoch)
 
     def close(self) -> None:
         """Notes what was hashed in the contexts; no transaction when there is nothing new."""
@@ -202,6 +202,7 @@ class Session:
             done.add(number)
             stage = plan.stages[number]
             if stage.context:
+                self.plan = plan  # to locate an error
                 stage = self._settled(stage)
                 plan = plan._replace(stages=(*plan.stages[:number], stage, *plan.stages[number + 1 :]))
             if stage.parent is not None:

@@ -163,7 +163,7 @@ class StageRun:
             sources = copy_sources(self.session, instruction, op, others)
             key = copy_key(op, parent, owner, scope.epoch, sources.counted())
             return Work(self._number, instruction, op, created_by, key, sources, owner, alias)
-        key = workdir_key(op, parent, owner or (0, 0), scope.epoch)
+        key = workdir_key(op, parent, owner, scope.epoch)
         return Work(self._number, instruction, op, created_by, key, None, owner)
 
     def _prepare_mounts(

@@ -6,6 +6,21 @@ import json
 from typing import NamedTuple
 
 
+class StepMount(NamedTuple):
+    """One --mount of a RUN: what is needed to have it again, for some types."""
+
+    type: str  # bind, cache, tmpfs, secret, ssh
+    target: str
+    id: str
+    sharing: str
+    mode: int
+    uid: int
+    gid: int
+    size: int  # bytes of a tmpfs; 0 for no bound
+    read_only: bool
+    seeded: bool  # it began with the content of a stage, an image or a context
+
+
 class StepState(NamedTuple):
     """The text as values. `args` is the command line of a RUN, () for other steps; `stubs` as in Process."""
 
@@ -16,7 +31,7 @@ class StepState(NamedTuple):
     user: str
     network: str
     args: tuple[str, ...]
-    mounts: tuple[str, ...]  # of a RUN, as text
+    mounts: tuple[StepMount, ...]  # of a RUN
     architecture: str
     os: str
     variant: str
@@ -35,7 +50,7 @@ def parse(text: str) -> StepState:
         values["user"],
         values["network"],
         tuple(values["args"]),
-        tuple(values["mounts"]),
+        tuple([StepMount(**mount) for mount in values["mounts"]]),
         architecture,
         system,
         variant,

@@ -18,21 +18,24 @@ if TYPE_CHECKING:
     from lamina.cli.flags import Args
 
 _OUTPUTS = "type=oci|docker|tar|local|image|cacheonly,dest=PATH"
+_TRUE = ("1", "t", "T", "true", "TRUE", "True")
+_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 _ALLOWED = ("security.insecure", "network.host")
-_LIMITS = ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss")
-_LIMITS += ("rtprio", "rttime", "sigpending", "stack")
+_LIMITS = frozenset(
+    ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss")
+) | frozenset(("rtprio", "rttime", "sigpending", "stack"))
 
 
 def with_rare_flags(request: BuildRequest, args: Args, environ: Mapping[str, str]) -> BuildRequest:
     """The request with what these flags say. InvalidInput for a value that means nothing."""
     provenance, options, sbom = attestations(args)
     return request._replace(
-        output=tuple(output for text in args.texts("output") if (output := parse_output(text))),
+        output=_outputs(args),
         contexts=dict(_named(text) for text in args.texts("build-context")),
         secrets=tuple(parse_secret(text, environ) for text in args.texts("secret")),
-        ssh=tuple(parse_ssh(text, environ) for text in args.texts("ssh")),
-        platforms=tuple(name for text in args.texts("platform") for name in text.split(",") if name),
-        labels=dict(text.partition("=")[::2] for text in args.texts("label")),
+        ssh=_agents(args.texts("ssh"), environ),
+        platforms=tuple(_platforms(args, environ)),
+        labels=dict(_label(text) for text in args.texts("label")),
         annotations=tuple(args.texts("annotation")),
         add_hosts=tuple(parse_host(text) for text in args.texts("add-host")),
         shm_size=bytes_of(args.text("shm-size", "0"), "shm-size"),
@@ -45,6 +48,18 @@ def with_rare_flags(request: BuildRequest, args: Args, environ: Mapping[str, str
         provenance_options=options,
         sbom=sbom,
     )
+
+
+def _platforms(args: Args, environ: Mapping[str, str]) -> Iterable[str]:
+    texts = args.texts("platform") or [environ.get("DOCKER_DEFAULT_PLATFORM", "")]
+    return (name.strip() for text in texts for name in text.split(",") if name.strip())
+
+
+def _outputs(args: Args) -> tuple[Output, ...]:
+    found = [output for text in args.texts("output") if text and (output := parse_output(text))]
+    if args.on("load") and found and all(output.type == "cacheonly" for output in found):
+        found.append(Output("image"))
+    return tuple(found)
 
 
 def fields_of(text: str, flag: str) -> dict[str, str]:
@@ -69,18 +84,22 @@ def parse_output(text: str) -> Output | None:
     if "=" not in text and "," not in text:
         return Output("tar", _to_stdout("tar")) if text == "-" else Output("local", text)
     fields = fields_of(text, "output")
-    kind, dest = fields.pop("type", ""), fields.pop("dest", fields.pop("dst", ""))
+    if not fields.get("type"):
+        raise InvalidInput(f"type is required for output: {text}", hint=_OUTPUTS)
+    kind, dest = fields.pop("type"), fields.pop("dest", fields.pop("dst", ""))
     if kind == "registry" or fields.get("push", "false") != "false":
         raise Unsupported("pushing is not supported by build", hint="a later version of Lamina can push")
     if kind not in ("oci", "docker", "tar", "local", "image", "cacheonly"):
         raise Unsupported(f"output type {kind!r} is not supported", hint=_OUTPUTS)
-    if kind == "docker" and not dest and not fields:
-        return None  # into the engine's own store, where every image goes
+    if kind == "docker" and not dest and "tar" not in fields:
+        return Output("image", "", fields) if fields else None  # into the store, where every image goes
     if kind == "local" and dest in ("", "-"):
         raise InvalidInput("output type local needs a folder", hint="type=local,dest=FOLDER")
     if kind in ("image", "cacheonly"):
+        if dest:
+            raise InvalidInput(f"output type {kind} has no dest: {dest}", hint=_OUTPUTS)
         return Output(kind, "", fields)
-    is_folder = kind == "oci" and fields.get("tar") == "false"
+    is_folder = kind in ("oci", "docker") and fields.get("tar") in ("false", "0")
     to_stdout = dest in ("", "-") and not is_folder
     return Output(kind, _to_stdout(kind) if to_stdout else dest, fields)
 
@@ -89,6 +108,14 @@ def _to_stdout(kind: str) -> str:
     if sys.stdout.isatty():
         raise InvalidInput(f"dest file is required for {kind} exporter. refusing to write to console")
     return "-"
+
+
+def _label(text: str) -> tuple[str, str]:
+    """--label NAME=VALUE, or NAME for an empty one."""
+    name, _, value = text.partition("=")
+    if not name:
+        raise InvalidInput(f"invalid label {text!r}: it has no name", hint="write NAME=VALUE")
+    return name, value
 
 
 def _named(text: str) -> tuple[str, str]:
@@ -124,7 +151,8 @@ def parse_secret(text: str, environ: Mapping[str, str]) -> Secret:
         return Secret(name, value=os.fsencode(value) if value is not None else b"")
     path = path or name
     if not os.path.isfile(path):
-        raise NotFound(f"failed to stat {path}: no such file", hint=f"it is the source of the secret {name}")
+        fault = "it is no file" if os.path.lexists(path) else "no such file"
+        raise NotFound(f"failed to stat {path}: {fault}", hint=f"it is the source of the secret {name}")
     return Secret(name, os.path.abspath(path))
 
 
@@ -144,6 +172,15 @@ def parse_ssh(text: str, environ: Mapping[str, str]) -> SshForward:
         if not os.path.exists(path):
             raise NotFound(f"failed to stat {path}: no such file", hint=f"it is what --ssh {text} names")
     return SshForward(name or "default", paths)
+
+
+def _agents(texts: Iterable[str], environ: Mapping[str, str]) -> tuple[SshForward, ...]:
+    found: dict[str, SshForward] = {}
+    for forward in (parse_ssh(text, environ) for text in texts):
+        if forward.id in found:
+            raise InvalidInput(f"invalid duplicate ID {forward.id} of --ssh", hint="one ID, one agent")
+        found[forward.id] = forward
+    return tuple(found.values())
 
 
 def parse_host(text: str) -> tuple[str, str]:
@@ -169,7 +206,7 @@ def parse_ulimit(text: str) -> Ulimit:
     """--ulimit NAME=SOFT[:HARD]; -1 is no limit."""
     name, equals, value = text.partition("=")
     if name not in _LIMITS:
-        raise InvalidInput(f"invalid ulimit type: {name}", hint="one of " + ", ".join(_LIMITS))
+        raise InvalidInput(f"invalid ulimit type: {name}", hint="one of " + ", ".join(sorted(_LIMITS)))
     words = value.split(":")
     try:
         numbers = [int(word) for word in words]
@@ -195,9 +232,15 @@ def _allowed(texts: Iterable[str]) -> Iterable[str]:
 def attestations(args: Args) -> tuple[str, dict[str, str], bool]:
     """What --attest, --provenance and --sbom ask for: the mode ("" for none), its options, an SBOM or not."""
     mode, options, sbom = "", {}, False
+    kinds: set[str] = set()
     for fields in _attest_fields(args):
         kind = fields.pop("type", "")
-        disabled = fields.pop("disabled", "false") == "true"
+        disabled = _is_disabled(fields.pop("disabled", "false"))
+        if not kind:
+            raise InvalidInput("attestation type not specified", hint="type=sbom or type=provenance")
+        if kind in kinds:
+            raise InvalidInput(f"duplicate attestation field {kind}", hint="give all of it once")
+        kinds.add(kind)
         if kind == "sbom":
             if fields:
                 raise Unsupported(
@@ -205,7 +248,7 @@ def attestations(args: Args) -> tuple[str, dict[str, str], bool]:
                 )
             sbom = not disabled
         elif kind == "provenance":
-            mode = "" if disabled else fields.pop("mode", "min")
+            mode = "" if disabled else fields.pop("mode", "max").replace("full", "max")  # as BuildKit does
             options = fields
             if mode not in ("", "min", "max"):
                 raise InvalidInput(f"invalid provenance mode {mode!r}", hint="min or max")
@@ -214,13 +257,19 @@ def attestations(args: Args) -> tuple[str, dict[str, str], bool]:
     return mode, options, sbom
 
 
+def _is_disabled(value: str) -> bool:
+    if value not in _TRUE + _FALSE:
+        raise InvalidInput(f"invalid value disabled={value}", hint="true or false")
+    return value in _TRUE
+
+
 def _attest_fields(args: Args) -> Sequence[dict[str, str]]:
     found = [fields_of(text, "attest") for text in args.texts("attest")]
     for name in ("provenance", "sbom"):
         if args.given(name):
             text = args.text(name)
-            fields = {"disabled": "true"} if text in ("false", "0") else {}
-            if text not in ("true", "false", "1", "0"):
+            fields = {"disabled": "true"} if text in _FALSE else {}
+            if text not in _TRUE + _FALSE:
                 fields = fields_of(text, name)
             found.append({"type": name, **fields})
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.containers import names, settings, volumes
 from lamina.db import cachedb, containerdb, imagedb, layerdb
-from lamina.db.names import resolve_image
+from lamina.db.names import for_platform, resolve_image
 from lamina.layers.clock import now
 from lamina.mount.holder import start_time
 from lamina.oci import config as configs
@@ -15,6 +15,8 @@ from lamina.oci.digest import Digest
 from lamina.snapshot import probe
 
 if TYPE_CHECKING:
+    import sqlite3
+
     from lamina.containers.context import Containers
     from lamina.containers.request import RunRequest
     from lamina.containers.settings import Settings
@@ -31,14 +33,24 @@ class Created(NamedTuple):
     settings: Settings
 
 
+def _image(c: sqlite3.Connection, request: RunRequest) -> ImageID:
+    found = resolve_image(c, request.image)
+    if request.platform:
+        from lamina.oci import platform as platforms  # few containers are of another platform
+
+        wanted = platforms.parse(request.platform, platforms.host(os.uname().machine))
+        found = for_platform(c, found, wanted)
+    return found.image_id
+
+
 def create(ctx: Containers, request: RunRequest) -> Created:
     """Makes a container. NotFound without the image, Conflict when the name is taken, InvalidInput."""
     layers, snapshotter = ctx.layers, ctx.snapshotter()
     container_id = os.urandom(32).hex()
     c = layers.db.read()
-    image_id = resolve_image(c, request.image).image_id
+    image_id = _image(c, request)
     chosen = settings.merge(image_config(ctx, image_id).config, request, container_id)
-    volumes.parse(chosen.volumes)  # what is wrong with them is said before anything is made
+    volumes.parse(chosen.volumes, chosen.tmpfs)  # what is wrong with them is said before anything is made
     chain = imagedb.layers_of(c, image_id)
     row = containerdb.Container(
         id=container_id,

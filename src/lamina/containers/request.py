@@ -19,9 +19,14 @@ class RunRequest(NamedTuple):
     hostname: str = ""  # "": the first 12 digits of the container's ID
     network: str = "host"  # host | none
     read_only: bool = False
+    add_hosts: tuple[tuple[str, str], ...] = ()  # (name, address)
+    shm_size: int = 0  # bytes of /dev/shm; 0 for the usual 64 MiB
+    ulimits: tuple[tuple[str, int, int], ...] = ()  # (Docker's name, soft, hard); -1 is no limit
+    tmpfs: tuple[str, ...] = ()  # CONTAINER[:OPTIONS]
     interactive: bool = False  # the process can read stdin
     tty: bool = False
     remove: bool = False  # take the container away when it has ended
+    platform: str = ""  # os/architecture[/variant] of the image; "": this machine's, else the first
 
 
 class RunResult(NamedTuple):

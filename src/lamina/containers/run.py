@@ -86,8 +86,11 @@ def _spec(ctx: Containers, created: Created, window: tuple[int, int]) -> Process
         user=settings.config.user,
         hostname=settings.hostname,
         network=settings.network,
-        mounts=volumes.parse(settings.volumes),
+        mounts=volumes.parse(settings.volumes, settings.tmpfs),
         read_only=settings.read_only,
+        tmpfs_shm=settings.shm_size,
+        extra_hosts=settings.add_hosts,
+        ulimits=settings.ulimits,
         terminal=settings.tty,
         window=window,
     )

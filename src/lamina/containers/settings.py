@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lamina.errors import InvalidInput
 from lamina.oci import canonical
 from lamina.oci.config import ContainerConfig, container_from_json
+from lamina.sandbox.spec import SHM_SIZE
 
 if TYPE_CHECKING:
     from lamina.containers.request import RunRequest
@@ -28,6 +29,10 @@ class Settings(NamedTuple):
     tty: bool
     volumes: tuple[str, ...]
     remove: bool
+    add_hosts: tuple[tuple[str, str], ...] = ()
+    shm_size: int = SHM_SIZE
+    ulimits: tuple[tuple[str, int, int], ...] = ()
+    tmpfs: tuple[str, ...] = ()
     stubs: tuple[str, ...] = ()  # mount points that the runtime made (os.fsdecode)
 
     @property
@@ -61,6 +66,10 @@ class Settings(NamedTuple):
             "NetworkMode": self.network,
             "ReadonlyRootfs": self.read_only,
             "AutoRemove": self.remove,
+            "ExtraHosts": [f"{name}:{address}" for name, address in self.add_hosts],
+            "ShmSize": self.shm_size,
+            "Ulimits": [{"Name": name, "Hard": hard, "Soft": soft} for name, soft, hard in self.ulimits],
+            "Tmpfs": dict(text.partition(":")[::2] for text in self.tmpfs),
         }
         return canonical.dumps({"Config": config, "HostConfig": host, "Stubs": list(self.stubs)}).decode()
 
@@ -97,6 +106,10 @@ def merge(image: ContainerConfig, request: RunRequest, container_id: str) -> Set
         tty=request.tty,
         volumes=request.volumes,
         remove=request.remove,
+        add_hosts=request.add_hosts,
+        shm_size=request.shm_size or SHM_SIZE,
+        ulimits=request.ulimits,
+        tmpfs=request.tmpfs,
     )
 
 
@@ -115,8 +128,22 @@ def parse(text: str) -> Settings:
         tty=config["Tty"],
         volumes=tuple(host["Binds"]),
         remove=host["AutoRemove"],
+        **_limits(host),
         stubs=tuple(value["Stubs"]),
     )
+
+
+def _limits(host: dict[str, Any]) -> dict[str, Any]:
+    """What rows of older versions do not have."""
+    hosts = [text.partition(":")[::2] for text in host.get("ExtraHosts") or ()]
+    ulimits = [(limit["Name"], limit["Soft"], limit["Hard"]) for limit in host.get("Ulimits") or ()]
+    tmpfs = [f"{path}:{options}" if options else path for path, options in host.get("Tmpfs", {}).items()]
+    return {
+        "add_hosts": tuple(hosts),
+        "shm_size": host.get("ShmSize", SHM_SIZE),
+        "ulimits": tuple(ulimits),
+        "tmpfs": tuple(tmpfs),
+    }
 
 
 def _merge_env(image: tuple[str, ...], request: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""-v: folders and files of the host in a container."""
+"""-v and --tmpfs: folders and files of the host, and of memory, in a container."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import posixpath
 from lamina.errors import Denied, InvalidInput, Unsupported
 from lamina.mount.types import Mount
 
+_TMPFS = ("noexec", "nosuid", "nodev")  # unless it is said
+_TMPFS_VALUES = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks")
 _MEANINGLESS = {"rw", "z", "Z", "private", "rprivate", "consistent", "cached", "delegated", "nocopy"}
 
 
-def parse(volumes: tuple[str, ...]) -> tuple[Mount, ...]:
+def parse(volumes: tuple[str, ...], tmpfs: tuple[str, ...] = ()) -> tuple[Mount, ...]:
     """The mounts for HOST:CONTAINER[:OPTIONS]; a missing host folder is made, as Docker does.
 
-    InvalidInput for what is malformed, Unsupported for named and anonymous volumes, Denied.
+    `tmpfs` are those of memory, CONTAINER[:OPTIONS]. InvalidInput for what is malformed, Unsupported for
+    named and anonymous volumes, Denied.
     """
     mounts = [_parse(volume) for volume in dict.fromkeys(volumes)]
+    mounts += [_parse_tmpfs(text) for text in dict.fromkeys(tmpfs)]
     seen: set[str] = set()
     for mount in mounts:
         if mount.target in seen:
@@ -52,6 +56,34 @@ def _parse(volume: str) -> Mount:
         raise InvalidInput(f"invalid volume specification: '{volume}': unknown option {','.join(unknown)!r}")
     path = _host_path(source)
     return Mount("bind", target, path, read_only="ro" in options, recursive=True)
+
+
+def _parse_tmpfs(text: str) -> Mount:
+    target, _, options = text.partition(":")
+    if not target.startswith("/"):
+        raise InvalidInput(f"invalid tmpfs: '{text}': mount path must be absolute", hint="PATH[:OPTIONS]")
+    if posixpath.normpath(target).strip("/") == "":
+        raise InvalidInput(f"invalid tmpfs: '{text}': destination can't be '/'")
+    words = dict.fromkeys(_TMPFS)
+    read_only = False
+    for word in filter(None, options.split(",")):
+        name = word.partition("=")[0]
+        if word in ("ro", "rw"):
+            read_only = word == "ro"
+        elif word in ("exec", "suid"):
+            words.pop(f"no{word}", None)
+        elif name in _TMPFS_VALUES and word != name:
+            words = {kept: None for kept in words if not kept.startswith(f"{name}=")} | {word: None}
+        elif word == "dev":
+            raise Unsupported(
+                f"invalid tmpfs: '{text}': devices do not work in a container", hint="leave dev out"
+            )
+        elif word not in _TMPFS:
+            known = ", ".join(("ro", "exec", "suid", *_TMPFS_VALUES))
+            raise InvalidInput(f"invalid tmpfs option {word!r}", hint=f"one of {known}")
+        else:
+            words[word] = None
+    return Mount("tmpfs", posixpath.normpath(target), options=",".join(words), read_only=read_only)
 
 
 def _host_path(source: str) -> str:

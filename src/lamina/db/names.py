@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb
@@ -53,13 +54,16 @@ def for_platform(c: sqlite3.Connection, found: Named, platform: Platform) -> Nam
 
     The answer is that image alone, without the index.
     """
-    have = []
-    for image_id in [found.image_id, *_members(c, found.index_digest)]:
+    fits, have = [], []
+    for image_id in dict.fromkeys([found.image_id, *_members(c, found.index_digest)]):
         image = imagedb.need_image(c, image_id)
         own = Platform(image.os, image.architecture, image.variant)
-        if own.runs(platform):
-            return Named(image_id, found.tag)
+        distance = own.distance(platform)
+        if distance is not None:
+            fits.append((distance, image_id))
         have.append(str(own))
+    if fits:
+        return Named(min(fits, key=itemgetter(0))[1], found.tag)
     shown = reference.parse(found.tag).familiar() if found.tag else found.image_id
     raise NotFound(
         f"image with reference {shown} was found but does not match the specified platform: "

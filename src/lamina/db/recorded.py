@@ -16,6 +16,7 @@ ERROR = "error"
 CANCELED = "canceled"
 INTERRUPTED = "interrupted"
 ID_LENGTH = 12
+KEPT = "failed-"  # how the keys of the writable layers begin that failed steps left
 _LEAST = 4  # characters of an ID that `names_build` takes for one
 
 

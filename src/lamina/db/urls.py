@@ -1,4 +1,4 @@
-"""What servers said of URLs: enough to ask them whether anything changed, and to do without the answer's body."""
+"""What servers said of URLs: enough to ask them whether anything changed, and do without the body."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class UrlRow(NamedTuple):
 
     url: str
     etag: str
-    modified: str  # Last-Modified as the server wrote it
+    modified: str  # Last-Modified as the server wrote it, where that proves that nothing changed
     digest: str  # SHA-256 of the content in hex
     size: int
     time: int | None
@@ -42,7 +42,7 @@ def delete_urls(c: sqlite3.Connection) -> None:
 
 
 def find_content(c: sqlite3.Connection, digest: str) -> tuple[str, bytes] | None:
-    """A layer's diff ID and a path in it where a FILE with this content lies. Reads the whole table of files."""
+    """The diff ID of a layer with a FILE of this content, and its path. Reads the table of all files."""
     row = c.execute(
         """SELECT d.diff_id, f.parent, f.name FROM files AS f JOIN diffs AS d ON d.num = f.diff
         WHERE f.digest = ? AND f.kind = 'f' LIMIT 1""",

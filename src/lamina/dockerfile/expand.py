@@ -28,7 +28,14 @@ _MAX_DEPTH = 64  # `${a:-${b:-...}}` nested deeper than this is an attack, not a
 
 
 class ExpandError(InvalidInput):
-    """The text cannot be expanded: bad `${}`, an open quote, or `${name:?message}` that struck."""
+    """The text cannot be expanded: bad `${}`, an open quote, or `${name:?message}` that struck.
+
+    `at` is the whole text, "" as long as that is not known.
+    """
+
+    def __init__(self, message: str, at: str = "") -> None:
+        super().__init__(message)
+        self.at = at
 
 
 def expand(
@@ -115,7 +122,7 @@ class _Lexer:
         try:
             return self.until("", self.raw_escapes, words)
         except ExpandError as error:
-            raise ExpandError(f"failed to process {quote(self.text)}: {error.message}") from None
+            raise ExpandError(f"failed to process {quote(self.text)}: {error.message}", self.text) from None
 
     def until(self, stop: str, raw_escapes: bool, words: _Words | None = None) -> str:
         """Expands up to `stop`, which is consumed, or to the end of the text when `stop` is empty."""

@@ -1,4 +1,4 @@
-"""RUN --mount as text: options in a row of CSV, which of them each type takes, and what is wrong with them."""
+"""RUN --mount as text: options in a row of CSV, which of them each type takes, what is wrong with them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ _ALIASES = {
 }
 _KEYS: tuple[str, ...] = ("type", "from", "source", "target", "readonly", "readwrite", "id", "sharing")
 _KEYS += ("required", "size", "mode", "uid", "gid", "env")
+_IDLE = {
+    "bind": ("id", "env"),
+    "cache": ("env",),
+    "tmpfs": ("from", "source", "id", "env"),
+    "ssh": ("from", "env"),
+}
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgtp])?(i?b)?)", re.IGNORECASE)
@@ -73,6 +79,13 @@ def from_of(mount: str) -> str:
         name, _, value = field.partition("=")
         found[name.lower()] = value
     return "" if found.get("type", "").lower() == "tmpfs" else found.get("from", "")
+
+
+def idle_options(mount: str) -> tuple[str, ...]:
+    """The options of a --mount that its type takes no notice of, as written; none for a type in a variable."""
+    named = [field.partition("=")[::2] for field in fields(mount)]
+    kind = next((value.lower() for name, value in named if name.lower() == "type"), "bind")
+    return tuple(name for name, _ in named if _ALIASES.get(name.lower(), name.lower()) in _IDLE.get(kind, ()))
 
 
 def fields(row: str) -> list[str]:

@@ -13,7 +13,7 @@ from lamina.build.provenance import options, predicate
 from lamina.db import imagedb
 from lamina.db.names import resolve_image
 from lamina.graph.scope import EPOCH
-from lamina.insight.packages.packages import layers_of, made_by, packages, packages_of
+from lamina.insight.packages.packages import layers_of, made_by, packages_of
 from lamina.insight.sbom import PREDICATE_TYPE, Described, spdx
 from lamina.layers.clock import now
 from lamina.layers.lookup import Lookup
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lamina.insight.packages.package import Package
     from lamina.layers.context import Layers
     from lamina.oci.descriptor import Descriptor
-    from lamina.oci.digest import ImageID
+    from lamina.oci.digest import DiffID
 
 _FILES = (Kind.FILE, Kind.HARDLINK)
 _TOOL = f"lamina-{lamina.__version__}"
@@ -54,112 +54,108 @@ class Bill(NamedTuple):
     document: Mapping[str, object]
 
 
-def attest(
-    ctx: Layers,
-    request: BuildRequest,
-    result: BuildResult,
-    image: BuiltImage,
-    subject: Descriptor,
-    tell: Observer,
-) -> list[Descriptor]:
-    """Stores the attestations of one image of a build, whose manifest in an index is `subject`.
+class Attester:
+    """Attests the images of one build, for as many outputs as it has; packages are looked for once.
 
-    What the index adds after its images: nothing where nothing was asked for. Files of layers are read: the
-    caller is root in here. NoSpace, Corrupt.
+    Files of layers are read: the caller is root in here.
     """
-    found = attested(ctx, request, result, image, subject.digest, tell)
-    statements = [
-        statement(each.type, each.document, result.tags, str(image.platform), subject.digest)
-        for each in found
-    ]
-    return [attestation_manifest(ctx, subject, statements)] if statements else []
 
+    def __init__(self, ctx: Layers, request: BuildRequest, result: BuildResult, tell: Observer) -> None:
+        self._ctx = ctx
+        self._request = request
+        self._result = result
+        self._tell = tell
+        self._created = _epoch(request) or now()
+        self._lines = {step.diff_id: step.line for step in result.steps}
+        self._packages: dict[tuple[tuple[DiffID, str], ...], tuple[Package, ...]] = {}
 
-def attestation_files(
-    ctx: Layers, request: BuildRequest, result: BuildResult, image: BuiltImage, tell: Observer
-) -> list[tuple[str, bytes]]:
-    """Names and contents of the files that stand for attestations in an output of files alone."""
-    row = imagedb.need_image(ctx.db.read(), image.image_id)
-    found = attested(ctx, request, result, image, row.manifest, tell)
-    wanted = [each for each in found if each.filename]
-    if not wanted:
-        return []
-    chain = [diff_id for diff_id, _ in layers_of(ctx, image.image_id)]
-    files = [(os.fsdecode(e.path), e.digest) for e in Lookup(ctx, chain[::-1]).tree() if e.kind in _FILES]
-    return [(each.filename, statement_of_files(each.type, each.document, files)) for each in wanted]
+    def attest(
+        self, number: int, subject: Descriptor, names: Sequence[str], *, artifact: bool = False
+    ) -> Sequence[Descriptor]:
+        """Stores what is attested of the image with this number, whose manifest is `subject`.
 
+        `names` are those that it gets, in full; `artifact` asks for the form of an OCI artifact. What an
+        index adds after its images; nothing where nothing was asked for. NoSpace, Corrupt.
+        """
+        platform = str(self._result.images[number].platform)
+        statements = [
+            statement(each.type, each.document, names, platform, subject.digest)
+            for each in self._attested(number, subject.digest)
+        ]
+        if not statements:
+            return []
+        return [attestation_manifest(self._ctx, subject, statements, artifact=artifact)]
 
-def attested(
-    ctx: Layers,
-    request: BuildRequest,
-    result: BuildResult,
-    image: BuiltImage,
-    digest: str,
-    tell: Observer,
-) -> list[Attested]:
-    """What `request` wants attested of an image, whose manifest is `digest`."""
-    found: list[Attested] = []
-    if request.sbom:
-        lines = {step.diff_id: step.line for step in result.steps}
-        made = bill_of(ctx, image.image_id, result.tags, digest, _epoch(request), tell, lines=lines)
-        found.append(Attested(PREDICATE_TYPE, made.document, SBOM_FILE))
-        found += [_scanned(ctx, request, scan, digest, lines, tell) for scan in image.scans]
-    if image.facts is not None:
-        chosen = options(request.provenance_options)
-        builder = str(host(os.uname().machine))
-        told = predicate(ctx, image.facts, result.build_id, builder, lamina.__version__)
-        found.append(Attested(told.type, told.document, "" if chosen.inline_only else chosen.filename))
-    return found
+    def files(self, number: int) -> list[tuple[str, bytes]]:
+        """Names and contents of the files that stand for attestations in an output of files alone."""
+        image_id = self._result.images[number].image_id
+        row = imagedb.need_image(self._ctx.db.read(), image_id)
+        wanted = [each for each in self._attested(number, row.manifest) if each.filename]
+        if not wanted:
+            return []
+        chain = [diff_id for diff_id, _ in layers_of(self._ctx, image_id)][::-1]
+        entries = [entry for entry in Lookup(self._ctx, chain).tree() if entry.kind in _FILES]
+        subjects = [(os.fsdecode(entry.path), entry.digest) for entry in entries]
+        return [(each.filename, statement_of_files(each.type, each.document, subjects)) for each in wanted]
 
+    def _attested(self, number: int, digest: str) -> list[Attested]:
+        """What was asked for of an image, whose manifest is `digest`."""
+        image = self._result.images[number]
+        found: list[Attested] = []
+        if self._request.sbom:
+            found.append(self._bill(image, digest))
+            found += [self._bill_of_stage(scan, digest) for scan in image.scans]
+        if image.facts is not None:
+            chosen = options(self._request.provenance_options)
+            builder = str(host(os.uname().machine))
+            told = predicate(self._ctx, image.facts, self._result.build_id, builder, lamina.__version__)
+            filename = "" if chosen.inline_only else chosen.filename
+            found.append(Attested(told.type, told.document, filename))
+        return found
 
-def _scanned(
-    ctx: Layers,
-    request: BuildRequest,
-    scan: Scan,
-    digest: str,
-    lines: Mapping[str, int],
-    tell: Observer,
-) -> Attested:
-    """The packages of another stage: part of how the image came about, not of what it has."""
-    layers = made_by(scan.history, scan.diff_ids)
-    found = packages_of(ctx, layers, tell, lines=lines)
-    described = Described(scan.name, digest, "", layers, of=f"stage {scan.name}")
-    document = spdx(described, found, _epoch(request) or now(), _TOOL)
-    return Attested(PREDICATE_TYPE, document, f"sbom-{scan.name}.spdx.json")
+    def _bill(self, image: BuiltImage, digest: str) -> Attested:
+        layers = layers_of(self._ctx, image.image_id)
+        named = described(image.image_id, self._result.tags, str(image.platform), digest, layers)
+        document = spdx(named, self._packages_of(layers), self._created, _TOOL)
+        return Attested(PREDICATE_TYPE, document, SBOM_FILE)
+
+    def _bill_of_stage(self, scan: Scan, digest: str) -> Attested:
+        """The packages of another stage: part of how the image came about, not of what it has."""
+        layers = made_by(scan.history, scan.diff_ids)
+        named = Described(scan.name, digest, "", layers, of=f"stage {scan.name}")
+        document = spdx(named, self._packages_of(layers), self._created, _TOOL)
+        return Attested(PREDICATE_TYPE, document, f"sbom-{scan.name}.spdx.json")
+
+    def _packages_of(self, layers: Sequence[tuple[DiffID, str]]) -> tuple[Package, ...]:
+        stack = tuple(layers)
+        if stack not in self._packages:
+            self._packages[stack] = packages_of(self._ctx, stack, self._tell, lines=self._lines)
+        return self._packages[stack]
 
 
 def bill(ctx: Layers, name: str, created: str, tell: Observer) -> Bill:
-    """The packages of an image of the store, by its name or ID. NotFound, Conflict, Corrupt."""
+    """The packages of an image of the store, by its name or ID, as an SPDX document.
+
+    `created` is the time of the document (RFC 3339), "" for now. NotFound, Conflict, Corrupt.
+    """
     image_id = resolve_image(ctx.db.read(), name).image_id
     row = imagedb.need_image(ctx.db.read(), image_id)
-    return bill_of(ctx, image_id, imagedb.tags(ctx.db.read(), image_id), row.manifest, created, tell)
+    platform = "/".join(part for part in (row.os, row.architecture, row.variant) if part)
+    layers = layers_of(ctx, image_id)
+    named = described(image_id, imagedb.tags(ctx.db.read(), image_id), platform, row.manifest, layers)
+    found = packages_of(ctx, layers, tell)
+    return Bill(found, spdx(named, found, created or now(), _TOOL))
 
 
-def bill_of(
-    ctx: Layers,
-    image_id: ImageID,
-    names: Sequence[str],
-    digest: str,
-    created: str,
-    tell: Observer,
-    *,
-    lines: Mapping[str, int] = {},
-) -> Bill:
-    """The packages of an image as an SPDX document; `names` in full, `created` RFC 3339, "" for now."""
-    platform = str(_platform(ctx, image_id))
-    found = packages(ctx, image_id, tell, lines=lines)
-    name = names[0] if names else image_id
+def described(
+    image_id: str, names: Sequence[str], platform: str, digest: str, layers: Sequence[tuple[DiffID, str]]
+) -> Described:
+    """An image for its SPDX document, by the first of its names, else by its ID."""
     purl = image_purl(names[0], platform) if names else ""
-    image = Described(name, digest, purl, layers_of(ctx, image_id))
-    return Bill(found, spdx(image, found, created or now(), _TOOL))
+    return Described(names[0] if names else image_id, digest, purl, layers)
 
 
 def _epoch(request: BuildRequest) -> str:
     """SOURCE_DATE_EPOCH, where it is given; the build has checked that it is a number."""
     text = request.build_args.get(EPOCH, "")
-    return rfc3339(int(text)) if text else ""
-
-
-def _platform(ctx: Layers, image_id: ImageID) -> str:
-    row = imagedb.need_image(ctx.db.read(), image_id)
-    return "/".join(part for part in (row.os, row.architecture, row.variant) if part)
+    return rfc3339(int(text)) if text.isdigit() else ""

@@ -7,9 +7,9 @@ for a Dockerfile that wants to fail on warnings.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from lamina.dockerfile import From, parse
+from lamina.dockerfile import From, clean, parse
 from lamina.dockerfile.lint.lenient import parse_before_error
 from lamina.dockerfile.lint.linter import Linter
 from lamina.dockerfile.lint.options import build_options
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from lamina.build.request import BuildRequest
     from lamina.dockerfile import Dockerfile, IgnoreFile
     from lamina.dockerfile.lint.linter import Warning
+    from lamina.engine.opened import Opened
+    from lamina.engine.records import Inside
+    from lamina.events import Observer
     from lamina.graph.lint.outline import Outline, Target
     from lamina.graph.lint.scan import ConfigOf, Scenes
     from lamina.graph.stages import Plan
@@ -43,26 +46,47 @@ class Report(NamedTuple):
 
 
 class Checks:
-    """What can be asked of a Dockerfile without building it: Engine.checks."""
+    """What can be asked of a Dockerfile without building it: Engine.checks.
 
-    def __init__(self, rows: Callable[[], Rows]) -> None:
-        self._rows = rows
+    A Dockerfile that lies in a context elsewhere (an archive, a repository, a URL) is fetched for that.
+    """
+
+    def __init__(self, inside: Inside, opened: Callable[[], Opened]) -> None:
+        self._inside = inside
+        self._opened = opened
+
+    def bring(self, request: BuildRequest) -> BuildRequest:
+        """The request with its Dockerfile. NotFound, and the failures of fetching."""
+        if not request.dockerfile_inside:
+            return request
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> BuildRequest:
+            from lamina.build.contexts import Contexts
+
+            contexts = Contexts(opened.ctx, request, _machine(), tell, opened.enter)
+            try:
+                return contexts.begin()._replace(archive=None, dockerfile_inside="")
+            finally:
+                contexts.close()
+
+        return self._inside(work)
 
     def report(self, request: BuildRequest) -> Report:
         """All rules, BuildKit's and ours; on all stages where the request names no target. InvalidInput."""
-        return check_all(self._rows(), request)
+        return check_all(self._opened().rows, self.bring(request))
 
     def warnings(self, request: BuildRequest) -> tuple[Warning, ...]:
-        """BuildKit's rules on what the target needs, as a build shows them. DockerfileError, InvalidInput."""
-        return check_build(self._rows(), request)
+        """BuildKit's rules on what the target of the last build needs. DockerfileError, InvalidInput."""
+        built = self._opened().brought if request.dockerfile_inside else request
+        return () if built is None else check_build(self._opened().rows, built)
 
     def outline(self, request: BuildRequest) -> Outline:
         """The build arguments, secrets and SSH agents that the target takes. DockerfileError, NotFound."""
-        return outline(self._rows(), request)
+        return outline(self._opened().rows, self.bring(request))
 
     def targets(self, request: BuildRequest) -> tuple[Target, ...]:
         """The stages that can be built. DockerfileError."""
-        return targets(request)
+        return targets(self.bring(request))
 
 
 class LintViolation(InvalidInput):
@@ -183,7 +207,8 @@ def _known(rows: Rows, plan: Plan | None) -> Known:
 def _own(linter: Linter, scenes: Scenes, request: BuildRequest, plan: Plan | None, known: Known) -> None:
     from lamina.graph.lint.waste import check_waste
 
-    check_waste(linter, scenes, plan.target if plan is not None and request.target else None, known)
+    target = plan.target if plan is not None and request.target else None
+    check_waste(linter, scenes, target, known, _finder(request, os.path.isdir))
 
 
 def _configs(rows: Rows) -> ConfigOf:
@@ -208,10 +233,12 @@ def _ignore(request: BuildRequest) -> IgnoreFile | None:
     return read_ignore(request)
 
 
-def _finder(request: BuildRequest) -> Callable[[str], bool]:
+def _finder(request: BuildRequest, find: Callable[[str], bool] = os.path.lexists) -> Callable[[str], bool]:
+    """Asks `find` of paths in the context's folder; False for a context that is none, and outside of it."""
     root = request.context
 
-    def exists(path: str) -> bool:
-        return root is not None and os.path.lexists(os.path.join(root, path))
+    def answer(path: str) -> bool:
+        name = clean(path.lstrip("/"))
+        return root is not None and not name.startswith("..") and find(os.path.join(root, name))
 
-    return exists
+    return answer

@@ -127,6 +127,12 @@ class Engine:
             return joined.build(self._opened, request, observer)
         return self._inside(lambda opened, tell, _: joined.build(opened, request, tell), observer)
 
+    def metadata(self, result: BuildResult) -> dict[str, object]:
+        """What `build --metadata-file` says of a build of this store, with buildx's names."""
+        from lamina.engine.metadata import metadata
+
+        return metadata(self._opened.ctx, result)
+
     def run(self, request: RunRequest, stdio: Stdio | None = None) -> RunResult:
         """Runs a process on a writable layer over an image, and waits for its end."""
 
@@ -178,7 +184,8 @@ class Engine:
 
         name = str(reference.parse_tagged(target))
         with self._opened.ctx.db.write() as tx:
-            imagedb.put_tag(tx, name, names.resolve_image(tx, source).image_id)
+            found = names.resolve_image(tx, source)
+            imagedb.put_tag(tx, name, found.image_id, found.index_digest)
 
     def rmi(self, name: str, *, force: bool = False) -> Sequence[Untagged | Deleted]:
         """Removes a name, and the image when that was its last one. What happened, in order."""
@@ -229,28 +236,32 @@ class Engine:
         """What can be asked of a Dockerfile without building it: report, warnings, outline, targets."""
         from lamina.engine.checking import Checks
 
-        return Checks(lambda: self._opened.rows)
+        return Checks(self._inside, lambda: self._opened)
 
     # --- moving
 
-    def save(self, images: Sequence[str], sink: BinaryIO, *, format: str = "docker-archive") -> None:
-        """Writes images as an archive: docker-archive (which is an OCI layout too), or oci-archive."""
+    def save(
+        self, images: Sequence[str], sink: BinaryIO, *, format: str = "docker-archive", platform: str = ""
+    ) -> None:
+        """Writes images (for `platform` alone) as docker-archive, an OCI layout too, or oci-archive."""
 
         def work(opened: Opened, _: Observer, out: BinaryIO | None) -> None:
             from lamina.transfer.save import save
 
             assert out is not None
-            save(opened.ctx, images, out.write, format)
+            save(opened.ctx, images, out.write, format, joined.platform(platform))
 
         self._inside(work, sink=sink)
 
-    def load(self, source: str | BinaryIO, observer: Observer = ignore) -> Sequence[LoadedImage]:
-        """Takes the images of an archive (a path, or a stream) into the store."""
+    def load(
+        self, source: str | BinaryIO, observer: Observer = ignore, *, platform: str = ""
+    ) -> Sequence[LoadedImage]:
+        """Takes the images of an archive (a path, or a stream) into the store; those for `platform` alone."""
 
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Sequence[LoadedImage]:
             from lamina.transfer.load import load
 
-            return load(opened.ctx, source, observer=tell)
+            return load(opened.ctx, source, platform=joined.platform(platform), observer=tell)
 
         return self._inside(work, observer)
 
@@ -280,11 +291,11 @@ class Engine:
 
         return images(self._opened.rows)
 
-    def history(self, name: str) -> list[HistoryItem]:
+    def history(self, name: str, *, platform: str = "") -> list[HistoryItem]:
         """What made an image, the newest instruction first."""
         from lamina.insight.history import history
 
-        return history(self._opened.rows, self._image(name))
+        return history(self._opened.rows, self._image(name, platform))
 
     def layers(self, name: str) -> list[LayerItem]:
         """The layers of an image, the bottom first."""
@@ -302,13 +313,13 @@ class Engine:
 
         return self._inside(work, observer)
 
-    def inspect(self, name: str, kind: str | None = None) -> dict[str, object]:
+    def inspect(self, name: str, kind: str | None = None, *, platform: str = "") -> dict[str, object]:
         """An image or a container (`kind` image or container; None: whichever there is) as Docker's JSON."""
         from lamina.insight.inspect import inspect
 
         if kind != "image":
             self._settle()
-        return inspect(self._opened.rows, name, kind)
+        return inspect(self._opened.rows, name, kind, joined.platform(platform))
 
     def ps(self, *, all: bool = False, size: bool = False) -> list[ContainerSummary]:
         """Containers, the newest first: running ones, or all."""
@@ -381,7 +392,9 @@ class Engine:
         if any(row.state == containerdb.RUNNING for row in containerdb.containers(rows.connection)):
             self._inside(lambda opened, _, __: joined.listed(opened, all=True, size=False))
 
-    def _image(self, name: str) -> ImageID:
-        from lamina.db.names import resolve_image
+    def _image(self, name: str, platform: str = "") -> ImageID:
+        from lamina.db.names import for_platform, resolve_image
 
-        return resolve_image(self._opened.rows.connection, name).image_id
+        c = self._opened.rows.connection
+        found, wanted = resolve_image(c, name), joined.platform(platform)
+        return (for_platform(c, found, wanted) if wanted else found).image_id

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from lamina.errors import InvalidInput
+
 if TYPE_CHECKING:
     from lamina.build.request import BuildRequest, BuildResult
     from lamina.containers.context import Containers
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.insight.containers import ContainerSummary
     from lamina.insight.pruned import Pruned
+    from lamina.oci.platform import Platform
 
 
 def containers_of(opened: Opened) -> Containers:
@@ -35,16 +38,33 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
     from lamina.build import build as builds
     from lamina.oci.platform import host
 
-    _check_first(opened, request)
-    result = builds.build(opened.ctx, request, host(os.uname().machine), observer, opened.enter, opened.tools)
-    if request.output:
+    def approve(brought: BuildRequest) -> None:
+        opened.brought = brought
+        _check_first(opened, brought)
+
+    outputs = None
+    if request.output or not request.is_plain:
+        from lamina.engine.outputs import Outputs  # with all that writes archives
+
+        outputs = Outputs(opened.ctx, request, observer)
+    machine = host(os.uname().machine)
+    result = builds.build(opened.ctx, request, machine, observer, opened.enter, opened.tools, approve)
+    if outputs is not None:
         from lamina.build.outcome import Outcome
-        from lamina.engine.outputs import write_outputs  # with all that writes archives
 
         opened.enter()
         with Outcome(opened.ctx, result.build_id):
-            write_outputs(opened.ctx, result, request.output)
+            result = outputs.deliver(result).without_notes()
     return result
+
+
+def platform(text: str) -> Platform | None:
+    """The platform that --platform names, None for ""."""
+    if not text:
+        return None
+    from lamina.oci import platform as platforms
+
+    return platforms.parse(text, platforms.host(os.uname().machine))
 
 
 def _check_first(opened: Opened, request: BuildRequest) -> None:
@@ -54,7 +74,15 @@ def _check_first(opened: Opened, request: BuildRequest) -> None:
         return
     from lamina.dockerfile.lint.options import options_of  # only for a Dockerfile that speaks of checks
 
-    if options_of({"check": directive}, request.build_args).error:
+    try:
+        fails = options_of({"check": directive}, request.build_args).error
+    except InvalidInput:
+        from lamina.dockerfile import parse
+        from lamina.dockerfile.lint.options import build_options
+
+        build_options(parse(request.dockerfile, request.dockerfile_name), request.build_args)  # says where
+        raise
+    if fails:
         from lamina.engine.checking import refuse_violations
 
         refuse_violations(opened.rows, request)

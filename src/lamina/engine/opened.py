@@ -14,6 +14,7 @@ from lamina.store.layout import Layout
 from lamina.store.lease import Lease
 
 if TYPE_CHECKING:
+    from lamina.build.request import BuildRequest
     from lamina.build.session import Tools
     from lamina.sandbox.native import NativeRuntime
     from lamina.snapshot.protocol import Snapshotter
@@ -29,6 +30,7 @@ class Opened:
         self._writing: Layers | None = None
         self._snapshotter: Snapshotter | None = None
         self._runtime: NativeRuntime | None = None
+        self.brought: BuildRequest | None = None  # of the last build, with its Dockerfile
         self._refused: Denied | None = None  # why there is no user namespace
 
     @property

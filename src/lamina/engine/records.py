@@ -81,8 +81,8 @@ class Records:
         """Runs a process on a writable layer over what a step left; `request.image` does not matter.
 
         Its environment, folder, user and network are the step's, where the request does not say them;
-        without a command it is the step's shell. Mounts of the step are not there, and a Notice says so.
-        NotFound when the step's layer is not in the store any more.
+        without a command it is the step's shell. Of its mounts there are those of type cache and tmpfs; a
+        Notice names the others. NotFound when the step's layer is not in the store any more.
         """
 
         def work(opened: Opened, tell: Observer, __: BinaryIO | None) -> RunResult:

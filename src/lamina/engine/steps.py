@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build import failed, stepstate, trimming
 from lamina.db import cachedb, containerdb, imagedb, layerdb, recorded
 from lamina.engine import joined
 from lamina.errors import Conflict, InvalidInput, NotFound
-from lamina.events import Notice
 from lamina.oci.config import History, ImageConfig, RootFS, container_from_json
 from lamina.oci.digest import ChainID
 
@@ -44,11 +44,15 @@ def run_step(
     build, steps, step = find(opened, ref)
     chain = _chain_after(opened, build, steps, step, before=ref.before)
     state = stepstate.parse(step.state)
-    if state.mounts:
-        observer(Notice(f"[Warning] mounts of the step that are not there now: {', '.join(state.mounts)}"))
     image_id = _image(opened, state, step, chain)
     try:
-        return run(joined.containers_of(opened), _request(request, state, image_id), stdio)
+        with ExitStack() as stack:
+            request = _request(request, state, image_id)
+            if state.mounts:
+                from lamina.engine.stepmounts import mounted  # few steps have any
+
+                request = stack.enter_context(mounted(opened.ctx, state.mounts, request, observer))
+            return run(joined.containers_of(opened), request, stdio)
     finally:
         if request.remove:
             _remove_image(opened, image_id)

@@ -58,7 +58,8 @@ def check_out(
     The source's `subdir` is the caller's to find. Corrupt when the commit is not what its checksum says;
     NotFound when the server does not have it; Denied, FetchFailed.
     """
-    os.mkdir(tree, 0o755)
+    os.mkdir(tree)
+    os.chmod(tree, 0o755)  # whatever the umask is
     keep = bool(source.keep_git_dir)
     git = Git(access, stopper, folder, source.remote)
     git.work_in(tree, f"{tree}/.git" if keep else f"{folder}/repository")

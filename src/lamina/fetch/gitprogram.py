@@ -167,7 +167,7 @@ class Git:
         return {name.lower(): value for name, value in self._access.proxies.items() if value}
 
     def _ssh(self) -> str:
-        """ssh without the user's config. A host with a known key must have that key; a new one is believed."""
+        """ssh without the user's config. A host whose key is known must have it; a new one is believed."""
         import shlex
 
         known = f"{self._home}/known_hosts ~/.ssh/known_hosts"

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_SETTLED = 60  # seconds
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -48,7 +49,14 @@ def validator(headers: Mapping[str, str]) -> str:
     if headers.get("Content-Encoding", "identity") != "identity":
         return ""
     etag = headers.get("ETag", "")
-    return etag if etag and not etag.startswith("W/") else headers.get("Last-Modified", "")
+    return etag if etag and not etag.startswith("W/") else strong_date(headers)
+
+
+def strong_date(headers: Mapping[str, str]) -> str:
+    """Last-Modified, if the file did not change again in the same second (RFC 9110, 8.8.2.2); else ""."""
+    modified = headers.get("Last-Modified", "")
+    changed, sent = http_date(modified), http_date(headers.get("Date", ""))
+    return modified if changed is not None and sent is not None and sent - changed >= _SETTLED else ""
 
 
 def credentials(first: str, url: str, authorization: str) -> str:

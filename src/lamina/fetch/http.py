@@ -19,6 +19,7 @@ from lamina.fetch.headers import (
     error_text,
     http_date,
     retry_after,
+    strong_date,
     validator,
 )
 from lamina.fetch.proxies import proxy_for
@@ -46,7 +47,7 @@ class Known(NamedTuple):
     """What an earlier answer said of itself; with one of them a server can tell that nothing changed."""
 
     etag: str = ""
-    modified: str = ""  # the header Last-Modified as it was
+    modified: str = ""  # the header Last-Modified, where it is proof enough
 
 
 class Access(NamedTuple):
@@ -208,9 +209,9 @@ class _Transfer:
             raise error
         self._validator = validator(answer.headers)
         self._read(answer, host)
-        modified = answer.headers.get("Last-Modified", "")
-        known = Known(answer.headers.get("ETag", ""), modified)
-        return Fetched(Digest("sha256:" + self._hash.hexdigest()), self._size, http_date(modified), known)
+        known = Known(answer.headers.get("ETag", ""), strong_date(answer.headers))
+        time = http_date(answer.headers.get("Last-Modified", ""))
+        return Fetched(Digest("sha256:" + self._hash.hexdigest()), self._size, time, known)
 
     def _read(self, answer: BaseHTTPResponse, host: str) -> None:
         """Takes the body, in pieces."""

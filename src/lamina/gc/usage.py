@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.cachemounts.listing import listing
 from lamina.db import cachedb, containerdb, imagedb, layerdb
+from lamina.db.recorded import KEPT
 from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.gc import reach
 from lamina.layers.context import Layers
 from lamina.oci.digest import DiffID
+from lamina.snapshot.active import Shelf
+from lamina.snapshot.probe import named
 from lamina.store.layout import temp_owner
 from lamina.store.lease import living
 from lamina.store.sync import tree_size
@@ -85,10 +88,12 @@ def _containers(c: sqlite3.Connection, ctx: Context) -> Share:
 
 
 def _strays(ctx: Context, sizes: dict[DiffID, int]) -> int:
-    """Bytes in folders that have no row: a process died between the two, and the next sweep removes them."""
+    """Bytes that the next prune removes: what failed steps left, and folders without a row of the dead."""
     names = [name for name in os.listdir(ctx.layout.diff) if temp_owner(name) is None]
     strays = [name for name in names if DiffID("sha256:" + name) not in sizes]
-    return sum([tree_size(f"{ctx.layout.diff}/{name}") for name in strays])
+    kept = [info for info in Shelf(ctx.layout.mnt).walk() if info.key.startswith(KEPT)]
+    size = sum([named(info.snapshotter, ctx.layout).usage(info.key).size for info in kept])
+    return size + sum([tree_size(f"{ctx.layout.diff}/{name}") for name in strays])
 
 
 def _cache(

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+class BadCopy(InvalidInput):
+    """A COPY or ADD that cannot be; `at` is the word to point at, as written."""
+
+    def __init__(self, message: str, at: str, *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.at = at
+
+
 def copy_op(state: StageState, copy: Copy | Add, find: Callable[[str], SourceRef]) -> tuple[CopyOp, str]:
     """What a COPY or ADD does, and its line of history. InvalidInput for a bad --chmod or source.
 
@@ -74,19 +82,19 @@ def _remotes(sources: list[str]) -> tuple[str, ...]:
 def _check(copy: Copy | Add, sources: list[str], remotes: tuple[str, ...], chmod: str) -> None:
     if remotes and isinstance(copy, Copy):
         kind = "URL" if remotes[0].startswith("http") else "git ref"
-        raise InvalidInput(f"source can't be a {kind} for COPY: {remotes[0]}", hint="ADD can fetch it")
+        raise BadCopy(f"source can't be a {kind} for COPY: {remotes[0]}", remotes[0], hint="ADD can fetch it")
     if isinstance(copy, Add) and copy.checksum:
         if len(sources) != 1:
-            raise InvalidInput("checksum can't be specified for multiple sources")
+            raise BadCopy("checksum can't be specified for multiple sources", "--checksum")
         if not remotes:
-            raise InvalidInput("checksum requires HTTP(S) or Git sources")
+            raise BadCopy("checksum requires HTTP(S) or Git sources", "--checksum")
     if chmod:
         from lamina.graph.chmod import parse_mode  # compiles patterns that few builds need
 
         try:
             parse_mode(chmod)
         except ValueError as error:
-            raise InvalidInput(str(error)) from None
+            raise BadCopy(str(error), "--chmod") from None
 
 
 def _cleaned(path: str, remotes: tuple[str, ...], parents: bool) -> str:

@@ -118,16 +118,16 @@ def pinned_key(op: CopyOp, parent: str, owner: tuple[int, int] | None, epoch: in
     """The same step as `copy_key`, told by its --checksum: nobody need be asked what the URL leads to."""
     parts = [*_copy_parts(op, parent, owner, epoch), Ingredient("checksum", op.checksum)]
     parts += [Ingredient(f"source {number}", path) for number, path in enumerate(op.sources, 1)]
-    return cache_key([*parts, Ingredient("unpack", str(op.unpack)), *_documents(op)])
+    return cache_key([*parts, *_documents(op)])
 
 
-def workdir_key(op: WorkdirOp, parent: str, owner: tuple[int, int], epoch: int | None) -> CacheKey:
-    """WORKDIR depends on the folder, on who gets it, and on what is there already."""
+def workdir_key(op: WorkdirOp, parent: str, owner: tuple[int, int] | None, epoch: int | None) -> CacheKey:
+    """WORKDIR depends on the folder, on who gets it (None: nobody said), and on what is there already."""
     parts = [
         Ingredient("instruction", "WORKDIR"),
         Ingredient("parent", parent),
         Ingredient("path", op.path),
-        Ingredient("owner", f"{owner[0]}:{owner[1]}"),
+        Ingredient("owner", "" if owner is None else f"{owner[0]}:{owner[1]}"),
     ]
     if epoch is not None:
         parts.append(Ingredient("SOURCE_DATE_EPOCH", str(epoch)))
@@ -145,6 +145,8 @@ def _copy_parts(
         Ingredient("chown", "" if owner is None else f"{owner[0]}:{owner[1]}"),
         Ingredient("chmod", op.chmod),
     ]
+    if op.unpack is not None:
+        parts.append(Ingredient("unpack", "yes" if op.unpack else "no"))
     if epoch is not None:
         parts.append(Ingredient("SOURCE_DATE_EPOCH", str(epoch)))
     return parts

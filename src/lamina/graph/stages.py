@@ -19,7 +19,7 @@ from lamina.dockerfile import (
 from lamina.errors import LaminaError, NotFound
 from lamina.graph.contexts import find_context
 from lamina.graph.ops import THE_CONTEXT, SourceRef
-from lamina.graph.scope import EPOCH, PROXY_NAMES, Scope, platform_args
+from lamina.graph.scope import EPOCH, PROXY_NAMES, SPEAKING, Scope, platform_args
 from lamina.oci import platform as platforms
 from lamina.oci.platform import Platform
 
@@ -201,7 +201,8 @@ def find_source(whole: Plan, index: int, instruction: Instruction, name: str, at
     if found is None:
         context = find_context(whole.contexts, name, stages[index].platform)
         return SourceRef(context=context) if context else SourceRef(image=name)
-    problem = _bad_source(stages, index, found, name)
+    does = ("mount", "mounts") if isinstance(instruction, Run) else ("copy", "copies")
+    problem = _bad_source(stages, index, found, name, does)
     if problem:
         raise locate(whole.dockerfile, instruction, problem, at=at, hint="name an earlier stage")
     return SourceRef(found)
@@ -219,15 +220,15 @@ def mount_source(whole: Plan, index: int, run: Run, name: str) -> SourceRef:
     return find_source(whole, index, run, name, f"from={name}") if name else THE_CONTEXT
 
 
-def _bad_source(stages: Sequence[Stage], index: int, found: int, name: str) -> str:
-    """Why a stage cannot copy from the stage `found`; "" when it can."""
+def _bad_source(stages: Sequence[Stage], index: int, found: int, name: str, does: tuple[str, str]) -> str:
+    """Why a stage cannot copy from the stage `found`, or mount it; "" when it can."""
     if found >= len(stages):
         return f"invalid stage index {name}: there are {len(stages)} stages, from 0"
     if found == index:
-        return f"circular dependency detected on stage: {stages[index].label} copies from itself"
+        return f"circular dependency detected on stage: {stages[index].label} {does[1]} from itself"
     if found > index:
         label = stages[index].label
-        return f'cannot copy from stage "{name}", it needs to be defined before current stage "{label}"'
+        return f'cannot {does[0]} from stage "{name}", it needs to be defined before current stage "{label}"'
     return ""
 
 
@@ -278,8 +279,8 @@ def image_triggers(texts: Sequence[str], source: From) -> tuple[Instruction, ...
 def _unused(dockerfile: Dockerfile, build_args: Mapping[str, str]) -> tuple[str, ...]:
     """The --build-arg names that no ARG declares and that have no meaning of their own."""
     declared = {pair.name for ins in dockerfile.instructions if isinstance(ins, Arg) for pair in ins.pairs}
-    known = declared | PROXY_NAMES | {EPOCH} | set(platform_args(Platform("", ""), ""))
-    return tuple(sorted(n for n in build_args if n not in known and not n.startswith("BUILDKIT_")))
+    known = declared | PROXY_NAMES | SPEAKING | {EPOCH} | set(platform_args(Platform("", ""), ""))
+    return tuple(sorted(name for name in build_args if name not in known))
 
 
 def _expand(text: str, args: Mapping[str, str], dockerfile: Dockerfile, instruction: Instruction) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb
+from lamina.db import imagedb, indexdb
 from lamina.oci import reference
 
 if TYPE_CHECKING:
@@ -23,11 +23,16 @@ class ImageSummary(NamedTuple):
     os: str
     architecture: str
     layers: int
+    is_part: bool = False  # only known as part of an index, for which another image stands
 
 
 def images(rows: Rows) -> list[ImageSummary]:
     """All images, the newest first."""
-    return [summary(rows, row) for row in imagedb.images(rows.connection)]
+    c = rows.connection
+    shown = {index.digest: index.image_id for index in indexdb.indexes(c)}
+    parts = {image_id for digest, image_id in indexdb.all_members(c) if shown[digest] != image_id}
+    found = [summary(rows, row) for row in imagedb.images(c)]
+    return [each._replace(is_part=each.image_id in parts and not each.tags) for each in found]
 
 
 def summary(rows: Rows, row: imagedb.ImageRow) -> ImageSummary:

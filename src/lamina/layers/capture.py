@@ -34,18 +34,21 @@ def capture(
     *,
     stubs: Iterable[bytes] = (),
     keep: bool = False,
+    latest: int | None = None,
     also: Also | None = None,
 ) -> Diff:
     """Commits the active snapshot `key` (gone afterwards, unless `keep`) as a layer over `parent`.
 
     `stubs` are mount points that the sandbox made; those still empty are left out. What `parent` has just
-    so is left out too (see `changed`). NoSpace, Denied.
+    so is left out too (see `changed`). No file is later than `latest` (in nanoseconds). NoSpace, Denied.
     """
     with TempFolder(ctx) as temp:
         snapshotter.commit(key, temp, hidden=parent.names, keep=keep)
         found = list(scan(temp))
         with Folders(temp) as folders:
             kept = _changes(folders, found, parent, frozenset(stubs))
+            if latest is not None:
+                kept = [entry._replace(mtime=min(entry.mtime, latest)) for entry in kept]
             if not kept:
                 return commit_empty(ctx, also=also)
             _remove_rest(folders, found, kept)

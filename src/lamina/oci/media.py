@@ -48,7 +48,7 @@ _OCIS = {docker: oci for oci, docker in _DOCKERS.items()} | {DOCKER_LAYER_ZSTD: 
 
 
 def converted(media_type: str, *, oci: bool) -> str:
-    """The OCI's name for a type of Docker's, or the other way round; a type that only one of them has stays."""
+    """The OCI's name for a type of Docker's, or the other way round; one that only one of them has stays."""
     return (_OCIS if oci else _DOCKERS).get(media_type, media_type)
 
 

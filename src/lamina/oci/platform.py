@@ -70,6 +70,21 @@ class Platform(NamedTuple):
         """Whether an image for `self` is one for `wanted`: same system, architecture and variant."""
         return self.normalised()[:3] == wanted.normalised()[:3]
 
+    def distance(self, wanted: Platform) -> int | None:
+        """0 for an image for just `wanted`, more for an older variant that it runs too; None for another.
+
+        arm/v7 runs what is for v6 and v5, amd64/v3 what is for v2 and none.
+        """
+        own, other = self.normalised(), wanted.normalised()
+        if own[:2] != other[:2]:
+            return None
+        if own.variant == other.variant:
+            return 0
+        if own.architecture not in ("arm", "amd64"):
+            return None
+        steps = _step(other.variant) - _step(own.variant)
+        return steps if steps > 0 else None
+
     def to_json(self) -> dict[str, object]:
         """As in an index; always with both names."""
         known = (
@@ -110,6 +125,11 @@ def parse(text: str, default: Platform | None = None) -> Platform:
     if _architecture(parts[0], "")[0] in _ARCHITECTURES:
         return Platform(default.os if default else "linux", parts[0]).normalised()
     raise InvalidInput(f"unknown platform {text[:100]!r}", hint="write it as os/architecture[/variant]")
+
+
+def _step(variant: str) -> int:
+    digits = variant.removeprefix("v")
+    return int(digits) if digits.isdecimal() and digits.isascii() else 1
 
 
 def host(machine: str) -> Platform:

@@ -12,7 +12,7 @@ from lamina.oci import media
 from lamina.oci.digest import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import BinaryIO
 
     from lamina.oci.config import ImageConfig
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lamina.oci.manifest import Manifest
 
 _CHUNK = 1 << 20
+_SUBJECT = "vnd.docker.reference.digest"  # annotation of an attestation: the manifest that it is of
 _MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
@@ -52,6 +53,46 @@ def validate(image: Image, *, decompress: Callable[[BinaryIO, str], Readable] | 
         _check_descriptor(layer, manifest.layers[number], what)
         _check_blob(layer, what)
         _check_diff_id(layer, what, decompress or plain_or_gzip)
+
+
+def validate_index(
+    data: bytes, images: Sequence[Image], *, decompress: Callable[[BinaryIO, str], Readable] | None = None
+) -> None:
+    """Checks an index and every image of it that there is. Corrupt when something does not fit.
+
+    Each image must be named, with its size, its type and its config's platform; an attestation must be of a
+    manifest that is named, and for the platform unknown/unknown, so that nobody runs it.
+    """
+    try:
+        index = manifests.parse_index(data)
+    except InvalidInput as e:
+        raise Corrupt(e.message) from None
+    named = {descriptor.digest: descriptor for descriptor in index.manifests}
+    _expect(len(named), len(index.manifests), "index: number of manifests without repetition")
+    for image in images:
+        digest = sha256(image.manifest_bytes)
+        if digest not in named:
+            raise Corrupt(f"index: it does not name the manifest {digest}")
+        _check_member(image, named[digest])
+        validate(image, decompress=decompress)
+    for descriptor in index.manifests:
+        subject = descriptor.annotations.get(_SUBJECT)
+        if subject is not None:
+            if subject not in named:
+                raise Corrupt(f"index: an attestation is of {subject}, which it does not name")
+            _expect(str(descriptor.platform), "unknown/unknown", "index: platform of an attestation")
+
+
+def _check_member(image: Image, descriptor: Descriptor) -> None:
+    manifest = manifests.parse_manifest(image.manifest_bytes)
+    _expect(len(image.manifest_bytes), descriptor.size, "manifest: size against the index's")
+    if manifest.media_type:
+        _expect(manifest.media_type, descriptor.media_type, "manifest: media type against the index's")
+    if descriptor.platform is None:
+        raise Corrupt(f"index: {descriptor.digest} has no platform")
+    own = configs.parse(image.config_bytes).platform
+    if not own.runs(descriptor.platform):
+        raise Corrupt(f"index: {descriptor.digest} is said to be for {descriptor.platform}, and is for {own}")
 
 
 def plain_or_gzip(blob: BinaryIO, media_type: str) -> Readable:

@@ -26,26 +26,29 @@ DEFAULT = {
 _HIGHEST = 63
 
 
-def limit_bounding_set(*, keep_all: bool = False) -> int:
-    """Drop all others for good, also for setuid programs; the mask of what is left.
-
-    A capability that is not there to begin with is not missed. Needs CAP_SETPCAP, unless it is to keep all.
-    """
-    left = 0
+def bounding_set() -> int:
+    """The mask of what may be held here."""
+    held = 0
     for number in range(_HIGHEST + 1):
         try:
-            held = syscalls.prctl(syscalls.PR_CAPBSET_READ, number)
+            held |= syscalls.prctl(syscalls.PR_CAPBSET_READ, number) << number
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
             break  # the kernel has no more than these
-        if not held:
-            continue
-        if keep_all or number in _KEEP:
-            left |= 1 << number
-        else:
+    return held
+
+
+def limit_bounding_set(bounding: int) -> int:
+    """Drop what is in this mask and not in DEFAULT for good, also for setuid programs; what is left of it.
+
+    A capability that is not there to begin with is not missed. Needs CAP_SETPCAP.
+    """
+    for number in range(bounding.bit_length()):
+        if bounding >> number & 1 and number not in _KEEP:
             syscalls.prctl(syscalls.PR_CAPBSET_DROP, number)
-    return left
+            bounding &= ~(1 << number)
+    return bounding
 
 
 def limit_held(uid: int, bounding: int) -> None:

@@ -50,6 +50,7 @@ class _Prepared(NamedTuple):
     """What a clone has done before its request comes."""
 
     root: rootfs.Root
+    bounding: int  # the capabilities that may be held
     trampoline: int  # a file on the process's own /dev, without a name; -1: none
 
     @classmethod
@@ -57,7 +58,7 @@ class _Prepared(NamedTuple):
         """Everything that does not depend on the request."""
         root = rootfs.Root()
         start = programs.lay_ready(root.devices, tools.trampoline) if tools.trampoline else -1
-        return cls(root, start)
+        return cls(root, capabilities.bounding_set(), start)
 
 
 class _Doing:
@@ -165,7 +166,7 @@ def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) ->
             doing.what = f"cannot set the limit {limits.text(limit)}"
             limits.apply(limit)
     doing.what = f"cannot become user {spec.user or 'root'}"
-    _drop_powers(identity, tools, insecure=spec.security == "insecure")
+    _drop_powers(identity, prepared.bounding, tools, insecure=spec.security == "insecure")
     os.umask(0o022)
     doing.what = "cannot run"
     environment = _environment(spec, identity)
@@ -232,12 +233,13 @@ def _enter_folder(path: str) -> None:
         raise InvalidInput(f"the working directory {path} is outside of the root file system")
 
 
-def _drop_powers(identity: accounts.Identity, tools: Tools, *, insecure: bool) -> None:
+def _drop_powers(identity: accounts.Identity, bounding: int, tools: Tools, *, insecure: bool) -> None:
     """Groups, system calls, user and capabilities, in the only order that works.
 
     An insecure process keeps all capabilities, whoever it is, and may make all calls.
     """
-    bounding = capabilities.limit_bounding_set(keep_all=insecure)
+    if not insecure:
+        bounding = capabilities.limit_bounding_set(bounding)
     program = _insecure_filter(tools) if insecure else tools.filter
     _own_pipes(identity.uid, tools.single_id)
     if not tools.single_id:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput
@@ -56,6 +57,7 @@ class _Detached(NamedTuple):
     fd: int
     target: str
     folder: bool  # or a file
+    tmpfs: Mount | None = None  # a new one, to be given the mode of the folder that it hides
 
 
 class Root:
@@ -105,9 +107,7 @@ class Root:
         for number, held in enumerate(spec.files):
             self._hold(f"held-{number}", held, single_id=single_id)
         for mount in spec.mounts:
-            fd = apply.detached(mount)
-            self._wanted.append(_Detached(fd, mount.target, stat.S_ISDIR(os.fstat(fd).st_mode)))
-            disarm(fd)
+            self._wanted.append(_prepare(mount))
 
     def _give_file(self, name: str, target: str, content: bytes) -> None:
         flags = os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC
@@ -144,7 +144,17 @@ class Root:
         # What is mounted at a folder must not hide what is mounted below it.
         all_others = [*self._below_dev, *files, *self._wanted]
         for mount in sorted(all_others, key=lambda mount: mount.target.rstrip("/").count("/")):
-            self._attach(mount)
+            try:
+                self._attach(mount)
+            except OSError as error:
+                if error.errno != errno.EROFS:
+                    raise
+                # Of ours, what has no place in a read-only mount that the spec put over /etc is not missed.
+                if mount not in files:
+                    raise InvalidInput(
+                        f"cannot mount at {mount.target}: it is not there, and cannot be made because "
+                        "it lies in a mount that is read-only"
+                    ) from None
 
     def _bind_files(self, *, read_only: bool) -> Iterable[_Detached]:
         """The files that we make as mounts, which they can become only while their tmpfs is attached."""
@@ -181,6 +191,7 @@ class Root:
         syscalls.mount_setattr("/", attributes | (syscalls.ATTR_RDONLY if spec.read_only else 0))
 
     def _attach(self, mount: _Detached) -> None:
+        made = len(self.stubs)
         try:
             place = syscalls.openat2(mount.target, os.O_PATH, syscalls.RESOLVE_NO_SYMLINKS)
         except OSError as error:
@@ -190,6 +201,8 @@ class Root:
             place = syscalls.openat2(path, os.O_PATH, syscalls.RESOLVE_NO_SYMLINKS)
         try:
             self._check(mount, place)
+            if mount.tmpfs is not None:
+                _settle(mount.fd, mount.tmpfs, place if len(self.stubs) == made else -1)
             syscalls.move_mount(mount.fd, place)
         except OSError as error:
             raise OSError(error.errno, error.strerror, mount.target) from None
@@ -216,6 +229,22 @@ class Root:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
             self.stubs.append(_relative(path))
         return path
+
+
+def _prepare(mount: Mount) -> _Detached:
+    """A mount that the spec asks for."""
+    is_plain = mount.kind == "tmpfs" and "mode=" not in mount.options
+    fd = apply.detached(replace(mount, read_only=False) if is_plain else mount)
+    disarm(fd)
+    return _Detached(fd, mount.target, stat.S_ISDIR(os.fstat(fd).st_mode), mount if is_plain else None)
+
+
+def _settle(fd: int, tmpfs: Mount, place: int) -> None:
+    """As runc: a tmpfs has the mode of the folder that it hides, where there was one."""
+    if place >= 0:
+        os.chmod(".", stat.S_IMODE(os.fstat(place).st_mode), dir_fd=fd)
+    if tmpfs.read_only:
+        syscalls.mount_setattr(fd, syscalls.ATTR_RDONLY)
 
 
 def make_missing(path: str) -> list[str]:

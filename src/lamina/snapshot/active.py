@@ -56,13 +56,12 @@ class Shelf:
         except OSError as error:
             raise failure(error, self.path(key)) from error
 
-    def rename(self, key: str, info: Info) -> None:
-        """Gives the snapshot `key` the key, and the rest, of `info`. Conflict when that is taken."""
-        path = self.path(info.key)
+    def rename(self, key: str, name: str) -> None:
+        """Gives the snapshot `key` the key `name`. Conflict when that is taken."""
+        path = self.path(name)
         if os.path.lexists(path):
-            raise Conflict(f"there is a snapshot {info.key!r} already")
+            raise Conflict(f"there is a snapshot {name!r} already")
         try:
-            _write(self.path(key), info)
             os.rename(self.path(key), path)
         except OSError as error:
             raise failure(error, path) from error

@@ -43,9 +43,10 @@ class Backend:
         """All snapshots, of whatever backend."""
         return self._shelf.walk()
 
-    def keep(self, key: str, name: str, parents: Sequence[str]) -> None:
+    def keep(self, key: str, name: str) -> None:
         """Renames an active snapshot."""
-        self._shelf.rename(key, self._active(key)._replace(key=name, parents=tuple(parents)))
+        self._active(key)
+        self._shelf.rename(key, name)
 
     def usage(self, key: str) -> Usage:
         """Disk space and inodes of what was written; each hard-linked file counts once."""

@@ -104,11 +104,11 @@ class Snapshotter(Protocol):
         Call it for every mounting: it also readies the snapshot. NotFound when there is no such key.
         """
 
-    def keep(self, key: str, name: str, parents: Sequence[str]) -> None:
-        """Renames an active snapshot, with what is in it; `parents` is what it stands on from now on.
+    def keep(self, key: str, name: str) -> None:
+        """Renames an active snapshot, with what is in it, for a step that failed: `name` is no temporary one.
 
-        For a step that failed: `name` is no temporary one. It is still `volatile` if it was, and can be
-        committed, listed and removed. NotFound when there is no such key, Conflict when `name` is taken.
+        It can be committed, listed and removed, not mounted: parents may have been temporary, too.
+        NotFound when there is no such key, Conflict when `name` is taken.
         """
 
     def commit(self, key: str, into: str, *, hidden: Hidden, keep: bool = False) -> None:

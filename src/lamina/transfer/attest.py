@@ -26,6 +26,7 @@ PREDICATE_TYPE = "in-toto.io/predicate-type"
 REFERENCE_TYPE = "vnd.docker.reference.type"
 REFERENCE_DIGEST = "vnd.docker.reference.digest"
 ATTESTATION = "attestation-manifest"
+ARTIFACT = "application/vnd.docker.attestation.manifest.v1+json"
 UNKNOWN = Platform("unknown", "unknown")
 MAX_SIZE = 80 << 20  # bytes of one statement: what BuildKit reads
 
@@ -65,13 +66,29 @@ def _statement(
     )
 
 
-def attestation_manifest(ctx: Layers, subject: Descriptor, statements: Sequence[bytes]) -> Descriptor:
+def attestation_manifest(
+    ctx: Layers, subject: Descriptor, statements: Sequence[bytes], *, artifact: bool = False
+) -> Descriptor:
     """Stores a manifest of these statements about the manifest `subject`; returns how an index names it.
 
-    InvalidInput for what is no statement, or a longer one than others would read. NoSpace, Denied.
+    `artifact` gives it the form of an OCI artifact (image-spec manifest.md, "Guidelines for artifact usage"),
+    which refers to its subject itself. InvalidInput for what is no statement, or a longer one than others
+    would read. NoSpace, Denied.
     """
-    layers = [_layer(ctx, data) for data in statements]
-    config = canonical.dumps(
+    layers = tuple([_layer(ctx, data) for data in statements])
+    if artifact:
+        plain = Descriptor(subject.media_type, subject.digest, subject.size)
+        made = Manifest(_empty(ctx), layers, artifact_type=ARTIFACT, subject=plain)
+    else:
+        made = Manifest(_config(ctx, layers), layers)
+    data = made.to_bytes()
+    notes = {REFERENCE_DIGEST: subject.digest, REFERENCE_TYPE: ATTESTATION}
+    return Descriptor(media.MANIFEST, ctx.blobs.put(data), len(data), notes, UNKNOWN)
+
+
+def _config(ctx: Layers, layers: Sequence[Descriptor]) -> Descriptor:
+    """An image config for no platform, which lists the layers: older tools want one."""
+    data = canonical.dumps(
         {
             "architecture": UNKNOWN.architecture,
             "os": UNKNOWN.os,
@@ -79,10 +96,13 @@ def attestation_manifest(ctx: Layers, subject: Descriptor, statements: Sequence[
             "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
         }
     )
-    named = Descriptor(media.CONFIG, ctx.blobs.put(config), len(config))
-    data = Manifest(named, tuple(layers)).to_bytes()
-    notes = {REFERENCE_DIGEST: subject.digest, REFERENCE_TYPE: ATTESTATION}
-    return Descriptor(media.MANIFEST, ctx.blobs.put(data), len(data), notes, UNKNOWN)
+    return Descriptor(media.CONFIG, ctx.blobs.put(data), len(data))
+
+
+def _empty(ctx: Layers) -> Descriptor:
+    """The config of an artifact that has none."""
+    data = b"{}"
+    return Descriptor(media.EMPTY, ctx.blobs.put(data), len(data), data="e30=")
 
 
 def is_attestation(descriptor: Descriptor) -> bool:

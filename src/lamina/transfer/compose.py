@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.db import imagedb, leases
 from lamina.errors import InvalidInput
 from lamina.oci import annotations as notes
+from lamina.oci import manifest as manifests
 from lamina.oci import reference as references
-from lamina.oci.digest import Digest
+from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import Digest, sha256
 from lamina.oci.platform import Platform
 from lamina.transfer.image_view import StoredImage, formed_view
 from lamina.transfer.index import Part, StoredIndex, described, gather, make_index, register_index
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from lamina.archive.opening import Spools
     from lamina.layers.context import Layers
     from lamina.oci.annotations import Annotation
-    from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import ImageID
     from lamina.transfer.form import Form
 
@@ -38,11 +39,20 @@ class Composed(NamedTuple):
     whole: StoredIndex | None
     descriptor_annotations: Mapping[str, str]
 
+    @property
+    def descriptor(self) -> Descriptor:
+        """Of the index, else of the manifest of the one image."""
+        if self.whole is None:
+            return self.parts[0].descriptor
+        data = self.whole.data
+        media_type = manifests.parse_index(data).media_type
+        return Descriptor(media_type, sha256(data), len(data), self.descriptor_annotations)
+
 
 def compose(
     ctx: Layers, image_ids: Sequence[ImageID], form: Form, spools: Spools, attest: Attest
 ) -> Composed:
-    """Makes manifests, and an index where there is more than one image or something attested.
+    """Makes manifests, and an index where there is more than one image, something attested, or it is wanted.
 
     They are good as long as `spools`. InvalidInput for annotations of an index that there is not.
     """
@@ -59,7 +69,7 @@ def compose(
         views.append(view)
         attested += attest(number, part.descriptor)
     about = notes.pick(form.annotations, notes.INDEX_DESCRIPTOR)
-    if len(parts) == 1 and not attested:
+    if len(parts) == 1 and not attested and not form.indexed:
         check_no_index(form.annotations)
         return Composed(tuple(parts), tuple(views), None, parts[0].descriptor.annotations)
     data = make_index(parts, attested, notes.pick(form.annotations, notes.INDEX), oci=form.oci)
@@ -100,4 +110,3 @@ def keep(ctx: Layers, composed: Composed, tags: Sequence[str], host: Platform) -
 def _platform(ctx: Layers, image_id: ImageID) -> Platform:
     row = imagedb.need_image(ctx.db.read(), image_id)
     return Platform(row.os, row.architecture, row.variant)
-

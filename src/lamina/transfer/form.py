@@ -14,15 +14,23 @@ if TYPE_CHECKING:
     from lamina.oci.annotations import Annotation
 
 _IMAGES = frozenset(
-    "name compression compression-level force-compression rewrite-timestamp oci-mediatypes oci-artifact".split()
+    {
+        "name",
+        "compression",
+        "compression-level",
+        "force-compression",
+        "rewrite-timestamp",
+        "oci-mediatypes",
+        "oci-artifact",
+    }
 )
 # The options that each type of output has, beside type and dest.
 _OPTIONS: dict[str, frozenset[str]] = {
     "oci": _IMAGES | {"tar"},
     "docker": _IMAGES | {"tar"},
     "image": _IMAGES | {"push", "store", "unpack"},
-    "local": frozenset({"platform-split", "mode"}),
-    "tar": frozenset({"platform-split"}),
+    "local": frozenset({"platform-split", "mode", "attestation-prefix"}),
+    "tar": frozenset({"platform-split", "attestation-prefix"}),
     "cacheonly": frozenset(),
 }
 _LEVELS = {"gzip": range(10), "zstd": range(23)}
@@ -47,8 +55,10 @@ class Form(NamedTuple):
     rewrite: bool = False  # times that are later than SOURCE_DATE_EPOCH
     artifact: bool = False  # attestations as OCI artifacts
     tar: bool = True  # else a folder
+    indexed: bool = False  # an index also of one image
     split: bool | None = None  # a folder for each platform; None: where there are several
     delete: bool = False  # what else is in the folder
+    prefix: str = ""  # of the names of attestations beside files
 
 
 def form_of(kind: str, options: Mapping[str, str], flags: tuple[Annotation, ...] = ()) -> Form:
@@ -80,6 +90,7 @@ def form_of(kind: str, options: Mapping[str, str], flags: tuple[Annotation, ...]
         tar=_flag(options, "tar", default=True),
         split=_flag(options, "platform-split", default=False) if "platform-split" in options else None,
         delete=_mode(options) == "delete",
+        prefix=_prefix(options.get("attestation-prefix", "")),
     )
     _check_store(options)
     return form
@@ -129,6 +140,12 @@ def _mode(options: Mapping[str, str]) -> str:
     if mode not in ("copy", "delete"):
         raise InvalidInput(f"invalid mode {mode!r} of output type local", hint="copy or delete")
     return mode
+
+
+def _prefix(text: str) -> str:
+    if "/" in text or "\0" in text:
+        raise InvalidInput(f"invalid attestation-prefix {text!r}", hint="it begins the name of a file")
+    return text
 
 
 def _check_store(options: Mapping[str, str]) -> None:

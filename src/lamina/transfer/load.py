@@ -70,9 +70,7 @@ def _load(
 
 def _register(ctx: Layers, image: ArchivedImage, tags: list[str]) -> ImageID:
     manifest = image.manifest_bytes or None
-    return register_image(
-        ctx, image.config_bytes, image.config.diff_ids, tags, manifest=manifest
-    ).image_id
+    return register_image(ctx, image.config_bytes, image.config.diff_ids, tags, manifest=manifest).image_id
 
 
 def _load_index(ctx: Layers, index: ArchivedIndex, tags: list[str], host: Platform) -> ImageID:
@@ -80,7 +78,7 @@ def _load_index(ctx: Layers, index: ArchivedIndex, tags: list[str], host: Platfo
     parts = []
     for image in index.images:
         image_id = _register(ctx, image, [])
-        for layer in image.layers:  # as this manifest has it: the store may have got the layer packed otherwise
+        for layer in image.layers:  # as this manifest has it: the store may have it packed otherwise
             if layer.digest is not None and layer.digest != Digest(layer.diff_id):
                 with layer.open() as stream:
                     ctx.blobs.put(stream, layer.digest, layer.size)

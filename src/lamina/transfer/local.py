@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO
@@ -32,12 +33,15 @@ class LocalFolder:
             raise failure(error, path) from error
         self._copier = Copier()
         self._dirs: list[Entry] = []
+        self._path = path
+        self._kept: set[bytes] = set()
 
     def put(self, entry: Entry, source: BinaryIO | None = None) -> None:
         """Makes one entry; what is at its path gives way, but a folder stays for a folder."""
         if entry.kind in (Kind.CHAR, Kind.BLOCK, Kind.SOCKET, Kind.WHITEOUT):
             return
         parent, _, name = entry.path.rpartition(b"/")
+        self._kept.add(entry.path)
         try:
             if entry.kind is Kind.DIR:
                 self._put_folder(entry, parent, name)
@@ -45,6 +49,22 @@ class LocalFolder:
                 self._put_other(entry, self._folders.fd(parent), name, source)
         except OSError as error:
             raise failure(error, entry.path) from error
+
+    def delete_others(self) -> None:
+        """Removes what was in the folder and was not put. Links are removed, not followed."""
+        root = os.fsencode(self._path)
+        for folder, folders, names in os.walk(root, topdown=False):
+            for name in (*names, *folders):
+                path = os.path.join(folder, name)
+                if os.path.relpath(path, root) in self._kept:
+                    continue
+                try:
+                    if name in folders and not os.path.islink(path):
+                        os.rmdir(path)
+                    else:
+                        os.unlink(path)
+                except OSError as error:
+                    raise failure(error, path) from error
 
     def finish(self) -> None:
         """Gives folders their mode and time, which writing into them would have changed."""
@@ -91,7 +111,9 @@ class LocalFolder:
     def _write_file(self, entry: Entry, folder: int, name: bytes, source: BinaryIO | None) -> None:
         fd = os.open(name, _NEW_FILE, 0o600, dir_fd=folder)
         try:
-            if source is not None:
+            if isinstance(source, io.BytesIO):
+                _write_all(fd, source.getvalue())
+            elif source is not None:
                 self._copier.copy(source.fileno(), fd)
             os.fchmod(fd, entry.mode & _MODE)
             os.utime(fd, ns=(entry.mtime, entry.mtime))
@@ -106,3 +128,8 @@ class LocalFolder:
     ) -> None:
         self._folders.close()
         self._links.close()
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]

@@ -33,6 +33,9 @@ class File:
     capability: bytes = b""
 
 
+MODE_OF_FOLDERS = "since Docker 28.1 an octal --chmod holds for the folders that COPY makes"
+
+
 # A text or bytes are a file with mode 0644; a number is the mode of a folder.
 Item = str | bytes | int | Link | Hard | File
 

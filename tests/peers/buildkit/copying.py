@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.peers.buildkit.case import Case, File, Hard, Link
+from tests.peers.buildkit.case import MODE_OF_FOLDERS, Case, File, Hard, Link
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")
 TREE = {
@@ -66,21 +66,41 @@ CASES = (
         "FROM base\nCOPY m/setuid m/none m/all /f/\nCOPY m/sticky /s\nCOPY m/private /p\n",
         MODES,
     ),
-    Case("copy-chmod", "FROM base\nCOPY --chmod=711 m /m\nCOPY --chmod=600 m/run /r\n", PLAIN_MODES),
+    Case(
+        "copy-chmod",
+        "FROM base\nCOPY --chmod=711 m /m\nCOPY --chmod=600 m/run /r\n",
+        PLAIN_MODES,
+        reason=MODE_OF_FOLDERS,
+        apart=("m",),
+    ),
     Case(
         "copy-chmod-setuid",
         "FROM base\nCOPY --chmod=4711 m /m\nCOPY --chmod=0 m /n\n",
         MODES,
-        old="FROM base\nCOPY m /m\nRUN chmod -R 4711 /m/*\nCOPY m /n\nRUN chmod -R 0 /n/*\n",
+        old="FROM base\nCOPY m /m\nRUN chmod 711 /m; chmod -R 4711 /m/*\nCOPY m /n\nRUN chmod -R 0 /n\n",
         reason="Docker 20.10 leaves the upper three bits as they are; they are part of the mode",
     ),
-    Case("copy-chmod-zero", "FROM base\nCOPY --chmod=0 m /m\n", PLAIN_MODES),
+    Case(
+        "copy-chmod-zero",
+        "FROM base\nCOPY --chmod=0 m /m\n",
+        PLAIN_MODES,
+        reason=MODE_OF_FOLDERS,
+        apart=("m",),
+    ),
     Case(
         "copy-chmod-four-digits",
         "FROM base\nCOPY --chmod=0755 m/none /r\nADD --chmod=1777 m/sticky /s\n",
         MODES,
+        reason=MODE_OF_FOLDERS,
+        apart=("s",),
     ),
-    Case("copy-chmod-links", "FROM base\nCOPY --chmod=700 d /d\nCOPY --chmod=700 d/link /l\n", TREE),
+    Case(
+        "copy-chmod-links",
+        "FROM base\nCOPY --chmod=700 d /d\nCOPY --chmod=700 d/link /l\n",
+        TREE,
+        reason=MODE_OF_FOLDERS,
+        apart=("d",),
+    ),
     Case(
         "copy-chmod-bad",
         "FROM base\nCOPY --chmod=999 m /m\n",
@@ -95,13 +115,12 @@ CASES = (
         MODES,
         old="FROM base\nCOPY m /m\nRUN chmod -R u=rwX,go=rX /m\n",
         reason="new in Dockerfile 1.14",
-        apart=("m/setgid-dir",),  # busybox chmod drops what chmod of GNU keeps on folders
     ),
     Case(
         "copy-chmod-variable",
         "FROM base\nARG M=640\nCOPY --chmod=$M m /m\n",
         PLAIN_MODES,
-        old="FROM base\nARG M=640\nCOPY --chmod=640 m /m\n",
+        old="FROM base\nARG M=640\nCOPY --chmod=640 m /m\nRUN chmod 640 /m\n",
         reason="new in Dockerfile 1.14",
     ),
     Case("copy-chown-numbers", "FROM base\nCOPY --chown=5:6 d /d\nCOPY --chown=7 d/a /new/folder/a\n", TREE),

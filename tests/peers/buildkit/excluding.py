@@ -48,7 +48,6 @@ CASES = (
     excluding("negation", "--exclude=s --exclude=!s/t", "d /o", "o/s/a.txt o/s/c.md"),
     excluding("negation-lost", "--exclude=!s/t --exclude=s", "d /o", "o/s"),
     excluding("all-but", "--exclude=** --exclude=!b.md", "d /o", "o/s o/a.txt"),
-    excluding("chown", "--exclude=s --chown=5:6", "d /n/o", "n/o/s"),
     excluding("case", "--exclude=S --exclude=B.md --exclude=a.txt", "d /o", "o/a.txt"),
     excluding("hidden", "--exclude=.*", "h /o", "o/.x o/.y", {"h/.x": "1", "h/.y/z": "2", "h/v": "3"}),
     excluding("odd-names", "--exclude=[[]1]", "h /o", "o/[1]", {"h/[1]": "1", "h/2": "2"}),
@@ -58,6 +57,13 @@ CASES = (
         "FROM base\nCOPY --exclude=nothing --exclude= d /o\n",
         TREE,
         old="FROM base\nCOPY d /o\n",
+        reason=NEW,
+    ),
+    Case(
+        "exclude-chown",
+        "FROM base\nCOPY --exclude=s --chown=5:6 d /n/o\n",
+        TREE,
+        old="FROM base\nCOPY --chown=5:6 d /n/o\nRUN rm -r /n/o/s\n",
         reason=NEW,
     ),
     Case(

@@ -54,7 +54,7 @@ CASES = (
         "copy-chown",
         "COPY --chown=5:www --chmod=750 <<E /n/x\nhi\nE\n",
         {"want": "hi\n"},
-        "FROM base\nCOPY --chown=5:www --chmod=750 want /n/x\n",
+        "FROM base\nCOPY --chown=5:www --chmod=750 want /n/x\nRUN chmod 750 /n\n",
     ),
     heredoc("add", "ADD <<EOF /x\nhi\nEOF\n", {"want": "hi\n"}),
     heredoc("copy-dos", "COPY <<EOF /x\r\none\r\ntwo\r\nEOF\r\n", {"want": "one\r\ntwo\r\n"}),

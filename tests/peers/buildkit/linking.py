@@ -25,7 +25,9 @@ CASES = (
         "COPY --link a /way/\nCOPY --link d /way",
         "RUN rm /way\nCOPY a /way/\nCOPY d /way",
     ),
-    linking("over-dangling-link", "RUN ln -s /no/where /way\n", "COPY --link a /way", "RUN rm /way\nCOPY a /way"),
+    linking(
+        "over-dangling-link", "RUN ln -s /no/where /way\n", "COPY --link a /way", "RUN rm /way\nCOPY a /way"
+    ),
     linking(
         "over-link-deep",
         "RUN mkdir -p /p /r && ln -s /r /p/way\n",
@@ -47,7 +49,10 @@ CASES = (
     ),
     linking("over-tmp", "", "COPY --link a /tmp/", "RUN chmod 755 /tmp\nCOPY a /tmp/"),
     linking(
-        "file-over-folder", "RUN mkdir -p /x/y && touch /x/y/z\n", "COPY --link a /x", "RUN rm -r /x\nCOPY a /x"
+        "file-over-folder",
+        "RUN mkdir -p /x/y && touch /x/y/z\n",
+        "COPY --link a /x",
+        "RUN rm -r /x\nCOPY a /x",
     ),
     linking("folder-over-file", "RUN touch /x\n", "COPY --link d /x", "RUN rm /x\nCOPY d /x"),
     linking("below-file", "RUN touch /x\n", "COPY --link a /x/a", "RUN rm /x\nCOPY a /x/a"),
@@ -68,9 +73,17 @@ CASES = (
         "RUN rm /way\nCOPY a /way/\nRUN cat /way/a > /seen; ls -ld /way | cut -c1 >> /seen; rm /way/a",
     ),
     linking(
-        "twice-over", "", "COPY --link d /x\nRUN rm -r /x/s\nCOPY --link d /x", "COPY d /x\nRUN rm -r /x/s\nCOPY d /x"
+        "twice-over",
+        "",
+        "COPY --link d /x\nRUN rm -r /x/s\nCOPY --link d /x",
+        "COPY d /x\nRUN rm -r /x/s\nCOPY d /x",
     ),
-    linking("documents", "", "COPY --link <<one <<two /x/\n1\none\n2\ntwo", "RUN mkdir /x; echo 1 >/x/one; echo 2 >/x/two"),
+    linking(
+        "documents",
+        "",
+        "COPY --link <<one <<two /x/\n1\none\n2\ntwo",
+        "RUN mkdir /x; echo 1 >/x/one; echo 2 >/x/two",
+    ),
     linking("variable", "ARG D=/v/\n", "COPY --link a $D", "COPY a $D"),
     linking("json", "", 'COPY --link ["a", "b", "/x y/"]', 'COPY ["a", "b", "/x y/"]'),
     linking(

@@ -27,6 +27,10 @@ _RARE = (
     "sbom secret shm-size squash ssh ulimit"
 )
 _EPOCH = "SOURCE_DATE_EPOCH"
+_NAME = "Dockerfile"
+_PLATFORM = "DOCKER_DEFAULT_PLATFORM"  # what --platform is when it is not given
+_PROXIES: tuple[str, ...] = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+_PROXIES += ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 def configure(command: Command) -> None:
@@ -36,6 +40,9 @@ def configure(command: Command) -> None:
     _outputs(command)
     _ways(command)
     command.later(_LATER)
+    command.later("m c", "this version of Lamina sets no limits of memory and CPUs")
+    command.later("debug D", "it stands before the command: lamina --debug build")
+    command.later("print", "write --call")
     command.details = (
         "PATH is a folder. URL is a Git repository, a tar archive or a Dockerfile. With -, a Dockerfile or a "
         "tar archive is read from STDIN."
@@ -121,13 +128,15 @@ def run(session: Session, args: Args) -> int:
         _explain(drawer, request, error)
         _warn(session, request, progress, error)
         raise
-    if iidfile:
-        write_file(iidfile, result.image_id)
-    drawer.succeeded(_results(result))
+    if iidfile and request.keeps_image:
+        write_file(iidfile, result.id)
+    if args.text("metadata-file"):
+        _write_metadata(args.text("metadata-file"), engine.metadata(result))
+    drawer.succeeded(_results(result) if request.keeps_image else [])
     if not result.cached:
         _warn(session, request, progress)
-    if progress == "quiet":
-        print(result.image_id)
+    if progress == "quiet" and request.keeps_image:
+        print(result.id)
     return 0
 
 
@@ -144,50 +153,47 @@ def _progress(args: Args, environ: Mapping[str, str]) -> str:
 def _request(args: Args, environ: Mapping[str, str]) -> BuildRequest:
     from lamina.build.request import BuildRequest  # after the flags are known to be right
 
-    context, name, dockerfile, path = _dockerfile(args.operands[0], args.text("file"))
-    request = BuildRequest(
-        context=context,
-        dockerfile=dockerfile,
-        dockerfile_name=name,
-        dockerfile_path=path,
+    place, file = args.operands[0], args.text("file")
+    if place == "-" or not os.path.isdir(place) or file.startswith(("http://", "https://")):
+        from lamina.cli.build_places import request_for, with_agent  # with what tells URLs apart
+
+        request = with_agent(request_for(place, file), environ)
+    else:
+        request = BuildRequest(place, *_dockerfile(place, file))
+    request = request._replace(
         tags=tuple(args.texts("tag")),
         build_args=build_args(args.texts("build-arg"), environ),
         target=args.text("target") or None,
         no_cache=args.on("no-cache"),
         network=_network(args.text("network", "host")),
+        proxies={name: environ[name] for name in _PROXIES if name in environ},
     )
-    if not args.given_any(_RARE):
+    if not args.given_any(_RARE) and not environ.get(_PLATFORM):
         return request
     from lamina.cli.build_flags import with_rare_flags  # most builds do without
 
     return with_rare_flags(request, args, environ)
 
 
-def _dockerfile(place: str, file: str) -> tuple[str | None, str, bytes, str | None]:
-    """The context folder (None for an empty one), and the Dockerfile: name to show, content, path."""
-    if place == "-":
-        if file and file != "-":
-            raise Unsupported("a context on STDIN is not supported", hint="unpack it, and give the folder")
-        return None, "Dockerfile", _not_a_tar(read_file("-")), None
-    if "://" in place or place.startswith("git@"):
-        raise Unsupported(f"a context from elsewhere is not supported: {place}", hint="fetch it first")
-    if not os.path.isdir(place):
-        fault = "is not a folder" if os.path.lexists(place) else "not found"
-        raise NotFound(f"unable to prepare context: path {place!r} {fault}")
+def _dockerfile(place: str, file: str) -> tuple[bytes, str, str | None]:
+    """The Dockerfile of a folder: content, name to show, path."""
     if file == "-":
-        return place, "Dockerfile", read_file("-"), None
-    path = file or os.path.join(place, "Dockerfile")
+        return read_file("-"), "Dockerfile", None
+    path = file or os.path.join(place, _NAME)
+    if not os.path.exists(path):
+        path = _in_small_letters(path)
     if not os.path.exists(path):
         raise NotFound(
             f"failed to read dockerfile: {path}: no such file", hint="-f FILE names a Dockerfile elsewhere"
         )
-    return place, os.path.basename(path), read_file(path), path
+    return read_file(path), os.path.basename(path), path
 
 
-def _not_a_tar(data: bytes) -> bytes:
-    if data[257:262] == b"ustar" or data[:2] == b"\x1f\x8b":
-        raise Unsupported("a context on STDIN is not supported", hint="unpack it, and give the folder")
-    return data
+def _in_small_letters(path: str) -> str:
+    """`dockerfile` in place of a Dockerfile that is not there, as BuildKit takes it; else the same path."""
+    folder, name = os.path.split(path)
+    small = os.path.join(folder, _NAME.lower())
+    return small if name == _NAME and os.path.exists(small) else path
 
 
 def build_args(texts: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -224,7 +230,8 @@ def _explain(drawer: Drawer, request: BuildRequest, error: BaseException) -> Non
     from lamina.dockerfile import DockerfileError
 
     located = isinstance(error, DockerfileError)  # its own text shows the line and a caret
-    text = report(step, request.dockerfile_name, request.dockerfile, excerpt=not located)
+    text = getattr(error, "dockerfile", request.dockerfile)  # it has that of a context from elsewhere
+    text = report(step, request.dockerfile_name, text, excerpt=not located)
     if text:
         print(text, file=sys.stderr)
 
@@ -241,4 +248,16 @@ def _warn(
 
 
 def _results(result: BuildResult) -> list[str]:
-    return [f"writing image {result.image_id}", *(f"naming to {tag}" for tag in result.tags)]
+    written = [f"writing image {result.image_id}"]
+    if len(result.images) > 1:
+        written = [f"writing image {image.image_id} for {image.platform}" for image in result.images]
+    if result.descriptor is not None and result.index_digest:
+        what = "index" if "index" in result.descriptor.media_type else "manifest"
+        written.append(f"writing {what} {result.index_digest}")
+    return [*written, *(f"naming to {tag}" for tag in result.tags)]
+
+
+def _write_metadata(path: str, found: Mapping[str, object]) -> None:
+    import json  # few builds want it
+
+    write_file(path, json.dumps(found, indent=2, ensure_ascii=False) + "\n")

@@ -36,8 +36,10 @@ class Call(NamedTuple):
 
 def parse_call(args: Args) -> Call:
     """What --check, --call and --format ask for. InvalidInput."""
-    text = "check" if args.on("check") else args.text("call", "build")
+    text = args.text("call") or ("check" if args.on("check") else "build")
     method, *fields = text.split(",")
+    if args.on("check") and method not in ("check", "lint"):
+        raise InvalidInput(f"--check and --call={text} cannot be used together", hint="give one of them")
     if method not in _METHODS:
         raise InvalidInput(f"invalid --call method {method!r}", hint=f"one of {', '.join(_METHODS)}")
     call = Call("check" if method == "lint" else method)
@@ -64,6 +66,7 @@ def run_check(session: Session, args: Args, request: BuildRequest) -> int | None
     call = parse_call(args)
     if call.method == "build":
         return None
+    request = session.engine.checks.bring(request)  # the messages show lines of it
     if call.method == "targets":
         _print_targets(session.engine.checks.targets(request), request, call)
         return 0

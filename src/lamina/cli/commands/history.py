@@ -31,7 +31,7 @@ def configure(command: Command) -> None:
     command.switch("human", "Print sizes and dates in human readable format (default true)", "H")
     command.switch("no-trunc", "Don't truncate output")
     command.switch("quiet", "Only show image IDs", "q")
-    command.later("platform")
+    command.option("platform", "string", "Show the image for this platform (os/architecture[/variant])")
 
 
 def run(session: Session, args: Args) -> int:
@@ -40,7 +40,7 @@ def run(session: Session, args: Args) -> int:
     now = time.time()
     rows = [
         _row(item, now, human=human, whole=args.on("no-trunc"))
-        for item in session.engine.history(args.operands[0])
+        for item in session.engine.history(args.operands[0], platform=args.text("platform"))
     ]
     when = "{{.CreatedSince}}" if human else "{{.CreatedAt}}"
     form = "{{.ID}}\t" + when + "\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}"

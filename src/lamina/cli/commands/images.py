@@ -36,7 +36,7 @@ _WITH_DIGESTS = "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSinc
 def configure(command: Command) -> None:
     """Flags of `lamina images`."""
     command.takes("[REPOSITORY[:TAG]]", 0, 1)
-    command.switch("all", "Show all images (Lamina keeps no intermediate ones)", "a")
+    command.switch("all", "Show all images (those for other platforms under one name, too)", "a")
     command.switch("digests", "Show digests")
     command.option(
         "filter", "filter", "Filter output: dangling=true|false, reference=PATTERN", "f", many=True
@@ -55,6 +55,7 @@ def run(session: Session, args: Args) -> int:
     rows = [
         row
         for image in session.engine.images()
+        if args.on("all") or not image.is_part
         for row in rows_of(image, time.time(), whole=args.on("no-trunc"))
         if _wanted(row, wanted)
     ]

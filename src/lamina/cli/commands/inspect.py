@@ -43,6 +43,8 @@ def configure(command: Command) -> None:
     """Flags of `lamina inspect`."""
     command.takes("NAME|ID [NAME|ID...]", 1, None)
     command.option("format", "string", "Format output: json, or a template", "f")
+    if command.path != "container inspect":
+        command.option("platform", "string", "Inspect the image for this platform (os/architecture)")
     command.switch("size", "Display total file sizes of containers (Lamina always does)", "s")
     if " " not in command.path:
         command.option("type", "string", "Only inspect objects of the given type: image or container")
@@ -52,7 +54,8 @@ def run(session: Session, args: Args) -> int:
     """Prints what is found, then says what is not."""
     form = args.text("format")
     template = of_flag(form) if form not in ("", "json") else None
-    found, faults = _find(session, args.operands, _kind(args))
+    platform = args.text("platform") if args.path != "container inspect" else ""
+    found, faults = _find(session, args.operands, _kind(args), platform)
     if template is not None:
         print("\n".join(_rendered(template, found, faults)))
     elif form == "json":
@@ -79,14 +82,17 @@ def _kind(args: Args) -> str | None:
     return kind or None
 
 
-def _find(session: Session, names: list[str], kind: str | None) -> tuple[list[dict[str, object]], list[str]]:
+def _find(
+    session: Session, names: list[str], kind: str | None, platform: str
+) -> tuple[list[dict[str, object]], list[str]]:
     found, faults = [], []
     for name in names:
         try:
-            found.append(session.engine.inspect(name, kind))
-        except NotFound:
+            found.append(session.engine.inspect(name, kind, platform=platform))
+        except NotFound as error:
             what = kind or "object"
-            faults.append(f"Error: No such {what}: {name}")
+            known = platform and "platform" in error.message
+            faults.append(f"Error: {error.message}" if known else f"Error: No such {what}: {name}")
         except LaminaError as error:
             faults.append(f"Error: {error}")
     return found, faults

@@ -22,12 +22,12 @@ def configure(command: Command) -> None:
         "input", "string", "Read from tar archive file or OCI layout folder, instead of STDIN", "i"
     )
     command.switch("quiet", "Suppress the load output", "q")
-    command.later("platform")
+    command.option("platform", "string", "Load only the images for this platform (os/architecture[/variant])")
 
 
 def run(session: Session, args: Args) -> int:
     """Prints the name, else the ID, of each image that was loaded."""
-    for image in _load(session, args.text("input")):
+    for image in _load(session, args.text("input"), args.text("platform")):
         for tag in image.tags:
             print(f"Loaded image: {tag}")
         if not image.tags:
@@ -35,8 +35,8 @@ def run(session: Session, args: Args) -> int:
     return 0
 
 
-def _load(session: Session, path: str) -> Sequence[LoadedImage]:
+def _load(session: Session, path: str, platform: str) -> Sequence[LoadedImage]:
     if path and path != "-" and os.path.isdir(path):
-        return session.engine.load(path)
+        return session.engine.load(path, platform=platform)
     with input_file(path) as source:
-        return session.engine.load(source)
+        return session.engine.load(source, platform=platform)

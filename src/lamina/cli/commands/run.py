@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from lamina.containers.request import RunRequest
 
 _NOT_YET = (
-    "add-host annotation attach blkio-weight cap-add cap-drop cgroup-parent cgroupns cidfile cpu-period "
+    "annotation attach blkio-weight cap-add cap-drop cgroup-parent cgroupns cidfile cpu-period "
     "cpu-quota cpu-shares cpus cpuset-cpus cpuset-mems detach detach-keys device dns dns-option dns-search "
     "domainname expose gpus group-add health-cmd health-interval health-retries health-timeout init ip ipc "
     "isolation label label-file link log-driver log-opt mac-address memory memory-swap mount network-alias "
-    "no-healthcheck oom-kill-disable pid pids-limit platform privileged publish publish-all pull restart "
-    "runtime security-opt shm-size sig-proxy stop-signal stop-timeout storage-opt sysctl tmpfs ulimit userns "
+    "no-healthcheck oom-kill-disable pid pids-limit privileged publish publish-all pull restart "
+    "runtime security-opt sig-proxy stop-signal stop-timeout storage-opt sysctl userns "
     "uts volume-driver volumes-from a c d l m P"
 )
 _PORTS = "the container has the host's network: its ports are there without publishing"
@@ -36,17 +36,22 @@ def configure(command: Command) -> None:
     command.option("env", "list", "Set environment variables", "e", many=True)
     command.option("env-file", "list", "Read in a file of environment variables", many=True)
     command.switch("failed", "Start in what the failed step of a build left (default: of the last one)")
+    command.option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", many=True)
     command.option("hostname", "string", "Container host name", "h")
     command.switch("interactive", "Keep STDIN open even if not attached", "i")
     command.option("name", "string", "Assign a name to the container")
     command.option("network", "network", "host (default) or none")
     command.option("net", "network", "The same as --network")
+    command.option("platform", "string", "Run the image for this platform (os/architecture[/variant])")
     command.switch("quiet", "Suppress the pull output (Lamina pulls nothing)", "q")
     command.switch("read-only", "Mount the container's root filesystem as read only")
     command.switch("rm", "Automatically remove the container when it exits")
+    command.option("shm-size", "bytes", "Size of /dev/shm (default 64m)")
     command.option("snapshotter", "name", "overlay or native")
     command.option("step", "int", "Start in what step N of a build left (default: of the last build)")
+    command.option("tmpfs", "list", "Mount a tmpfs directory: CONTAINER[:OPTIONS]", many=True)
     command.switch("tty", "Allocate a pseudo-TTY", "t")
+    command.option("ulimit", "list", "Ulimit options (name=soft[:hard])", many=True)
     command.option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", "u")
     command.option("volume", "list", "Bind mount a folder or file: HOST:CONTAINER[:ro]", "v", many=True)
     command.option("workdir", "string", "Working directory inside the container", "w")
@@ -98,7 +103,7 @@ def request_of(args: Args, session: Session) -> RunRequest:
     from lamina.containers.request import RunRequest  # see run
 
     image, *command = args.operands
-    return RunRequest(
+    request = RunRequest(
         image=image,
         command=tuple(command),
         entrypoint=(args.text("entrypoint"),) if args.given("entrypoint") else None,
@@ -113,6 +118,18 @@ def request_of(args: Args, session: Session) -> RunRequest:
         interactive=args.on("interactive"),
         tty=args.on("tty"),
         remove=args.on("rm"),
+        platform=args.text("platform"),
+        tmpfs=tuple(args.texts("tmpfs")),
+    )
+    if not args.given_any("add-host shm-size ulimit"):
+        return request
+    from lamina.cli.build_flags import parse_host, parse_ulimit  # few containers have any
+    from lamina.cli.units import bytes_of
+
+    return request._replace(
+        add_hosts=tuple(map(parse_host, args.texts("add-host"))),
+        shm_size=bytes_of(args.text("shm-size", "0"), "shm-size"),
+        ulimits=tuple(map(parse_ulimit, args.texts("ulimit"))),
     )
 
 

@@ -16,12 +16,12 @@ def configure(command: Command) -> None:
     command.takes("IMAGE [IMAGE...]", 1, None)
     command.option("format", "string", "docker-archive (default; an OCI layout too) or oci-archive")
     command.option("output", "string", "Write to a file, instead of STDOUT", "o")
-    command.later("platform")
+    command.option("platform", "string", "Save only the image for this platform (os/architecture[/variant])")
 
 
 def run(session: Session, args: Args) -> int:
     """Writes the archive; a file appears only when it is whole."""
     form = args.text("format", "docker-archive")
     with output(args.text("output"), "save") as sink:
-        session.engine.save(args.operands, sink, format=form)
+        session.engine.save(args.operands, sink, format=form, platform=args.text("platform"))
     return 0

@@ -57,7 +57,7 @@ def run(session: Session, args: Args) -> int:
     if form == _SPDX:
         import json
 
-        text = json.dumps(found.document, indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(found.document, indent=2) + "\n"
     else:
         whole = args.on("no-trunc") or form == "json"
         text = listing(_rows(found.packages, whole=whole), HEADINGS, _FORM, form)

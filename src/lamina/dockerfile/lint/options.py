@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.dockerfile.source import quote
+from lamina.dockerfile.source import SourceRange, error_at, quote
 from lamina.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -78,8 +78,18 @@ def options_of(directives: Mapping[str, str], build_args: Mapping[str, str]) -> 
 
 
 def build_options(dockerfile: Dockerfile, build_args: Mapping[str, str]) -> Options:
-    """The options for one build of a Dockerfile. InvalidInput."""
-    return options_of(dockerfile.directives, build_args)
+    """The options for one build of a Dockerfile. DockerfileError at the directive, InvalidInput."""
+    try:
+        return options_of(dockerfile.directives, build_args)
+    except InvalidInput as error:
+        if BUILD_ARG in build_args:
+            raise
+        value = first_word(dockerfile.directives["check"])
+        line = next((n for n, text in enumerate(dockerfile.lines, 1) if value in text), 1)
+        place = SourceRange(line, line)
+        raise error_at(
+            dockerfile.name, dockerfile.lines, place, error.message, at=value, hint=error.hint
+        ) from None
 
 
 def first_word(text: str) -> str:

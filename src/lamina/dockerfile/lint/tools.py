@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -172,11 +173,11 @@ def install_of(command: Command) -> Install | None:
     if command.program == "pip" and verb == "install":
         return _pip(command)
     if command.program in _BY_NAME and verb in ("install", "add"):
-        return None if any(_is_local(name) for name in operands[1:]) else Install(text, ())
+        return None if _has_local(command) else Install(text, ())
     manifests = _MANIFESTS.get((command.program, verb))
     if manifests is None or (command.program == "go" and operands[1:2] != ("download",)):
         return None
-    if any(_is_local(name) for name in operands[1:]):
+    if _has_local(command):
         return None
     return Install("go mod download" if command.program == "go" else text, manifests)
 
@@ -195,6 +196,14 @@ def _pip(command: Command) -> Install | None:
             return None
     text = f"pip install -r {lists[0]}" if lists else "pip install"
     return Install(text, tuple(name.rpartition("/")[2] for name in lists))
+
+
+def _has_local(command: Command) -> bool:
+    """Whether something of the context itself is installed; the value of a `--flag` is not."""
+    words = command.words
+    return any(
+        _is_local(word) for before, word in pairwise(words) if not before.startswith("--") or "=" in before
+    )
 
 
 def _is_local(name: str) -> bool:

@@ -21,11 +21,13 @@ _OUTPUTS = {"curl": ("-o", "--output"), "wget": ("-O", "--output-document"), "un
 
 
 class Made(NamedTuple):
-    """A path that an instruction brings: a file, or a folder with what is in it."""
+    """A path that an instruction brings: a file, or a folder with what is in it.
+
+    `source` is the path in the context that it is copied from; "" when it comes from a stage or an image.
+    """
 
     path: str
-    number: int
-    position: int
+    source: str | None  # None for what is surely a file
 
     def touches(self, path: str) -> bool:
         """Whether `path` is this path, in it, or a folder that it is in."""
@@ -45,27 +47,27 @@ def made_before(scenes: Scenes, scene: Scene, position: int) -> list[Made]:
             if one.number == scene.number and at >= position:
                 break
             if isinstance(instruction, Copy | Add):
-                paths = _copied(instruction, scope, scenes.dockerfile.escape)
+                found += _copied(instruction, scope, scenes.dockerfile.escape)
             elif isinstance(instruction, Run):
-                paths = _fetched(instruction, scope)
-            else:
-                continue
-            found += [Made(path, one.number, at) for path in paths]
+                found += [Made(path, None) for path in _fetched(instruction, scope)]
     return found
 
 
-def _copied(instruction: Copy | Add, scope: InScope, escape: str) -> Iterator[str]:
+def _copied(instruction: Copy | Add, scope: InScope, escape: str) -> Iterator[Made]:
     dest = expanded(instruction.dest, scope.env, escape)
     folder = join_path(scope.workdir, dest)
-    sources = [expanded(source, scope.env, escape) for source in instruction.sources]
-    names = [document.name for document in instruction.heredocs]
-    names += [source.rstrip("/").rpartition("/")[2] for source in sources]
-    if not dest.endswith("/") and dest not in ("", ".") and len(names) == 1:
-        yield folder
+    is_elsewhere = isinstance(instruction, Copy) and instruction.from_ is not None
+    parts: list[tuple[str, str | None]] = [(document.name, None) for document in instruction.heredocs]
+    for text in instruction.sources:
+        source = expanded(text, scope.env, escape).rstrip("/")
+        parts.append((source.rpartition("/")[2], "" if is_elsewhere else source))
+    if not dest.endswith("/") and dest not in ("", ".") and len(parts) == 1:
+        yield Made(folder, parts[0][1])
         return
-    for name in names:
+    for name, origin in parts:
         # The contents of a folder land beside each other; which of the sources are folders, nobody knows.
-        yield folder if name in ("", ".", "..") or _WILD & set(name) else join_path(folder, name)
+        is_many = name in ("", ".", "..") or bool(_WILD & set(name))
+        yield Made(folder, "") if is_many else Made(join_path(folder, name), origin)
 
 
 def _fetched(run: Run, scope: InScope) -> Iterator[str]:

@@ -171,19 +171,19 @@ def _undefined(linter: Linter, scenes: Scenes, instruction: Instruction, scope: 
     for text, declares in _expandable(scenes, instruction):
         value, missing = undefined(text, env, escape)
         for name in sorted(missing - declared):
-            _undefined_name(linter, instruction, name, env, scope.complete)
+            _undefined_name(linter, instruction, name, env, scope.complete or name in scenes.declared)
         if declares:
             declared.add(declares)
             env[declares] = value
 
 
 def _undefined_name(
-    linter: Linter, instruction: Instruction, name: str, env: dict[str, str], complete: bool
+    linter: Linter, instruction: Instruction, name: str, env: dict[str, str], certain: bool
 ) -> None:
     if name in _NOT_IN_ENV or not (name[:1].isalpha() or name.startswith("_")):
         return
     near = closest(name, sorted(env))
-    if not complete and near is None and name == name.upper():
+    if not certain and near is None and name == name.upper():
         return
     message = f"Usage of undefined variable '${name}'" + (f" (did you mean ${near}?)" if near else "")
     at = f"${name}" if f"${name}" in instruction.original else f"${{{name}"

@@ -16,7 +16,7 @@ from lamina.graph.lint.made import made_before, mount_targets, path_of
 from lamina.graph.lint.scan import expanded, shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from lamina.dockerfile.lint.linter import Linter
     from lamina.dockerfile.lint.shell import Command
@@ -39,14 +39,28 @@ class _Here(NamedTuple):
     made: tuple[Made, ...]
     mounted: tuple[str, ...]
     facts: StepFacts | None
+    is_folder: Callable[[str], bool]
+
+    def is_file(self, one: Made) -> bool:
+        """Whether what is made is a file and no folder, as far as the context tells."""
+        return one.source is None or (one.source != "" and not self.is_folder(one.source))
 
     def is_mounted(self, path: str) -> bool:
         """Whether what the RUN does to `path` stays out of the layer."""
         return any(covers(folder, path) for folder in self.mounted)
 
 
-def check_waste(linter: Linter, scenes: Scenes, target: int | None, known: Known) -> None:
-    """All checks of this file. What a stage leaves behind matters only where its layers are shipped."""
+def check_waste(
+    linter: Linter,
+    scenes: Scenes,
+    target: int | None,
+    known: Known,
+    is_folder: Callable[[str], bool] = lambda _: False,
+) -> None:
+    """All checks of this file. What a stage leaves behind matters only where its layers are shipped.
+
+    `is_folder` says whether a path of the context is a folder.
+    """
     escape = scenes.dockerfile.escape
     for scene in shipped(scenes, target):
         for position, instruction, scope in scene.steps():
@@ -59,6 +73,7 @@ def check_waste(linter: Linter, scenes: Scenes, target: int | None, known: Known
                 tuple(made_before(scenes, scene, position)),
                 tuple(mount_targets(instruction, scope, escape)),
                 known.steps.get((scene.number, position)),
+                is_folder,
             )
             _ownership(linter, here)
             _deleted(linter, here)
@@ -97,7 +112,9 @@ def _changed(here: _Here) -> Iterator[tuple[str, str | None]]:
         skip = 0 if any(flag.startswith("--reference") for flag in command.flags) else 1
         for word in command.operands[skip:]:
             path = path_of(word, here.scope)
-            hit = any(one.touches(path) if deep else one.path == path for one in here.made)
+            hit = any(
+                one.touches(path) if deep else one.path == path and here.is_file(one) for one in here.made
+            )
             if hit and not here.is_mounted(path):
                 yield f"{command.program}{' -R' if deep else ''}", word
 

@@ -68,17 +68,17 @@ def _step(c: sqlite3.Connection, one: Done, lower: Sequence[DiffID], ours: Seque
 
 
 def _deleted(c: sqlite3.Connection, entries: Sequence[Entry], ours: Sequence[DiffID]) -> Amount:
-    """The files of our own lower layers that this one hides."""
+    """The files of our own lower layers that this one hides, each as often as it is stored."""
     gone = {entry.path for entry in entries if entry.kind is Kind.WHITEOUT or entry.opaque}
     if not gone:
         return Amount()
     stay = {entry.path for entry in entries if entry.kind is not Kind.WHITEOUT}
-    hidden: dict[bytes, int] = {}
-    for diff_id in ours:
-        for entry in cachedb.files(c, diff_id):
-            if entry.kind is Kind.FILE and entry.path not in stay and _is_in(entry.path, gone):
-                hidden[entry.path] = entry.size
-    return amount(hidden.items())
+    return amount(
+        (entry.path, entry.size)
+        for diff_id in ours
+        for entry in cachedb.files(c, diff_id)
+        if entry.kind is Kind.FILE and entry.path not in stay and _is_in(entry.path, gone)
+    )
 
 
 def _is_in(path: bytes, gone: Collection[bytes]) -> bool:

@@ -21,6 +21,7 @@ STATUS_D = b"var/lib/dpkg/status.d"
 INFO = b"var/lib/dpkg/info"
 MAX_SIZE = 64 << 20
 _MAX_ONE = 1 << 20
+_MOST = 10_000  # files in status.d
 _FIELDS = control.reader(
     ("Package", "Status", "Version", "Architecture", "Source", "Maintainer", "Homepage", "Description")
 )
@@ -38,9 +39,14 @@ def dpkg(view: View, distro: Distro) -> Iterator[Package]:
 
 def _single(view: View) -> Iterator[Package]:
     """Those of status.d: one file each, beside lists of digests and, in some images, copies for scanners."""
-    folder = STATUS_D + b"/"
     names = [name for name in view.top.names(STATUS_D) if not name.endswith(b".md5sums")]
-    for file in view.named(lambda path: path.startswith(folder) and path.count(b"/") == 4, names):
+    if len(names) > _MOST:
+        warn(view, STATUS_D, BadDatabase(f"it has {len(names)} files, the limit is {_MOST}"))
+        return
+    for name in names:
+        file = view.first(STATUS_D + b"/" + name)
+        if file is None:
+            continue
         try:
             for package in _parse(view.read(file, _MAX_ONE), file.path):
                 yield package._replace(layer=file.diff_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from lamina.insight.packages.history import shown, warn
 from lamina.insight.packages.package import NODE, BadDatabase, Package
 from lamina.oci.purl import purl
+from lamina.tree.entry import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,14 @@ def node(view: View, distro: Distro) -> Iterator[Package]:
             continue
         if package is not None:
             yield package
+
+
+def owned(view: View, package: Package) -> list[bytes]:
+    """The files in the package's folder; not those of packages nested in it."""
+    folder = package.path.strip("/").rpartition("/")[0].encode("utf-8", "surrogateescape")
+    nested = folder + b"/node_modules/"
+    entries = view.top.walk(folder)
+    return [each.path for each in entries if each.kind is not Kind.DIR and not each.path.startswith(nested)]
 
 
 def _package(data: bytes, file: FoundFile) -> Package | None:

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from lamina.events import ignore
 from lamina.insight.history import pair
-from lamina.insight.packages import apk, dpkg, rpm
+from lamina.insight.packages import apk, dpkg, node, python, rpm
 from lamina.insight.packages.distro import Distro, distro
-from lamina.insight.packages.node import node
-from lamina.insight.packages.package import APK, DEB, RPM, Package
-from lamina.insight.packages.python import python
+from lamina.insight.packages.package import APK, DEB, NODE, PYTHON, RPM, Package
 from lamina.insight.packages.view import View
 from lamina.oci import config as configs
 from lamina.oci.digest import DiffID, Digest
@@ -30,10 +28,10 @@ _READERS: tuple[Callable[[View, Distro], Iterator[Package]], ...] = (
     dpkg.dpkg,
     apk.apk,
     rpm.rpm,
-    python,
-    node,
+    python.python,
+    node.node,
 )
-_OWNED = {DEB: dpkg.owned, APK: apk.owned, RPM: rpm.owned}
+_OWNED = {DEB: dpkg.owned, APK: apk.owned, RPM: rpm.owned, PYTHON: python.owned, NODE: node.owned}
 
 
 def packages(

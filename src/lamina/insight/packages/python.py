@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
 from lamina.insight.packages import control
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 _METADATA = re.compile(rb"\.dist-info/METADATA\Z|(\.egg-info|(^|/)EGG-INFO)/PKG-INFO\Z|\.egg-info\Z")
 _MAX_HEAD = 256 << 10  # the fields come before the description, which may be long
+_MAX_RECORD = 16 << 20
 _FIELDS = control.reader(
     (
         "Name",
@@ -85,3 +88,18 @@ def _person(fields: dict[str, str], role: str) -> str:
 def _known(fields: dict[str, str], name: str) -> str:
     value = fields.get(name, "")
     return "" if value.upper() == "UNKNOWN" else value
+
+
+def owned(view: View, package: Package) -> list[bytes]:
+    """The paths that the RECORD beside METADATA names, as Entry has them; [] for an egg, which has none."""
+    folder, _, name = package.path.strip("/").rpartition("/")
+    record = view.find(f"{folder}/RECORD".encode()) if name == "METADATA" else None
+    if record is None:
+        return []
+    site = folder.rpartition("/")[0]
+    text = view.read(record, _MAX_RECORD).decode("utf-8", "surrogateescape")
+    try:
+        paths = [row[0] for row in csv.reader(text.splitlines()) if row and row[0]]
+    except csv.Error as error:
+        raise BadDatabase(str(error)) from None
+    return [normpath(join("/", site, path)).strip("/").encode("utf-8", "surrogateescape") for path in paths]

@@ -73,6 +73,10 @@ class View:
         found = [self._first(path, having) for path, having in sorted(layers.items())]
         return [each for each in found if each is not None]
 
+    def first(self, path: bytes) -> FoundFile | None:
+        """The file at `path`, no link followed; `diff_id` is who had it first with this content."""
+        return self._first(path, self.chain)
+
     def read(self, file: FoundFile, limit: int) -> bytes:
         """The whole file. BadDatabase when it has more than `limit` bytes, or is not there."""
         if file.size > limit:

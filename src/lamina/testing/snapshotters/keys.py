@@ -121,6 +121,29 @@ def check_a_snapshot_can_be_mounted_again(bench: Bench) -> None:
             assert names(root) == ["b"]
 
 
+def check_a_snapshot_can_be_kept_under_another_key(bench: Bench) -> None:
+    """A failed step's: with what was written, without the parents that were temporary."""
+    base, points = bench.layer(file("a", b"1")), bench.layer(file("point", b""))
+
+    def change(root: str) -> None:
+        put(root + "/b", b"2")
+        os.unlink(root + "/a")
+
+    key = bench.write([points, base], change, volatile=True)
+    bench.snapshotter.keep(key, "kept")
+    _raises(NotFound, lambda: bench.snapshotter.stat(key))
+    bench.snapshotter.remove(key)
+    assert bench.snapshotter.stat("kept").writable
+    found = {entry.path for entry in bench.snapshotter.changes("kept", hidden=hidden([points, base]))}
+    assert found >= {b"a", b"b"}
+    assert b"point" not in found
+    bench.snapshotter.prepare("other", [base])
+    _raises(Conflict, lambda: bench.snapshotter.keep("other", "kept"))
+    _raises(NotFound, lambda: bench.snapshotter.keep("nothing", "free"))
+    bench.snapshotter.remove("kept")
+    assert names(bench.folder + "/mnt") == ["other"]
+
+
 def check_two_snapshots_of_one_parent_do_not_meet(bench: Bench) -> None:
     base = bench.layer(file("a", b"1"))
     one = bench.write([base], lambda root: put(root + "/a", b"2"))
