@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.build.adding import Several
+from lamina.build.context import Context
 from lamina.build.given import Secret, SshForward
+from lamina.build.source import walk
 from lamina.dockerfile import DockerfileError
 from tests.fetch.server import MODIFIED, Handler, Site, git_http, serve
 
@@ -203,3 +207,25 @@ def test_refused(kitchen: Kitchen, site: Site, rest: str, message: str) -> None:
         kitchen.build(f"FROM scratch\n\nADD {site.url}/a.git{rest} /g")
     assert caught.value.line == 3
     assert left_over(kitchen) == []
+
+
+def test_several_sources_are_read_as_one(kitchen: Kitchen) -> None:
+    """Each source has a root of its own, beside the paths of the context."""
+    trees = []
+    for name in ("main", "other"):
+        folder = kitchen.folder / name
+        (folder / "d").mkdir(parents=True)
+        (folder / "d/f").write_text(name)
+        trees.append(Context(str(folder), None, {}))
+    both = Several(trees[0], {b"\x001": trees[1]})
+    assert [entry.path for entry in walk(both, b"")] == [b"d", b"d/f"]
+    assert [entry.path for entry in walk(both, b"\x001")] == [b"\x001/d", b"\x001/d/f"]
+    for path, content in {b"d/f": b"main", b"\x001/d/f": b"other"}.items():
+        entry = both.get(path)
+        assert entry is not None
+        assert entry.path == path
+        assert both.digest(entry) == hashlib.sha256(content).hexdigest()
+        with both.open(entry) as file:
+            assert file.read() == content
+    for tree in trees:
+        tree.close()

@@ -287,6 +287,17 @@ def test_type_tar(small: Kitchen, tmp_path: Path) -> None:
     assert folders == {name.replace("/", "_") for name in BOTH}
 
 
+def test_option_attestation_prefix(small: Kitchen, tmp_path: Path) -> None:
+    small.write({"provenance.json": "mine"})
+    text = SMALL + "COPY provenance.json /\n"
+    with pytest.raises(InvalidInput, match=r"the image has a file provenance\.json"):
+        deliver(small, text, Output("local", str(tmp_path / "out")), provenance="min")
+    output = Output("tar", str(tmp_path / "x.tar"), {"attestation-prefix": "of-"})
+    deliver(small, text, output, provenance="min")
+    files = members(tmp_path / "x.tar")
+    assert files["provenance.json"] == b"mine" and "predicate" in json.loads(files["of-provenance.json"])
+
+
 def test_source_date_epoch_dates_the_files(small: Kitchen, tmp_path: Path) -> None:
     args = {"SOURCE_DATE_EPOCH": "1234"}
     outputs = Output("tar", str(tmp_path / "x.tar")), Output("local", str(tmp_path / "out"))

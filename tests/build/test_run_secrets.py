@@ -15,6 +15,7 @@ from lamina.build.forwarding import forwarded
 from lamina.build.given import Secret, SshForward
 from lamina.dockerfile import DockerfileError
 from lamina.errors import LaminaError
+from lamina.fs.xattr import in_first_namespace
 from lamina.mount.types import Mount
 from lamina.sandbox.spec import ProcessSpec
 
@@ -83,6 +84,18 @@ def test_secret_env_and_target(kitchen: Kitchen) -> None:
 def test_secret_that_is_not_given(kitchen: Kitchen) -> None:
     text = "FROM busybox\nRUN --mount=type=secret,id=key,env=T test ! -e /run/secrets/key && echo [$T]\n"
     assert shown(kitchen, text) == "[]\n"
+
+
+def test_owners_that_do_not_exist_here(kitchen: Kitchen, agent: str, many_ids: None) -> None:
+    given = {"secrets": (Secret("s", value=b"s"),), "ssh": (SshForward("default", (agent,)),)}
+    for kind in ("secret,id=s", "ssh"):
+        text = f"FROM busybox\nRUN --mount=type={kind},uid=4000000000 true\n"
+        if in_first_namespace():
+            kitchen.build(text, **given)
+            continue
+        with pytest.raises(DockerfileError, match="cannot belong to 4000000000:0"):
+            kitchen.build(text, **given)
+    assert leftovers(kitchen) == []
 
 
 @pytest.mark.parametrize("word", ["required", "required=true", "required=1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import pty
 import signal
 import socket
@@ -190,7 +191,7 @@ def test_limits_are_kept_with_the_container(dock: Dock) -> None:
 def test_names(dock: Dock) -> None:
     names = {dock.run("true").result.name for _ in range(3)}
     assert len(names) == 3
-    assert all("_" in name for name in names)
+    assert all(re.fullmatch("[a-z]{3,}_[a-z]{3,}[0-9]*", name) for name in names)
     with pytest.raises(InvalidInput, match="Invalid container name"):
         dock.run("true", name="a b")
 

@@ -153,7 +153,7 @@ def test_sizes(size: str, count: int) -> None:
         ("type=cache,mode=", "invalid value  for mode", "mode=", ""),
         ("type=cache,uid=www", "invalid value www for uid", "uid=www", "number"),
         ("type=cache,gid=-1", "invalid value -1 for gid", "gid=-1", ""),
-        ("type=cache,gid=4294967296", "invalid value 4294967296 for gid", "gid=4294967296", ""),
+        ("type=cache,gid=4294967295", "invalid value 4294967295 for gid", "gid=4294967295", ""),
         ("target=/a,mode=0755", 'mode not allowed for "bind" type mounts', "mode=", ""),
         ("type=tmpfs,uid=0", 'uid not allowed for "tmpfs" type mounts', "uid=", ""),
         ("gid=1", 'gid not allowed for "bind" type mounts', "gid=", ""),

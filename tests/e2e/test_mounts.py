@@ -113,6 +113,36 @@ def test_a_kill_leaves_no_mount_agent_or_secret(busybox: Lamina, context: Path) 
     assert leftovers(busybox.root) == []
 
 
+def test_limits_from_the_command_line(busybox: Lamina, tmp_path: Path) -> None:
+    script = "ulimit -Sn; ulimit -Hn; grep shm /proc/mounts | tail -1; tail -3 /etc/hosts"
+    limits = ["--ulimit", "nofile=90:99", "--shm-size", "2m", "--add-host", "a.test:10.0.0.1"]
+    limits += ["--add-host", "b.test=[2001:db8::7]"]
+    (tmp_path / "Dockerfile").write_text(f"FROM busybox\nRUN ({script}) > /seen\n")
+    busybox.build(*limits, "-t", "limited", tmp_path)
+    built = busybox("run", "--rm", "limited", "cat", "/seen")
+    for seen in (built, busybox("run", "--rm", *limits, "busybox", "sh", "-c", script)):
+        assert seen.startswith("90\n99\n")
+        assert "size=2048k" in seen
+        assert "10.0.0.1\ta.test\n2001:db8::7\tb.test\n" in seen
+    shown = busybox(
+        "run", "--rm", "--tmpfs", "/t:size=8k", "--tmpfs=/u", "busybox", "grep", " /[tu] ", "/proc/mounts"
+    )
+    assert [line.split()[:3] for line in shown.splitlines()] == [
+        ["tmpfs", "/t", "tmpfs"],
+        ["tmpfs", "/u", "tmpfs"],
+    ]
+    _, error = busybox.both("run", "--rm", "--ulimit", "nofiles=1", "busybox", "true", status=125)
+    assert "invalid ulimit type: nofiles" in error
+
+
+def test_allow_from_the_command_line(busybox: Lamina, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM busybox\nRUN --security=insecure true\n")
+    _, error = busybox.both("build", "-q", tmp_path, status=1)
+    assert "Dockerfile:2:5: security.insecure is not allowed" in error
+    assert "--allow security.insecure" in error
+    busybox.build("--allow", "security.insecure", tmp_path)
+
+
 def test_what_contexts_leave_is_build_cache(busybox: Lamina, context: Path) -> None:
     (context / "Dockerfile").write_text("FROM busybox\nRUN --mount=target=/m cp /m/file /file\n")
     busybox.build("-t", "made", context)

@@ -266,9 +266,11 @@ def test_a_token_is_not_in_the_arguments(bench: Bench) -> None:
     [(401, Denied, "GIT_AUTH_TOKEN"), (403, Denied, "GIT_AUTH_TOKEN"), (404, NotFound, "")],
 )
 def test_a_server_that_refuses(bench: Bench, status: int, kind: type[Denied], hint: str) -> None:
-    bench.site.pages["/a.git/info/refs"] = lambda handler: handler.reply(
-        status, **({"WWW_Authenticate": "Basic"} if status == 401 else {})
-    )
+    def refuse(handler: Handler) -> None:
+        headers = {"WWW_Authenticate": "Basic"} if status == 401 else {}
+        handler.reply(status, b"", **headers)
+
+    bench.site.pages["/a.git/info/refs"] = refuse
     with pytest.raises(kind, match="failed to fetch remote http://localhost") as caught:
         bench.find("a.git")
     assert hint in (caught.value.hint or "")

@@ -179,13 +179,16 @@ class Several:
     def get(self, path: bytes) -> Entry | None:
         """The entry at `path`."""
         source, inner = self._find(path)
-        return source.get(inner)
+        found = source.get(inner)
+        return None if found is None else found._replace(path=path)
 
     def children(self, path: bytes) -> Sequence[Entry]:
         """What the folder at `path` holds."""
         source, inner = self._find(path)
-        skip = len(inner)
-        return [each._replace(path=path + each.path[skip:]) for each in source.children(inner)]
+        root = path[: len(path) - len(inner)]
+        if root and not root.endswith(b"/"):
+            root += b"/"
+        return [each._replace(path=root + each.path) for each in source.children(inner)]
 
     def digest(self, entry: Entry) -> str:
         """SHA-256 of a FILE's content, in hex."""

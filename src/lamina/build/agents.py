@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PLAIN = {"PATH": _PATH, "LC_ALL": "C", "SSH_AUTH_SOCK": "agent", "SSH_ASKPASS_REQUIRE": "never"}
-_READY = 10.0  # seconds that an agent may take to begin
+_READY = 20.0  # seconds that an agent may take for a key
 
 
 class Agents:
@@ -107,16 +107,19 @@ class _Agent:
         return int(line)
 
     def _add(self, key: str) -> None:
-        done = subprocess.run(
-            ["ssh-add", "-q", key],
-            cwd=self._folder,
-            env=_PLAIN,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            start_new_session=True,  # without a terminal it asks nobody for a passphrase
-            timeout=_READY,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                ["ssh-add", "-q", key],
+                cwd=self._folder,
+                env=_PLAIN,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                start_new_session=True,  # without a terminal it asks nobody for a passphrase
+                timeout=_READY,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise InvalidInput(f"cannot use the key {key} of --ssh: ssh-add does not end") from None
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip().splitlines() or ["unknown reason"]
             reason = "it has a passphrase" if "passphrase" in said[-1] else said[-1]

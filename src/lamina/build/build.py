@@ -176,9 +176,7 @@ def _may_run(run: StageRun) -> bool:
     return any(isinstance(instruction, Run) for instruction in run.stage.instructions)
 
 
-def _register(
-    session: Session, run: StageRun, tags: tuple[str, ...], enter: Callable[[], None]
-) -> ImageID:
+def _register(session: Session, run: StageRun, tags: tuple[str, ...], enter: Callable[[], None]) -> ImageID:
     """Makes the image known. Nothing is written when it is, under these names. Swept."""
     ctx = session.ctx
     request = session.request

@@ -29,8 +29,8 @@ class BuildFailed(ProcessFailed):
         advice: str = "",
     ) -> None:
         why = f"{detail} (exit code: {status})" if detail else f"exit code: {status}"
-        super().__init__(f"{file}:{line}: {text}: did not complete: {why}", status, hint=advice or _hint(status))
         self._advice = advice or _hint(status)
+        super().__init__(f"{file}:{line}: {text}: did not complete: {why}", status, hint=self._advice)
         self.detail = detail
         self.build_id, self.step = "", 0  # where the step is kept, once it is
         self.file = file

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from lamina.errors import InvalidInput
 from lamina.events import Notice
 from lamina.oci import platform as platforms
 
@@ -35,13 +34,11 @@ _NATIVE = {("amd64", "386"), ("arm64", "arm")}  # what a kernel runs without hel
 def targets(texts: Sequence[str], machine: Platform) -> tuple[Platform, ...]:
     """The platforms that --platform names, each once; this machine's where it names none.
 
-    `local` is this machine. InvalidInput for what is none, and for systems whose images are not made here.
+    `local` is this machine. InvalidInput for what is none.
     """
     found: dict[str, Platform] = {}
     for text in texts:
         platform = machine if text == "local" else platforms.parse(text, machine)
-        if platform.os != "linux":
-            raise InvalidInput(f"cannot build for {platform}", hint="only images for linux are built")
         found.setdefault(str(platform), platform)
     return tuple(found.values()) or (machine,)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -9,7 +10,9 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from lamina.errors import InvalidInput
 from lamina.mount.userns import current_ids
+from lamina.sandbox.rootfs import no_owner
 from lamina.store.files import remove_tree
 from lamina.store.guard import guard
 
@@ -48,11 +51,20 @@ def _listen(listener: socket.socket, folder: str, mode: int, owner: tuple[int, i
         with guard(folder):
             listener.bind(f"/proc/self/fd/{descriptor}/agent")  # short, wherever the store is
             if not current_ids().single:
-                os.chown("agent", *owner, dir_fd=descriptor)
+                _give(descriptor, owner)
             os.chmod("agent", mode & 0o777, dir_fd=descriptor)
     finally:
         os.close(descriptor)
     listener.listen(_MOST)
+
+
+def _give(folder: int, owner: tuple[int, int]) -> None:
+    try:
+        os.chown("agent", *owner, dir_fd=folder)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise InvalidInput(no_owner("the socket of an SSH agent", *owner)) from None
 
 
 class _Relay:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
 
 
-_SHORTEST_ID = 12  # digits, as lists of images show: a short name must not be taken for an ID
+_SHORTEST_ID = 8  # digits: a short name must not be taken for the beginning of an ID
 
 
 class Base(NamedTuple):

@@ -140,7 +140,8 @@ class Session:
     def limits(self) -> tuple[Ingredient, ...]:
         """What the request says of all processes, as far as it counts in cache keys."""
         request, epoch = self.request, self.plan.scope.epoch
-        if not (request.ulimits or request.shm_size or request.add_hosts or epoch is not None):
+        limited = request.ulimits or request.shm_size or request.add_hosts
+        if not (limited or epoch is not None or HOSTNAME in request.build_args):
             return ()
         from lamina.build.limits import limit_parts  # few builds have any
 

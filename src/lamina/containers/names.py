@@ -40,10 +40,16 @@ def make_up(taken: Container[str]) -> str:
     """A name that is free; with a number once chance has failed a few times."""
     for _attempt in range(6):
         first, second = os.urandom(2)
-        name = f"{_ADJECTIVES[first % len(_ADJECTIVES)]}_{_PEOPLE[second % len(_PEOPLE)]}"
+        name = f"{_pick(_ADJECTIVES, first)}_{_pick(_PEOPLE, second)}"
         if name not in taken:
             return name
     number = 0
     while f"{name}{number}" in taken:
         number += 1
     return f"{name}{number}"
+
+
+def _pick(words: str, number: int) -> str:
+    """One of the words of a text."""
+    among = words.split()
+    return among[number % len(among)]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lamina.errors import InvalidInput
 from lamina.oci import canonical
 from lamina.oci.config import ContainerConfig, container_from_json
-from lamina.sandbox.spec import SHM_SIZE
 
 if TYPE_CHECKING:
     from lamina.containers.request import RunRequest
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SHM_SIZE = 64 << 20  # bytes of /dev/shm where nobody says it
 _MAX_SIZE = 16 << 20
 
 

@@ -82,7 +82,7 @@ def from_of(mount: str) -> str:
 
 
 def idle_options(mount: str) -> tuple[str, ...]:
-    """The options of a --mount that its type takes no notice of, as written; none for a type in a variable."""
+    """The options of a --mount that its type takes no notice of, as written; none if that is a variable."""
     named = [field.partition("=")[::2] for field in fields(mount)]
     kind = next((value.lower() for name, value in named if name.lower() == "type"), "bind")
     return tuple(name for name, _ in named if _ALIASES.get(name.lower(), name.lower()) in _IDLE.get(kind, ()))
@@ -223,7 +223,8 @@ def _decimal(name: str, value: str, field: str) -> int:
 
 def _number(name: str, value: str, field: str, base: int, hint: str) -> int:
     digits = "01234567" if base == 8 else "0123456789"
-    if not value or value.strip(digits) or len(value) > 20 or int(value, base) >= 1 << 32:
+    # The highest number means "as it is" to the kernel.
+    if not value or value.strip(digits) or len(value) > 20 or int(value, base) >= (1 << 32) - 1:
         raise BadMount(f"invalid value {value} for {name}", field, hint=hint)
     return int(value, base)
 

@@ -72,7 +72,7 @@ def context_op(name: str) -> tuple[CopyOp, str]:
 
 def _remotes(sources: list[str]) -> tuple[str, ...]:
     """The sources that are no paths. InvalidInput for a Git URL that cannot be understood."""
-    if not any("://" in source or "@" in source for source in sources):
+    if not any("://" in source or ("@" in source and ":" in source) for source in sources):
         return ()
     from lamina.dockerfile.remotes import is_remote  # most builds copy files only
 

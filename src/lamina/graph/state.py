@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _DEFAULT_SHELL = ("/bin/sh", "-c")
+_WINDOWS, _WINDOWS_SHELL = "windows", ("cmd", "/S", "/C")
 
 
 class StageState(NamedTuple):
@@ -44,7 +45,7 @@ class StageState(NamedTuple):
     @property
     def shell(self) -> tuple[str, ...]:
         """What the shell form of an instruction runs in."""
-        return self.config.shell or _DEFAULT_SHELL
+        return self.config.shell or (_WINDOWS_SHELL if self.image.os == _WINDOWS else _DEFAULT_SHELL)
 
     def with_config(self, config: ContainerConfig) -> StageState:
         """The state with another container config."""
@@ -66,18 +67,19 @@ class StageState(NamedTuple):
 
 
 def from_scratch(scope: Scope) -> StageState:
-    """The state right after `FROM scratch`."""
-    config = ContainerConfig(env=(f"PATH={DEFAULT_PATH}",), working_dir="/")
+    """The state right after `FROM scratch`; there is no PATH for Windows."""
     platform = scope.platform
+    env = {} if platform.os == _WINDOWS else {"PATH": DEFAULT_PATH}
+    config = ContainerConfig(env=tuple(f"{name}={value}" for name, value in env.items()), working_dir="/")
     image = ImageConfig(platform.architecture, platform.os, config=config, variant=platform.variant)
-    return StageState(scope, image, {"PATH": DEFAULT_PATH})
+    return StageState(scope, image, env)
 
 
 def from_image(scope: Scope, image: ImageConfig) -> StageState:
     """The state right after `FROM image`: its config, less its ONBUILD triggers, and with a PATH."""
     env = dict(split_env(item) for item in image.config.env)
     config = image.config._replace(on_build=())
-    if "PATH" not in env:
+    if "PATH" not in env and image.os != _WINDOWS:
         env["PATH"] = DEFAULT_PATH
         config = config._replace(env=(*config.env, f"PATH={DEFAULT_PATH}"))
     if config.working_dir:

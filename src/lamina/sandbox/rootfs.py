@@ -119,7 +119,12 @@ class Root:
         """A file with an owner and a mode of its own; with one ID it is that one's."""
         self._give_file(name, held.target, held.content)
         if not single_id:
-            os.chown(name, held.uid, held.gid, dir_fd=self._files)
+            try:
+                os.chown(name, held.uid, held.gid, dir_fd=self._files)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                raise InvalidInput(no_owner(held.target, held.uid, held.gid)) from None
         os.chmod(name, held.mode & 0o7777, dir_fd=self._files)
         no_exec = 0 if held.mode & 0o111 else syscalls.ATTR_NOEXEC
         self._names[name] = (held.target, syscalls.ATTR_RDONLY | no_exec)
@@ -245,6 +250,11 @@ def _settle(fd: int, tmpfs: Mount, place: int) -> None:
         os.chmod(".", stat.S_IMODE(os.fstat(place).st_mode), dir_fd=fd)
     if tmpfs.read_only:
         syscalls.mount_setattr(fd, syscalls.ATTR_RDONLY)
+
+
+def no_owner(target: str, uid: int, gid: int) -> str:
+    """What to say where a user namespace has no such ID."""
+    return f"{target} cannot belong to {uid}:{gid}: this user has no such IDs in /etc/subuid and /etc/subgid"
 
 
 def make_missing(path: str) -> list[str]:
