@@ -13,6 +13,7 @@ from lamina.errors import Conflict, InvalidInput, LaminaError, NotFound
 from lamina.events import StepStarted
 from lamina.graph import stages
 from lamina.graph.runs import check_allowed
+from lamina.graph.scope import HOSTNAME
 from lamina.graph.supported import check_supported
 
 if TYPE_CHECKING:

@@ -193,6 +193,10 @@ def sink(dest: str) -> Iterator[BinaryIO]:
         return
     temporary = f"{dest}.{os.getpid()}.tmp"
     try:
+        if os.path.exists(dest) and not os.path.isfile(dest) and not os.path.isdir(dest):
+            with open(dest, "wb") as out:  # a pipe or /dev/null: renaming over it would replace it
+                yield out
+            return
         with open(temporary, "wb") as out:
             yield out
         os.replace(temporary, dest)
