@@ -140,7 +140,9 @@ def test_destination_links_are_followed_inside_the_image(pantry: Kitchen) -> Non
     assert pantry.read(result.image_id, "there") == "22"
 
 
-def test_folders_that_are_there_keep_their_owner_on_top_and_change_below(pantry: Kitchen) -> None:
+def test_folders_that_are_there_keep_their_owner_on_top_and_change_below(
+    pantry: Kitchen, many_ids: None
+) -> None:
     text = "FROM busybox\nRUN mkdir -p /d/sub && chown -R 5:5 /d && chmod 750 /d /d/sub\nCOPY dir /d\n"
     shown = pantry.listing(pantry.build(text).image_id, "d")
     assert shown["sub"] == "d 700 0:0", "a folder below takes the source's mode and owner"
@@ -327,7 +329,7 @@ def test_no_context(kitchen: Kitchen) -> None:
 # --- COPY --from ---------------------------------------------------------------------------------
 
 
-def test_from_a_stage_keeps_owners(pantry: Kitchen) -> None:
+def test_from_a_stage_keeps_owners(pantry: Kitchen, many_ids: None) -> None:
     text = (
         "FROM busybox AS one\n"
         "RUN mkdir -p /out/d && echo x > /out/d/f && chown -R 3:4 /out && ln /out/d/f /out/l\n"

@@ -5,119 +5,34 @@ Rooms are imported where they are used, so that a command loads only what it nee
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
-from lamina.db import containerdb
 from lamina.engine import joined
-from lamina.engine.opened import Opened
-from lamina.engine.root import root_folder
+from lamina.engine.asking import Asking
 from lamina.events import ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from lamina.build.request import BuildRequest, BuildResult
-    from lamina.containers.changes import ContainerChange
     from lamina.containers.request import RunRequest, RunResult
     from lamina.containers.stdio import Stdio
-    from lamina.engine.attesting import Bill
     from lamina.engine.cache import Cache
     from lamina.engine.checking import Checks
-    from lamina.engine.records import Records
+    from lamina.engine.opened import Opened
     from lamina.events import Observer
     from lamina.gc.images import Deleted, Untagged
-    from lamina.gc.usage import Usage
-    from lamina.insight.containers import ContainerSummary
-    from lamina.insight.history import HistoryItem
-    from lamina.insight.images import ImageSummary
-    from lamina.insight.info import Info, MountSummary
-    from lamina.insight.layers import LayerItem
     from lamina.insight.pruned import Pruned
     from lamina.oci.digest import ImageID
     from lamina.transfer.loaded import LoadedImage
 
-Result = TypeVar("Result")
 
-
-class Engine:
-    """One store and everything that can be done with it.
+class Engine(Asking):
+    """One store and everything that can be done with it; the questions are in Asking.
 
     All methods raise lamina.LaminaError, with a message and often a hint; none prints. One Engine may be used
     by several threads for questions; work is done by one thread at a time.
     """
-
-    def __init__(self, root: str, snapshotter: str | None, *, own_process: bool) -> None:
-        self.root = root
-        self._snapshotter = snapshotter
-        self._own_process = own_process
-        self._opened = Opened(root, snapshotter)
-
-    @classmethod
-    def open(
-        cls,
-        root: str | None = None,
-        *,
-        snapshotter: str | None = None,
-        environ: Mapping[str, str] = os.environ,
-        own_process: bool = False,
-    ) -> Engine:
-        """The Engine on a store; nothing is made until something is written.
-
-        `root` is a folder, else LAMINA_ROOT, else the default for this user. `snapshotter` is overlay or
-        native, else LAMINA_SNAPSHOTTER, else what works. `own_process` allows an ordinary user's process to
-        enter a user namespace for good (the command line does); otherwise such work is done by a worker.
-        """
-        chosen = snapshotter or environ.get("LAMINA_SNAPSHOTTER")
-        return cls(root_folder(root, environ), chosen, own_process=own_process)
-
-    def close(self) -> None:
-        """Ends what this Engine started. Harmless when done twice."""
-        self._opened.close()
-        self._opened = Opened(self.root, self._snapshotter)
-
-    def __enter__(self) -> Engine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    # --- work as root in here
-
-    def _in_place(self) -> bool:
-        """Whether this process may do the work itself: it is all ours, or it is root as it is."""
-        if self._own_process:
-            return True
-        from lamina.mount.userns import is_privileged  # the command line does without
-
-        return is_privileged()
-
-    def _inside(
-        self,
-        work: Callable[[Opened, Observer, BinaryIO | None], Result],
-        observer: Observer = ignore,
-        sink: BinaryIO | None = None,
-    ) -> Result:
-        """Does `work` where it is root: here, or in a worker (lamina.engine.inside says when and why)."""
-        if self._in_place():
-            self._opened.enter()
-            return work(self._opened, observer, sink)
-        from lamina.engine.inside import in_worker  # pickle and pipes, for programs of ordinary users only
-
-        return in_worker(self._as_worker(work), observer, sink)
-
-    def _as_worker(
-        self, work: Callable[[Opened, Observer, BinaryIO | None], Result]
-    ) -> Callable[[Observer, BinaryIO], Result]:
-        def run(observer: Observer, sink: BinaryIO) -> Result:
-            opened = Opened(self.root, self._snapshotter)
-            try:
-                opened.enter()
-                return work(opened, observer, sink)
-            finally:
-                opened.close()
-
-        return run
 
     # --- making
 
@@ -276,71 +191,7 @@ class Engine:
 
         self._inside(work, sink=sink)
 
-    # --- asking
-
-    @property
-    def records(self) -> Records:
-        """The builds that were: their steps, logs, and what a step left."""
-        from lamina.engine.records import Records
-
-        return Records(self._inside, lambda: self._opened)
-
-    def images(self) -> list[ImageSummary]:
-        """All images, the newest first."""
-        from lamina.insight.images import images
-
-        return images(self._opened.rows)
-
-    def history(self, name: str, *, platform: str = "") -> list[HistoryItem]:
-        """What made an image, the newest instruction first."""
-        from lamina.insight.history import history
-
-        return history(self._opened.rows, self._image(name, platform))
-
-    def layers(self, name: str) -> list[LayerItem]:
-        """The layers of an image, the bottom first."""
-        from lamina.insight.layers import layers
-
-        return layers(self._opened.rows, self._image(name))
-
-    def sbom(self, name: str, observer: Observer = ignore, *, created: str = "") -> Bill:
-        """The packages of an image with the layers that brought them, and the SPDX document of them."""
-
-        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Bill:
-            from lamina.engine.attesting import bill
-
-            return bill(opened.ctx, name, created, tell)
-
-        return self._inside(work, observer)
-
-    def inspect(self, name: str, kind: str | None = None, *, platform: str = "") -> dict[str, object]:
-        """An image or a container (`kind` image or container; None: whichever there is) as Docker's JSON."""
-        from lamina.insight.inspect import inspect
-
-        if kind != "image":
-            self._settle()
-        return inspect(self._opened.rows, name, kind, joined.platform(platform))
-
-    def ps(self, *, all: bool = False, size: bool = False) -> list[ContainerSummary]:
-        """Containers, the newest first: running ones, or all."""
-        from lamina.insight.containers import summary
-
-        if size:
-            return self._inside(lambda opened, _, __: joined.listed(opened, all=all, size=True))
-        self._settle()
-        rows = self._opened.rows
-        found = [summary(rows, row) for row in containerdb.containers(rows.connection)]
-        return [one for one in found if all or one.state == containerdb.RUNNING]
-
-    def diff(self, container: str) -> Sequence[ContainerChange]:
-        """What a container added, changed and deleted."""
-
-        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Sequence[ContainerChange]:
-            from lamina.containers.changes import changes
-
-            return changes(joined.containers_of(opened), container)
-
-        return self._inside(work)
+    # --- mounting
 
     def mount(self, name: str) -> str:
         """Mounts an image (read-only) or a container, and returns where; `umount` ends it."""
@@ -361,40 +212,3 @@ class Engine:
             umount(joined.containers_of(opened), name)
 
         self._inside(work)
-
-    def mounts(self) -> list[MountSummary]:
-        """What `mount` mounted and is still there."""
-        from lamina.containers.mounting import mounts
-        from lamina.insight.info import MountSummary
-
-        return [MountSummary(*found) for found in mounts(joined.containers_of(self._opened))]
-
-    def df(self) -> Usage:
-        """What the store costs on disk, and what could be freed."""
-
-        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Usage:
-            from lamina.gc.context import Context
-            from lamina.gc.usage import usage
-
-            return usage(Context(*opened.ctx))
-
-        return self._inside(work)
-
-    def info(self) -> Info:
-        """The store, and what this machine gives."""
-        from lamina.engine.machine import info
-
-        return self._inside(lambda opened, _, __: info(opened))
-
-    def _settle(self) -> None:
-        """Sets right what the rows say of containers that ran with a Lamina that died."""
-        rows = self._opened.rows
-        if any(row.state == containerdb.RUNNING for row in containerdb.containers(rows.connection)):
-            self._inside(lambda opened, _, __: joined.listed(opened, all=True, size=False))
-
-    def _image(self, name: str, platform: str = "") -> ImageID:
-        from lamina.db.names import for_platform, resolve_image
-
-        c = self._opened.rows.connection
-        found, wanted = resolve_image(c, name), joined.platform(platform)
-        return (for_platform(c, found, wanted) if wanted else found).image_id

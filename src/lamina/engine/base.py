@@ -1,0 +1,91 @@
+"""Base: a store that is opened, and work on it done where this process is root in here."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
+
+from lamina.engine.opened import Opened
+from lamina.engine.root import root_folder
+from lamina.events import ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from lamina.events import Observer
+
+Result = TypeVar("Result")
+
+
+class Base:
+    """What every part of the Engine stands on."""
+
+    def __init__(self, root: str, snapshotter: str | None, *, own_process: bool) -> None:
+        self.root = root
+        self._snapshotter = snapshotter
+        self._own_process = own_process
+        self._opened = Opened(root, snapshotter)
+
+    @classmethod
+    def open(
+        cls,
+        root: str | None = None,
+        *,
+        snapshotter: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        own_process: bool = False,
+    ) -> Self:
+        """The Engine on a store; nothing is made until something is written.
+
+        `root` is a folder, else LAMINA_ROOT, else the default for this user. `snapshotter` is overlay or
+        native, else LAMINA_SNAPSHOTTER, else what works. `own_process` allows an ordinary user's process to
+        enter a user namespace for good (the command line does); otherwise such work is done by a worker.
+        """
+        chosen = snapshotter or environ.get("LAMINA_SNAPSHOTTER")
+        return cls(root_folder(root, environ), chosen, own_process=own_process)
+
+    def close(self) -> None:
+        """Ends what this Engine started. Harmless when done twice."""
+        self._opened.close()
+        self._opened = Opened(self.root, self._snapshotter)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _in_place(self) -> bool:
+        """Whether this process may do the work itself: it is all ours, or it is root as it is."""
+        if self._own_process:
+            return True
+        from lamina.mount.userns import is_privileged  # the command line does without
+
+        return is_privileged()
+
+    def _inside(
+        self,
+        work: Callable[[Opened, Observer, BinaryIO | None], Result],
+        observer: Observer = ignore,
+        sink: BinaryIO | None = None,
+    ) -> Result:
+        """Does `work` where it is root: here, or in a worker (lamina.engine.inside says when and why)."""
+        if self._in_place():
+            self._opened.enter()
+            return work(self._opened, observer, sink)
+        from lamina.engine.inside import in_worker  # pickle and pipes, for programs of ordinary users only
+
+        return in_worker(self._as_worker(work), observer, sink)
+
+    def _as_worker(
+        self, work: Callable[[Opened, Observer, BinaryIO | None], Result]
+    ) -> Callable[[Observer, BinaryIO], Result]:
+        def run(observer: Observer, sink: BinaryIO) -> Result:
+            opened = Opened(self.root, self._snapshotter)
+            try:
+                opened.enter()
+                return work(opened, observer, sink)
+            finally:
+                opened.close()
+
+        return run
