@@ -29,6 +29,7 @@ NO_VERBS = {"layer", "COMMAND"}
 OTHER_FLAGS = {
     *("attest", "cap-add", "checksum", "chmod", "chown", "device", "exclude", "from", "keep-git-dir", "link"),
     *("mount", "parents", "platform", "peers", "security", "unpack"),
+    *("interval", "retries", "start-interval", "start-period", "timeout"),
 }
 
 

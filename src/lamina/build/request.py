@@ -90,7 +90,7 @@ class BuildRequest(NamedTuple):
 
     @property
     def wants_index(self) -> bool:
-        """Whether there is to be an index: for several platforms, or BUILDKIT_MULTI_PLATFORM. InvalidInput."""
+        """Whether an index is made: for several platforms, or BUILDKIT_MULTI_PLATFORM. InvalidInput."""
         return wants_index(self.build_args, len(self.platforms))
 
     @property

@@ -7,40 +7,26 @@ not sent again; what goes to one host as a secret goes to no other.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from lamina.dockerfile.remotes import host_of, is_http, redacted
+from lamina.dockerfile.remotes import redacted
 from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError, NoSpace
-from lamina.fetch.failures import FetchFailed, Retry, of_exception, of_status
-from lamina.fetch.headers import (
-    RETRIED,
-    content_range,
-    credentials,
-    error_text,
-    http_date,
-    retry_after,
-    strong_date,
-    validator,
-)
-from lamina.fetch.proxies import proxy_for
-from lamina.fetch.stopping import NeverStops, pause
+from lamina.fetch.exchange import Access, Connections, Exchange, Line, Request
+from lamina.fetch.failures import FetchFailed, Retry, of_status
+from lamina.fetch.headers import content_range, error_text, http_date, strong_date, validator
+from lamina.fetch.stopping import NeverStops
 from lamina.oci.digest import Digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from urllib3 import BaseHTTPResponse
 
     from lamina.fetch.stopping import Stopper
 
-_ATTEMPTS = 5
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; each pause is twice the one before
-_MOST_REDIRECTS = 10
-_CONNECT, _READ = 20.0, 60.0  # seconds of silence
 _CHUNK = 1 << 18
 _LARGEST = 1 << 37  # bytes: 128 GiB
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_AGENT = "lamina"
+_OPEN = Access()
 
 
 class Known(NamedTuple):
@@ -48,16 +34,6 @@ class Known(NamedTuple):
 
     etag: str = ""
     modified: str = ""  # the header Last-Modified, where it is proof enough
-
-
-class Access(NamedTuple):
-    """How a host is reached: the value of the header Authorization ("" for none), and proxy variables."""
-
-    authorization: str = ""
-    proxies: Mapping[str, str] = {}
-
-
-_OPEN = Access()
 
 
 class Fetched(NamedTuple):
@@ -79,17 +55,20 @@ def fetch(
     limit: int = _LARGEST,
     stopper: Stopper | None = None,
     progress: Callable[[int, int], object] | None = None,
+    connections: Connections | None = None,
+    shown: str = "",
 ) -> Fetched | None:
     """Writes what is at `url` to `sink`, a file that can be sought in; None: unchanged since `known`.
 
-    `progress` is told bytes that came, and how many there will be (0: not said). Corrupt when it is not
+    `progress` is told bytes that came, and how many there will be (0: not said). `connections` are used
+    where there are some; messages call it `shown`, else by its URL. Corrupt when it is not
     `expected`; NotFound, Denied, FetchFailed with the host and what it said; InvalidInput beyond `limit`
     bytes; Cancelled, NoSpace.
     """
-    if not is_http(url) or not host_of(url):
-        raise InvalidInput(f"invalid URL {redacted(url)}", hint="it is written https://HOST/PATH")
-    transfer = _Transfer(url, sink, access, known, limit, stopper or NeverStops(), progress)
-    fetched = transfer.run()
+    request = Request(url, shown=shown)
+    stopper = stopper or NeverStops()
+    transfer = _Transfer(sink, known, limit, stopper, progress or (lambda done, total: None))
+    fetched = transfer.run(Exchange(request, access, stopper, connections, transfer.headers))
     if fetched is not None and expected is not None and fetched.digest != expected:
         raise Corrupt(
             f"digest mismatch for {redacted(url)}: {fetched.digest} (expected: {expected})",
@@ -103,22 +82,17 @@ class _Transfer:
 
     def __init__(
         self,
-        url: str,
         sink: BinaryIO,
-        access: Access,
         known: Known | None,
         limit: int,
         stopper: Stopper,
-        progress: Callable[[int, int], object] | None,
+        progress: Callable[[int, int], object],
     ) -> None:
-        self._url = url
-        self._shown = redacted(url)
         self._sink = sink
-        self._access = access
         self._known = known
         self._limit = limit
         self._stopper = stopper
-        self._progress = progress or (lambda done, total: None)
+        self._progress = progress
         self._validator = ""  # what makes sure that a rest belongs to what came before
         self._restart()
 
@@ -128,66 +102,21 @@ class _Transfer:
         self._sink.seek(0)
         self._sink.truncate()
 
-    def run(self) -> Fetched | None:
+    def run(self, exchange: Exchange) -> Fetched | None:
         """Attempts until one succeeds or no more make sense."""
-        wait = _FIRST_PAUSE
-        for left in reversed(range(_ATTEMPTS)):
-            self._stopper.check()
-            try:
-                return self._attempt()
-            except Retry as failure:
-                seconds = failure.after if failure.after is not None else wait
-                if not left or seconds > _LONGEST_PAUSE:
-                    raise failure.error from None
-                pause(seconds, self._stopper)
-                wait *= 2
-        raise AssertionError("the last attempt raises")
+        self._exchange = exchange
+        self._shown = exchange.shown
+        return exchange.run(self._take)
 
-    def _attempt(self) -> Fetched | None:
-        """Follows redirects to an answer, and takes it."""
-        import urllib3  # 60 ms, and TLS: only for what is fetched
-
-        url = self._url
-        for _ in range(_MOST_REDIRECTS + 1):
-            host = host_of(url)
-            with _manager(proxy_for(url, self._access.proxies)) as manager:
-                try:
-                    answer = manager.request(
-                        "GET", url, headers=self._headers(url), preload_content=False, redirect=False
-                    )
-                except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-                    raise self._broken(error, host) from None
-                try:
-                    target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
-                    if target is None:
-                        return self._take(answer, host)
-                finally:
-                    answer.close()
-            url = self._next(url, target)
-        raise FetchFailed(f"cannot fetch {self._shown}: more than {_MOST_REDIRECTS} redirects")
-
-    def _next(self, url: str, target: str) -> str:
-        from urllib.parse import urljoin
-
-        found = urljoin(url, target)
-        if not is_http(found) or not host_of(found):
-            raise FetchFailed(f"cannot fetch {self._shown}: {host_of(url)} redirects to {target[:200]!r}")
-        return found
-
-    def _headers(self, url: str) -> dict[str, str]:
-        """What is asked. Secrets go to the host of the first URL only, and never from TLS into the clear."""
-        headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity", "Accept": "*/*"}
-        secret = credentials(self._url, url, self._access.authorization)
-        if secret:
-            headers["Authorization"] = secret
+    def headers(self) -> dict[str, str]:
+        """What this attempt asks for: the rest, or what has changed."""
         if self._size and self._validator:
-            headers |= {"Range": f"bytes={self._size}-", "If-Range": self._validator}
-        elif self._known is not None:
-            if self._known.etag:
-                headers["If-None-Match"] = self._known.etag
-            elif self._known.modified:
-                headers["If-Modified-Since"] = self._known.modified
-        return headers
+            return {"Range": f"bytes={self._size}-", "If-Range": self._validator}
+        if self._known is not None and self._known.etag:
+            return {"If-None-Match": self._known.etag}
+        if self._known is not None and self._known.modified:
+            return {"If-Modified-Since": self._known.modified}
+        return {}
 
     def _take(self, answer: BaseHTTPResponse, host: str) -> Fetched | None:
         status = answer.status
@@ -203,10 +132,7 @@ class _Transfer:
             self._validator = ""
             raise Retry(of_status(status, answer.reason or "", self._shown, host), 0)
         else:
-            error = of_status(status, answer.reason or "", self._shown, host)
-            if status in RETRIED:
-                raise Retry(error, retry_after(answer.headers.get("Retry-After", "")))
-            raise error
+            raise self._exchange.failed(answer, host)
         self._validator = validator(answer.headers)
         self._read(answer, host)
         known = Known(answer.headers.get("ETag", ""), strong_date(answer.headers))
@@ -221,12 +147,12 @@ class _Transfer:
         total = self._size + int(length) if length.isdigit() else 0
         self._check_size(total)
         try:
-            with self._stopper.killing(_Line(answer)):
+            with self._stopper.killing(Line(answer)):
                 for data in answer.stream(_CHUNK, decode_content=True):
                     self._write(data, total)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self._stopper.check()  # it was us who broke it
-            raise self._broken(error, host) from None
+            raise self._exchange.broken(error, host) from None
 
     def _write(self, data: bytes, total: int) -> None:
         self._check_size(self._size + len(data))
@@ -242,47 +168,6 @@ class _Transfer:
     def _check_size(self, size: int) -> None:
         if size > self._limit:
             raise InvalidInput(f"cannot fetch {self._shown}: it is larger than {self._limit} bytes")
-
-    def _broken(self, error: Exception, host: str) -> Exception:
-        failed, again = of_exception(error, self._shown, host)
-        return Retry(failed) if again else failed
-
-
-class _Line:
-    """The connection of an answer, to be cut by another thread."""
-
-    def __init__(self, answer: BaseHTTPResponse) -> None:
-        self._answer = answer
-
-    def kill(self) -> None:
-        """Makes whoever reads from it wake up."""
-        import socket
-
-        connection: Any = self._answer.connection
-        line = getattr(connection, "sock", None)
-        if line is not None:
-            try:
-                line.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-
-def _manager(proxy: str | None) -> Any:
-    """What makes connections: with time-outs and the system's certificates, and nothing done on its own."""
-    import ssl
-
-    import urllib3
-
-    options: dict[str, Any] = {
-        "retries": False,
-        "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
-        "ssl_context": ssl.create_default_context(),
-    }
-    if proxy is None:
-        return urllib3.PoolManager(**options)
-    secret = credentials(proxy, proxy, "")
-    headers = {"Proxy-Authorization": secret} if secret else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
 
 
 def _cannot_write(error: OSError) -> LaminaError:
