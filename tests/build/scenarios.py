@@ -6,6 +6,8 @@ import io
 import tarfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lamina.build.given import Secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -269,6 +271,11 @@ RUNNING = {
         "FROM busybox\nRUN busybox mount | busybox grep /dev/shm | busybox grep size=131072k\n",
         options={"shm_size": 134217728},
     ),
+    "owners and mode of a secret, of which nothing stays": Case(
+        "FROM busybox\nRUN --mount=type=secret,required=false,mode=741,uid=100,gid=102,target=/mysecret "
+        '[ "$(stat -c "%u %g %f" /mysecret)" = "100 102 81e1" ]\nRUN [ ! -f /mysecret ]\n',
+        options={"secrets": (Secret("mysecret", value=b"pw"),)},
+    ),
     "the working directory of a user is his": Case(
         "FROM busybox\nUSER worker\nWORKDIR /mydir\nRUN [ $(stat -c %u:%g /mydir) = 1234:4321 ]\n"
     ),
@@ -314,6 +321,7 @@ RUNNING = {
         "USER 1001:dockerio\nRUN [ \"$(id -u):$(id -g)/$(id -G)\" = '1001:1001/1001' ]\n"
         "USER dockerio:1002\nRUN [ \"$(id -u):$(id -g)/$(id -G)\" = '1001:1002/1002' ]\n"
         "USER 1001:supplementary\nRUN [ \"$(id -u):$(id -g)/$(id -G)\" = '1001:1002/1002' ]\n"
+        "USER 4567\nRUN [ \"$(id -u):$(id -g)/$(id -G)\" = '4567:0/0' ]\n"
         "USER 1042:1043\nRUN [ \"$(id -u):$(id -g)/$(id -G)\" = '1042:1043/1043' ]\n"
     ),
 }
@@ -338,5 +346,49 @@ TRIGGERS = {
         "FROM busybox AS base\nONBUILD RUN <<EOF\necho -n one > /x\nEOF\nONBUILD COPY <<-E /y\n"
         "\ttwo\n\tE\nFROM base\n",
         holds={"x": "one", "y": "two\n"},
+    ),
+}
+AWK = "FROM busybox\nRUN ln -s busybox /bin/awk\n"
+SYMBOLS = {"plain": ("\n", "\\\n", "$\n"), "raw": ("\\\n", "\\\\\n", "\\$\n")}
+HEREDOCS = {
+    "symbols, by the quotes of the word": Case(
+        'FROM scratch\nCOPY <<EOF quotes\n"quotes in file"\nEOF\n'
+        + "".join(
+            f"COPY <<{word} {kind}{number}\n{text}\nEOF\n"
+            for kind, word in (("plain", "EOF"), ("raw", '"EOF"'))
+            for number, text in enumerate(("\\", "\\\\", "\\$"))
+        ),
+        holds={"quotes": '"quotes in file"\n'}
+        | {f"{kind}{number}": text for kind, texts in SYMBOLS.items() for number, text in enumerate(texts)},
+    ),
+    "a language that is no shell": Case(
+        AWK + 'SHELL ["/bin/awk"]\nRUN <<EOF\nBEGIN {\n\tprint "foo" > "/dest"\n}\nEOF\n',
+        holds={"dest": "foo\n"},
+    ),
+    "a script with its own interpreter": Case(
+        AWK + 'RUN <<EOF\n#!/bin/awk -f\nBEGIN {\n\tprint "hello" > "/dest"\n}\nEOF\n',
+        holds={"dest": "hello\n"},
+    ),
+    "pipes, and numbers of their own": Case(
+        AWK + "RUN cat <<EOF1 | tr a-z A-Z > /out1; \\\n\tcat <<EOF2 > /out2\nhello\nEOF1\nworld\nEOF2\n"
+        'RUN <<EOF 3<<IN1 awk -f -\nBEGIN { getline line < "/proc/self/fd/3"; print line > "/fd3" }\n'
+        "EOF\nhi\nIN1\n",
+        holds={"out1": "HELLO\n", "out2": "world\n", "fd3": "hi\n"},
+    ),
+    "tabs that stay, and tabs that go": Case(
+        "FROM busybox\nCOPY <<EOF /c1\n\tfoo\nEOF\nCOPY <<-EOF /c2\n\tbar\nEOF\n"
+        'RUN <<EOF\necho "\n\tfoo" > /r1\nEOF\nRUN <<-EOF\necho "\n\tbar" > /r2\nEOF\n'
+        'RUN <<EOF\n#!/bin/sh\necho "\n\tfoo" > /s1\nEOF\nRUN <<-EOF\n#!/bin/sh\necho "\n\tbar" > /s2\nEOF\n'
+        'RUN <<-EOF sh > /t2\necho "\n\tbar"\nEOF\n',
+        holds={"c1": "\tfoo\n", "c2": "bar\n", "r1": "\n\tfoo\n", "r2": "\nbar\n", "s1": "\n\tfoo\n"}
+        | {"s2": "\nbar\n", "t2": "\nbar\n"},
+    ),
+    "variables, by the quotes of the word": Case(
+        "FROM busybox\nARG name=world\nCOPY <<EOF /c1\nHello '${name}' \"$name\"!\nEOF\n"
+        "COPY <<'EOF' /c2\nHello '${name}'!\nEOF\nCOPY <<\"EOF\" /c3\nHello \"${name}\"!\nEOF\n"
+        'RUN <<EOF\ngreeting="Hello"\necho "${greeting} ${name}!" > /r1\nEOF\n'
+        'RUN <<EOF\nname="new world"\necho "Hello ${name}!" > /r2\nEOF\n',
+        holds={"c1": "Hello 'world' \"world\"!\n", "c2": "Hello '${name}'!\n", "c3": 'Hello "${name}"!\n'}
+        | {"r1": "Hello world!\n", "r2": "Hello new world!\n"},
     ),
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .scenarios import ARGUMENTS, COPYING, RUNNING, TRIGGERS
+from .scenarios import ARGUMENTS, COPYING, HEREDOCS, RUNNING, TRIGGERS
 
 if TYPE_CHECKING:
     from .kitchen import Kitchen
@@ -52,6 +52,11 @@ def test_running(kitchen: Kitchen, name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in RUNNING if any(word in name for word in MANY_IDS)])
 def test_owners(kitchen: Kitchen, many_ids: None, name: str) -> None:
     try_out(kitchen, RUNNING[name])
+
+
+@pytest.mark.parametrize("name", HEREDOCS)
+def test_heredocs(kitchen: Kitchen, name: str) -> None:
+    try_out(kitchen, HEREDOCS[name])
 
 
 @pytest.mark.parametrize("name", TRIGGERS)

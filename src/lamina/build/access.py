@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from lamina.dockerfile.remotes import host_of, redacted
 from lamina.errors import Denied
 from lamina.fetch.gitprogram import GitAccess
-from lamina.fetch.http import Access
+from lamina.fetch.exchange import Access
 from lamina.graph.scope import PROXY_NAMES
 
 if TYPE_CHECKING:

@@ -101,12 +101,14 @@ def host_of(url: str) -> str:
 
 
 def redacted(url: str) -> str:
-    """A URL as messages may show it: without a password."""
+    """A URL as messages may show it: without a password, and without a token in the place of a user."""
     parts = _split(url) if "://" in url else None
-    if parts is None or parts.password is None:
+    if parts is None or parts.username is None:
         return url
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:xxxxx@{host}"))
+    if parts.password is not None:
+        return urlunsplit(parts._replace(netloc=f"{parts.username}:xxxxx@{host}"))
+    return urlunsplit(parts._replace(netloc=f"xxxxx@{host}")) if is_http(url) else url
 
 
 def _split(url: str) -> SplitResult | None:
@@ -127,6 +129,8 @@ def _complete(remote: str, query: str, fragment: str, like_local: bool = False) 
     for word in (source.ref, source.remote):
         if word.startswith("-") or any(ord(char) < 0x20 for char in word):
             raise InvalidInput(f"invalid Git reference {word!r}")
+    if "\0" in source.subdir:
+        raise InvalidInput(f"invalid subdir {source.subdir!r} of a Git URL")
     return source
 
 

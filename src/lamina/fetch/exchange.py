@@ -93,9 +93,7 @@ class Exchange:
     ) -> None:
         """InvalidInput when the URL is none."""
         if not is_http(request.url) or not host_of(request.url):
-            raise InvalidInput(
-                f"invalid URL {redacted(request.url)}", hint="it is written https://HOST/PATH"
-            )
+            raise InvalidInput(f"invalid URL {redacted(request.url)}", hint="it is written https://HOST/PATH")
         self.shown = request.shown or redacted(request.url)
         self._request = request
         self._authorization = access.authorization
@@ -116,9 +114,7 @@ class Exchange:
             if own is not None:
                 own.close()
 
-    def _attempts(
-        self, connections: Connections, take: Callable[[BaseHTTPResponse, str], Result]
-    ) -> Result:
+    def _attempts(self, connections: Connections, take: Callable[[BaseHTTPResponse, str], Result]) -> Result:
         wait = _FIRST_PAUSE
         for left in reversed(range(self._request.attempts)):
             self._stopper.check()

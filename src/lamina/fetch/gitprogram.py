@@ -56,7 +56,8 @@ class GitFailed(Exception):
 
     def explain(self, remote: str) -> LaminaError:
         """The error for whoever asked."""
-        said = self.output.strip()[-_SHOWN:] or "git failed"
+        lines = (line.strip() for line in self.output.splitlines())
+        said = "; ".join(line for line in lines if line)[-_SHOWN:] or "git failed"
         message = f"failed to fetch remote {redacted(remote)}: git: {said}"
         low = said.lower()
         if "publickey" in low or "permission denied (" in low:
@@ -212,4 +213,6 @@ def _token_scope(remote: str) -> str:
     for prefix in ("https://github.com/", "https://www.github.com/"):
         if remote.startswith(prefix):
             return prefix
-    return redacted(remote).replace(":xxxxx@", "@")
+    scheme, separator, rest = remote.partition("://")
+    host, slash, path = rest.partition("/")
+    return scheme + separator + host.rpartition("@")[2] + slash + path

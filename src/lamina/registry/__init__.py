@@ -1,0 +1,1 @@
+"""Registries: names become manifests and blobs (OCI distribution-spec 1.1, Docker's API v2)."""

@@ -1,0 +1,54 @@
+"""What registries say when they refuse, as errors: in Docker's words where it has some."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from lamina.errors import Denied, LaminaError, NotFound
+from lamina.fetch.failures import FetchFailed
+
+if TYPE_CHECKING:
+    from lamina.fetch.ask import Answer
+    from lamina.oci.reference import Reference
+
+_LONGEST = 300  # characters of a registry's own words
+LOGIN = "is the name right? `docker login` and `podman login` keep credentials where Lamina looks for them"
+
+
+def refused(answer: Answer, reference: Reference, host: str, what: str) -> LaminaError:
+    """The error for an answer that is none of success; `what` was asked for: the manifest, a blob."""
+    said = told(answer)
+    if answer.status in (401, 403) or (answer.status == 404 and "NAME_UNKNOWN" in codes(answer)):
+        name = reference.familiar_name
+        return (NotFound if answer.status == 404 else Denied)(
+            f"pull access denied for {name}, repository does not exist or may require authorization: "
+            f"{host}: {said}",
+            hint=LOGIN,
+        )
+    if answer.status == 404:
+        return NotFound(f"{what} for {reference.familiar()} not found: {host}: {said}")
+    return FetchFailed(f"cannot fetch {what} of {reference.familiar()}: {host} answered {said}")
+
+
+def told(answer: Answer) -> str:
+    """A registry's own words in an answer (distribution-spec, error codes), else its status."""
+    words = [
+        f"{str(each.get('code', '')).replace('_', ' ').lower()}: {each.get('message', '')}".strip(": ")
+        for each in _errors(answer)
+    ]
+    text = "; ".join(word for word in words if word) or f"{answer.status} {answer.reason}".rstrip()
+    return "".join(char if char.isprintable() else " " for char in text)[:_LONGEST]
+
+
+def codes(answer: Answer) -> list[str]:
+    """The codes of a registry's errors."""
+    return [str(each.get("code", "")) for each in _errors(answer)]
+
+
+def _errors(answer: Answer) -> list[dict[str, object]]:
+    try:
+        found = json.loads(answer.body)["errors"]
+        return [each for each in found if isinstance(each, dict)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return []
