@@ -213,6 +213,13 @@ def test_load_and_compress_change_nothing(program: Lamina, small: Path) -> None:
     assert program("build", "-q", "--load", "--compress", small) == plain
 
 
+def test_tag_flag(program: Lamina, small: Path) -> None:
+    image_id = program("build", "-q", "-t", "one", "--tag", "example.com/two:3", small).strip()
+    names = ["docker.io/library/one:latest", "example.com/two:3"]
+    assert [program.inspect(name)["Id"] for name in names] == [image_id] * 2
+    assert {"example.com/two:3", "one:latest"} <= set(program.inspect("one")["RepoTags"])
+
+
 def test_label_flag(program: Lamina, small: Path) -> None:
     program("build", "-q", "--label", "a=b=c", "--label", "empty", "-t", "labels", small)
     assert program.inspect("labels")["Config"]["Labels"] == {"a": "b=c", "empty": ""}

@@ -58,6 +58,11 @@ class OrdinaryLamina(Lamina):
     def argv(self) -> list[str]:
         return list(self.command)
 
+    @property
+    def uid(self) -> int:
+        """The ID of this user, as everybody else sees it."""
+        return os.geteuid() or NOBODY
+
     def owned(self, path: Path) -> Path:
         """Gives what lies at `path` to this user."""
         if os.geteuid() == 0:

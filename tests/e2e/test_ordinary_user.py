@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
+import subprocess
 import tarfile
 import tempfile
 import time
@@ -202,3 +205,140 @@ def test_very_deep_trees(user: OrdinaryLamina) -> None:
     user("prune", "-a", "-f")
     assert os.listdir(user.root / "mnt") == []
     remove_tree(str(context))
+
+
+def said(progress: str) -> list[str]:
+    """What the processes of a build wrote, from its plain progress."""
+    return re.findall(r"^#\d+ \d+\.\d+ (.*)", progress, re.MULTILINE)
+
+
+MOUNTS = """\
+FROM busybox AS other
+RUN mkdir /o && echo other > /o/file
+FROM busybox
+USER worker
+RUN --mount=target=/context,rw --mount=from=other,source=o,target=/other --mount=type=tmpfs,target=/t \\
+    --mount=type=cache,target=/cache,uid=33,gid=44 --mount=type=ssh,uid=33 --mount=type=secret,id=one,env=ONE \\
+    --mount=type=secret,id=two,uid=33,mode=0440 cat /other/file /run/secrets/two /context/given; echo $ONE; \\
+    test -S $SSH_AUTH_SOCK && touch /cache/x /t/x && stat -c 'of %u:%g %a' /cache /run/secrets/two
+"""
+
+
+def test_mounts_of_a_run(app: OrdinaryLamina, ids: Ids) -> None:
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("needs the OpenSSH client")
+    context, key, secret = (app.folder / name for name in ("context", "key", "secret"))
+    (context / "Dockerfile").write_text(MOUNTS)
+    secret.write_text("secret\n")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    for path in (secret, key):
+        app.owned(path)
+    flags = ("--secret=id=one,env=ONE", f"--secret=id=two,src={secret}", f"--ssh=default={key}")
+    _, log = app.both("build", "--progress=plain", *flags, context, ONE="by name")
+    owner = {"one": "0:0", "many": "33:44"}[ids]
+    group = {"one": "0:0", "many": "33:0"}[ids]
+    assert said(log) == ["other", "secret", "givenby name", f"of {owner} 755", f"of {group} 440"]
+    assert " 0 run" in app.both("build", "--progress=plain", *flags, context, ONE="another")[1]
+    assert sorted(os.listdir(context)) == ["Dockerfile", "given", "kept"]
+
+
+def test_copies_with_flags(app: OrdinaryLamina) -> None:
+    context = app.folder / "context"
+    (context / "a/b").mkdir(parents=True)
+    for name in ("a/b/c", "a/b/c.log"):
+        (context / name).write_text(name)
+    (context / "Dockerfile").write_text(
+        "FROM busybox\nCOPY --link --chown=33:44 given /linked/\nCOPY --parents --chown=7 a/./b/*.log /p/\n"
+        "COPY --exclude=**/*.log --chmod=u=rwX,go=rX --chown=worker a /e\nCOPY --chmod=4755 given /suid\n"
+    )
+    app.build("-t", "copied", app.owned(context))
+    archive = app.folder / "copied.tar"
+    app("save", "-o", archive, "copied")
+    found = owners(archive)
+    assert {name: found[name] for name in ("linked/given", "p/b/c.log", "e", "e/b/c", "suid")} == {
+        "linked/given": (33, 44),
+        "p/b/c.log": (7, 7),
+        "e": (33, 44),
+        "e/b/c": (33, 44),
+        "suid": (0, 0),
+    }
+    assert not {"e/b/c.log", "p/b/c", "p/a"} & set(found)
+    assert app("run", "--rm", "copied", "stat", "-c", "%a", "/suid", "/e/b/c") == "4755\n644\n"
+
+
+def test_another_platform_and_several(app: OrdinaryLamina) -> None:
+    context = app.folder / "context"
+    (context / "Dockerfile").write_text("FROM scratch\nARG TARGETARCH\nCOPY --chown=33 given /$TARGETARCH/\n")
+    app.build("--platform=linux/arm64", "-t", "arm", context)
+    assert app.inspect("arm")["Architecture"] == "arm64"
+    both = app.folder / "both"
+    app.build("--platform=linux/arm64,linux/amd64", "-o", f"type=local,dest={both}", context)
+    paths = [both / f"linux_{name}" / name / "given" for name in ("arm64", "amd64")]
+    assert [path.read_text() for path in paths] == ["given", "given"]
+    assert {(path.stat().st_uid, path.stat().st_mode & 0o777) for path in paths} == {(app.uid, 0o644)}
+
+
+@pytest.mark.parametrize("kind", ["local", "tar", "oci", "docker"])
+def test_what_is_written_is_the_users(app: OrdinaryLamina, ids: Ids, kind: str) -> None:
+    """Files outside the store belong to who ran the build; archives have the owners of the image."""
+    target = app.folder / "written"
+    text = "FROM busybox AS one\nRUN echo x > /y && chmod 750 /y && chown 33:44 /y\n"
+    text += "FROM scratch\nCOPY --from=one /y /y\nCOPY --chown=33:44 --chmod=4711 given /d/\n"
+    (app.folder / "context/Dockerfile").write_text(text)
+    app.build("-o", f"type={kind},dest={target}", app.folder / "context")
+    written = [target, *target.rglob("*")]
+    assert {path.lstat().st_uid for path in written} == {app.uid}
+    if kind == "local":
+        assert [path.name for path in sorted(written)] == ["written", "d", "given", "y"]
+        assert (target / "y").stat().st_mode & 0o7777 == 0o750
+        shutil.rmtree(target)
+    elif kind == "tar":
+        with tarfile.open(target) as archive:
+            found = {member.name: (member.uid, member.gid, member.mode) for member in archive}
+        assert found["d/given"] == (33, 44, 0o4711)
+        assert found["y"] == ((0, 0, 0o750) if ids == "one" else (33, 44, 0o750))
+    else:
+        app("rmi", "-f", "app")
+        app("load", "-i", target)
+    assert list(app.folder.glob(".*tmp*")) == []
+
+
+def test_a_failed_step(app: OrdinaryLamina) -> None:
+    context = app.folder / "context"
+    (context / "Dockerfile").write_text(
+        "FROM busybox\nUSER worker\nRUN echo left > /tmp/left; echo said; mkdir -m 0 /tmp/shut; exit 7\n"
+    )
+    err = app.build(context, status=1)
+    assert "Dockerfile:3: " in err
+    assert "lamina run --failed" in err
+    assert app("run", "--rm", "--failed", "cat", "/tmp/left") == "left\n"
+    assert set(app("diff", "--failed").splitlines()) == {"C /tmp", "A /tmp/left", "A /tmp/shut"}
+    (build, *_) = app("build", "ls", "-q").split()
+    assert "said" in app("build", "logs", build)
+    assert app("run", "--rm", "--step=1", build, "id", "-u") == "0\n"
+    app("prune", "-a", "-f")
+    assert os.listdir(app.root / "mnt") == []
+
+
+def test_check_and_attestations(app: OrdinaryLamina) -> None:
+    context = app.folder / "context"
+    (context / "Dockerfile").write_text("FROM busybox\nCOPY kept /kept\nCMD echo hi\n")
+    assert "JSONArgsRecommended" in app("build", "--check", context, status=1)
+    target = app.folder / "attested.tar"
+    app.build("--sbom=true", "--provenance=mode=max", "-o", f"type=oci,dest={target}", context)
+    with tarfile.open(target) as archive:
+        blobs = [archive.extractfile(member) for member in archive if member.isfile()]
+        texts = [blob.read() for blob in blobs if blob is not None]
+    for kind in (b"https://slsa.dev/provenance/v1", b"https://spdx.dev/Document"):
+        assert any(b'"predicateType":' in text and kind in text for text in texts)
+
+
+def test_limits_of_a_run(app: OrdinaryLamina) -> None:
+    (app.folder / "context/Dockerfile").write_text(
+        "FROM busybox\nRUN ulimit -n; grep -c a.test /etc/hosts; grep -o size=2048k /proc/mounts\n"
+        "RUN --security=insecure mkdir /m && mount -t tmpfs none /m && echo mounted\n"
+        "RUN --network=none wc -l < /proc/net/route\n"
+    )
+    flags = ("--ulimit=nofile=77", "--shm-size=2m", "--add-host=a.test:10.0.0.1")
+    log = app.build(*flags, "--allow=security.insecure", app.folder / "context")
+    assert said(log) == ["77", "1", "size=2048k", "mounted", "1"]

@@ -221,6 +221,7 @@ def _manager(proxy: str | None, verify: bool) -> Any:
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # whoever asked for it knows
     options: dict[str, Any] = {
         "retries": False,
         "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),

@@ -80,6 +80,13 @@ class BlobWriter:
         self.size += len(data)
         return len(data)
 
+    def restart(self) -> None:
+        """Forgets what was written: the blob comes all over again."""
+        os.ftruncate(self._descriptor, 0)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        self._hash = hashlib.sha256()
+        self.size = 0
+
     def commit(self, expected: Digest | None = None, size: int | None = None) -> Digest:
         """Ends the blob: afterwards it is there, and on disk. Corrupt when not `expected` or `size`."""
         wanted = expected or self._expected
