@@ -85,7 +85,8 @@ def test_a_failure_stops_the_other_stages(kitchen: Kitchen) -> None:
     assert time.monotonic() - start < 20
     assert (caught.value.status, caught.value.line) == (9, 4)
     assert sum(isinstance(event, StepFailed) for event in kitchen.events) == 1
-    assert [path.name[:7] for path in Path(kitchen.layout.mnt).iterdir()] == ["failed-"], "the one that failed"
+    (kept,) = Path(kitchen.layout.mnt).iterdir()
+    assert kept.name.startswith("failed-")
 
 
 def test_the_same_step_in_two_stages_runs_once(kitchen: Kitchen) -> None:

@@ -11,16 +11,13 @@ import pytest
 
 from lamina.cli.main import command_of
 from lamina.cli.verbs import VERBS
-from lamina.dockerfile import flags
+from lamina.dockerfile import Instruction, flags
 from tests.peers.buildkit import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "dockerfile.md").read_text()
 
-INSTRUCTIONS = (
-    "ADD ARG CMD COPY ENTRYPOINT ENV EXPOSE FROM HEALTHCHECK LABEL MAINTAINER ONBUILD RUN SHELL STOPSIGNAL USER "
-    "VOLUME WORKDIR"
-).split()
+INSTRUCTIONS = sorted(kind.keyword for kind in Instruction.__subclasses__())
 MOUNTS = {
     "bind": "target source from rw",
     "cache": "id target ro sharing from source mode uid gid",
@@ -28,13 +25,30 @@ MOUNTS = {
     "secret": "id target env required mode uid gid",
     "ssh": "id target required mode uid gid",
 }
-ARGUMENTS = (
-    "TARGETPLATFORM TARGETOS TARGETARCH TARGETVARIANT BUILDPLATFORM BUILDOS BUILDARCH BUILDVARIANT HTTP_PROXY "
-    "HTTPS_PROXY FTP_PROXY NO_PROXY ALL_PROXY SOURCE_DATE_EPOCH BUILDKIT_CACHE_MOUNT_NS "
-    "BUILDKIT_CONTEXT_KEEP_GIT_DIR BUILDKIT_INLINE_CACHE BUILDKIT_MULTI_PLATFORM BUILDKIT_SANDBOX_HOSTNAME "
-    "BUILDKIT_SYNTAX BUILDKIT_DOCKERFILE_CHECK"
-).split()
-DIRECTIVES = "syntax escape check".split()
+ARGUMENTS = [
+    "TARGETPLATFORM",
+    "TARGETOS",
+    "TARGETARCH",
+    "TARGETVARIANT",
+    "BUILDPLATFORM",
+    "BUILDOS",
+    "BUILDARCH",
+    "BUILDVARIANT",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "SOURCE_DATE_EPOCH",
+    "BUILDKIT_CACHE_MOUNT_NS",
+    "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
+    "BUILDKIT_INLINE_CACHE",
+    "BUILDKIT_MULTI_PLATFORM",
+    "BUILDKIT_SANDBOX_HOSTNAME",
+    "BUILDKIT_SYNTAX",
+    "BUILDKIT_DOCKERFILE_CHECK",
+]
+DIRECTIVES = ["syntax", "escape", "check"]
 
 
 class Row:

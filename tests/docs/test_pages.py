@@ -111,7 +111,7 @@ def _command(words: list[str]) -> None:
 
 
 def _flags() -> set[str]:
-    """The flags of all commands, as the page that is generated from --help has them, and those `build` refuses."""
+    """The flags of all commands, as the page made from --help has them, and those that `build` refuses."""
     path, verb, _ = find(["build"])
     shown = set(re.findall(r"--([a-z][a-z-]+)", (REPOSITORY / "docs" / "cli.md").read_text()))
     return shown | set(command_of(path, verb).refused())

@@ -218,8 +218,9 @@ RUN mkdir /o && echo other > /o/file
 FROM busybox
 USER worker
 RUN --mount=target=/context,rw --mount=from=other,source=o,target=/other --mount=type=tmpfs,target=/t \\
-    --mount=type=cache,target=/cache,uid=33,gid=44 --mount=type=ssh,uid=33 --mount=type=secret,id=one,env=ONE \\
-    --mount=type=secret,id=two,uid=33,mode=0440 cat /other/file /run/secrets/two /context/given; echo $ONE; \\
+    --mount=type=cache,target=/cache,uid=33,gid=44 --mount=type=ssh,uid=33 \\
+    --mount=type=secret,id=one,env=ONE --mount=type=secret,id=two,uid=33,mode=0440 \\
+    cat /other/file /run/secrets/two /context/given; echo $ONE; \\
     test -S $SSH_AUTH_SOCK && touch /cache/x /t/x && stat -c 'of %u:%g %a' /cache /run/secrets/two
 """
 
