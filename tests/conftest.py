@@ -21,7 +21,11 @@ from lamina.mount import userns
 
 
 def pytest_configure() -> None:
-    """A shell that starts us in the background has us ignore Ctrl-C, and so all that we start."""
+    """No test asks a registry but those of its own, which say so.
+
+    A shell that starts us in the background has us ignore Ctrl-C, and so all that we start.
+    """
+    os.environ["LAMINA_OFFLINE"] = "1"
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -110,11 +110,6 @@ def test_keep_git_dir_without_a_repository_is_named(kitchen: Kitchen) -> None:
     ]
 
 
-def test_pull_is_named_as_long_as_nothing_can_be_pulled(kitchen: Kitchen) -> None:
-    kitchen.build("FROM busybox\n", pull=True)
-    assert notices(kitchen) == ["[Warning] --pull has no effect: base images come from the store"]
-
-
 def test_a_short_name_is_no_beginning_of_an_id(kitchen: Kitchen) -> None:
     image = kitchen.add_image("other", ContainerConfig())
     with pytest.raises(DockerfileError, match="image not found in the store"):

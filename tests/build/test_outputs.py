@@ -268,6 +268,33 @@ def test_type_local_mode_delete(small: Kitchen, tmp_path: Path) -> None:
     assert (outside / "file").read_text() == "old"
 
 
+@pytest.mark.parametrize(
+    "what", ["/", "the current folder", "the home folder", "the store", "the build context"]
+)
+def test_mode_delete_never_empties_the_machine(
+    small: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The folder is refused before the build begins, by whatever way it is named."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "link").symlink_to(".")
+    folder = str(tmp_path / "link")
+    if what == "/":
+        folder, what = "//", "the current folder"
+    elif what == "the current folder":
+        monkeypatch.chdir(tmp_path / "inner")
+        folder = ".."
+    elif what == "the home folder":
+        monkeypatch.setenv("HOME", str(tmp_path / "inner"))
+    elif what == "the store":
+        folder = small.layout.root
+    else:
+        folder = str(small.context)
+    with pytest.raises(InvalidInput, match=f"{what} is in there"):
+        deliver(small, SMALL, Output("local", folder, {"mode": "delete"}))
+    assert not small.started
+    assert (tmp_path / "inner").exists()
+
+
 def test_type_local_platform_split(small: Kitchen, tmp_path: Path) -> None:
     deliver(small, SMALL, Output("local", str(tmp_path / "both")), platforms=BOTH)
     names = sorted(os.listdir(tmp_path / "both"))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from lamina.dockerfile.remotes import host_of, redacted
-from lamina.errors import Denied
-from lamina.fetch.gitprogram import GitAccess
+from lamina.errors import Denied, InvalidInput
 from lamina.fetch.exchange import Access
+from lamina.fetch.gitprogram import GitAccess
 from lamina.graph.scope import PROXY_NAMES
 
 if TYPE_CHECKING:
@@ -77,7 +77,12 @@ def _secret(request: BuildRequest, name: str) -> str:
                     data = file.read()
             except OSError as error:
                 raise Denied(f"cannot read the secret {name}: {error.strerror}") from None
-        return data.decode("latin-1").strip()
+        found = data.decode("latin-1").strip()
+        if not all(" " <= char <= "~" for char in found):
+            raise InvalidInput(
+                f"the secret {name} is no header: it has line breaks, or characters that are not ASCII"
+            )
+        return found
     return ""
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lamina.graph.stages import Plan
     from lamina.layers.context import Layers
     from lamina.oci.platform import Platform
+    from lamina.registry.settings import Settings
 
 _ATTEMPTS = 3  # when others remove what the cache has while we build from it
 
@@ -40,19 +41,21 @@ def build(
     enter: Callable[[], None],
     tools: Callable[[], Tools],
     approve: Callable[[BuildRequest], None] | None = None,
+    registries: Callable[[], Settings] | None = None,
 ) -> BuildResult:
     """Builds an image and gives it its names.
 
     `enter` makes us root in here; it is called, in this thread, before the first layer is made. So is
     `tools` when processes may have to run, before anything heavy is loaded. A build from the cache calls
     neither. `approve` may raise what ends the build when its Dockerfile is here, before anything is done.
+    `registries` says where images that the store lacks are pulled from; without it none are.
     DockerfileError for what the Dockerfile says,
     BuildFailed for a RUN that ends badly, other LaminaErrors for the machine's own problems.
     KeyboardInterrupt ends the build cleanly; what was finished until then stays in the cache.
     Each build leaves a record, whatever becomes of it.
     """
     record = Recorder(ctx, request, observer)
-    contexts = Contexts(ctx, request, platform, observer, enter)
+    contexts = Contexts(ctx, request, platform, observer, enter, registries)
 
     def begin() -> None:
         record.begin()

@@ -111,8 +111,6 @@ def notices(request: BuildRequest, plan: Plan) -> Iterator[str]:
     for name, why in _IDLE.items():
         if request.build_args.get(name) not in (None, "", *_FALSE):
             yield f"[Warning] {name} has no effect: {why}"
-    if request.pull:
-        yield "[Warning] --pull has no effect: base images come from the store"
     for stage in plan.stages:
         for instruction in stage.instructions:
             if isinstance(instruction, Run) and instruction.mounts:

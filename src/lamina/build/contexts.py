@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.build.done import Material
+    from lamina.build.pulling import Pulls
     from lamina.build.remote import Remotes
     from lamina.build.request import BuildRequest
     from lamina.events import Observer
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from lamina.graph.stages import Stage
     from lamina.layers.context import Layers
     from lamina.oci.platform import Platform
+    from lamina.registry.settings import Settings
 
 
 class Contexts:
@@ -41,8 +43,9 @@ class Contexts:
         platform: Platform,
         observer: Observer,
         enter: Callable[[], None],
+        registries: Callable[[], Settings] | None = None,
     ) -> None:
-        """`enter` makes us root in here, which unpacking an archive needs."""
+        """`enter` makes us root in here, which unpacking needs; `registries` is asked when one is to be."""
         self.ctx = ctx
         self.request = request
         self.platform = platform
@@ -57,6 +60,8 @@ class Contexts:
         self._files: dict[str, Context] = {}  # further ones, by name
         self._images: dict[tuple[str, str], str] = {}  # further ones that are images
         self._remotes: Remotes | None = None
+        self._registries = registries
+        self._pulls: Pulls | None = None
         self._stopper: Stopper | None = None
         if request.contexts:
             from lamina.graph.contexts import context_name  # most builds have none
@@ -101,9 +106,23 @@ class Contexts:
                     self._remotes.stopper = self._stopper or self._remotes.stopper
         return self._remotes
 
+    @property
+    def pulls(self) -> Pulls | None:
+        """What brings images from registries for this build; None where that is not wanted."""
+        if self._pulls is None and self._registries is not None:
+            with self._inner:
+                if self._pulls is None:
+                    from lamina.build.pulling import Pulls  # most builds have their bases in the store
+
+                    self._pulls = Pulls(self.ctx, self._registries, self.observer, self.enter)
+                    self._pulls.stopper = self._stopper
+        return self._pulls
+
     def stop_with(self, stopper: Stopper) -> None:
         """From now on fetching ends when `stopper` says so: others work beside it."""
         self._stopper = stopper
+        if self._pulls is not None:
+            self._pulls.stopper = stopper
         if self._remotes is not None:
             self._remotes.stopper = stopper
 

@@ -124,9 +124,14 @@ class Placement:
         They belong to `owner`, or else to whom --chown says; the same for `mode` and --chmod. In a setgid
         folder they are setgid, too, and its group's when nobody says whose they are: the kernel does so.
         """
-        if self.is_folder(path):
-            return
-        self.make_folders(parent_of(path), owner, mode)
+        missing = []
+        while not self.is_folder(path):
+            missing.append(path)
+            path = parent_of(path)
+        for each in reversed(missing):
+            self._make_folder(each, owner, mode)
+
+    def _make_folder(self, path: bytes, owner: tuple[int, int] | None, mode: int | None) -> None:
         if self.get(path) is not None:
             raise InvalidInput(f"not a directory: {_show(path)}")
         uid, gid = owner or self._style.folder_owner

@@ -93,12 +93,24 @@ class Session:
         found = self._bases.get(key)
         if found is None:
             try:
-                found = self._bases[key] = images.find_base(self.ctx, name, platform)
+                found = self._bases[key] = self._find_base(name, platform)
             except (NotFound, InvalidInput, Conflict) as error:
                 raise self.locate(instruction, error, at=name) from None
             if self._holds and found.top is not None:
                 self.hold([found.top.chain_id])
         return found
+
+    def _find_base(self, name: str, platform: Platform) -> Base:
+        """In the store, else in a registry; with --pull the registry is asked in any case."""
+        if self.request.pull and self.contexts.pulls is not None:
+            self.contexts.pulls.refresh(name, platform)
+        try:
+            return images.find_base(self.ctx, name, platform)
+        except images.Absent as error:
+            if self.contexts.pulls is None:
+                raise
+            self.contexts.pulls.bring(name, platform, error)
+        return images.find_base(self.ctx, name, platform)
 
     def scope_of(self, stage: Stage, own: Platform) -> Scope:
         """The scope of a stage on a base for the platform `own`."""

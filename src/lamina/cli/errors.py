@@ -60,7 +60,9 @@ def _quiet_pipe() -> int:
 
 
 def _print(text: str) -> None:
-    try:
-        print(text, file=sys.stderr, flush=True)
+    from lamina.dockerfile.source import printable  # only for a command that failed
+
+    try:  # what is told may come from anywhere, and must not draw on the terminal
+        print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
     except OSError:
         pass  # nobody reads stderr any more

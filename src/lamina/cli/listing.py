@@ -12,6 +12,7 @@ _LEAST, _GAP = 10, 3  # a column's least width, and the blanks after its longest
 
 def table(lines: Sequence[Sequence[str]]) -> str:
     """Lines of cells as aligned text; the last cell of a line is not padded."""
+    lines = [[cell if cell.isprintable() else _shown(cell) for cell in line] for line in lines]
     widths: list[int] = []
     for line in lines:
         for column, cell in enumerate(line[:-1]):
@@ -24,6 +25,11 @@ def table(lines: Sequence[Sequence[str]]) -> str:
         )
         for line in lines
     )
+
+
+def _shown(cell: str) -> str:
+    """A cell without what would draw on a terminal: it may come from anybody's image."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cell)
 
 
 def listing(

@@ -77,11 +77,15 @@ def read_file(path: str) -> bytes:
 
 
 def write_file(path: str, text: str) -> None:
-    """Writes a small text file."""
+    """Writes a small text file; one that cannot be written whole is not there."""
+    opened = False
     try:
-        with open(path, "w", encoding="utf-8") as file:
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            opened = True
             file.write(text)
     except OSError as error:
+        if opened and os.path.isfile(path):
+            os.unlink(path)
         raise from_system(error, path) from error
 
 

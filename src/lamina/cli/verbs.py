@@ -37,6 +37,7 @@ VERBS = {
     "mount": Verb("mount", "Mount an image read-only, or a container, and print the path"),
     "prune": Verb("prune", "Remove stopped containers, unused images and build cache"),
     "ps": Verb("ps", "List containers"),
+    "pull": Verb("pull", "Download an image from a registry"),
     "rm": Verb("rm", "Remove one or more containers"),
     "rmi": Verb("rmi", "Remove one or more images"),
     "run": Verb("run", "Create and run a new container from an image", 125),
@@ -80,7 +81,7 @@ GROUPS = {
     ),
     "image": _group(
         "Manage images",
-        "build history import inspect layers load mount prune save sbom tag umount",
+        "build history import inspect layers load mount prune pull save sbom tag umount",
         ls="images",
         rm="rmi",
     ),

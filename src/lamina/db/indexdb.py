@@ -30,14 +30,31 @@ class Member(NamedTuple):
     manifest: Digest
 
 
-def put_index(c: sqlite3.Connection, row: IndexRow, members: Iterable[Member]) -> None:
-    """Afterwards the index has a row; the first one stays. Every image must have its row in imagedb."""
-    done = c.execute("INSERT INTO indexes VALUES (?, ?, ?) ON CONFLICT (digest) DO NOTHING", row)
-    if done.rowcount:
-        c.executemany(
-            "INSERT INTO index_images VALUES (?, ?, ?, ?)",
-            [(row.digest, position, *member) for position, member in enumerate(members)],
-        )
+def put_index(c: sqlite3.Connection, row: IndexRow, images: Iterable[Member]) -> None:
+    """Afterwards the index has a row and these images, beside those that it had; its names show `image_id`.
+
+    `images` are in the order of the index. Each must have its row in imagedb. When it was added stays.
+    """
+    given = list(images)
+    before = get_index(c, row.digest)
+    c.execute(
+        "INSERT INTO indexes VALUES (?, ?, ?) "
+        "ON CONFLICT (digest) DO UPDATE SET image_id = excluded.image_id",
+        row,
+    )
+    if before is not None and before.image_id != row.image_id:
+        c.execute("UPDATE tags SET image_id = ? WHERE index_digest = ?", (row.image_id, row.digest))
+    had = members(c, row.digest)
+    if set(given) <= set(had):
+        return
+    c.execute("DELETE FROM index_images WHERE digest = ?", (row.digest,))
+    c.executemany(
+        "INSERT INTO index_images VALUES (?, ?, ?, ?)",
+        [
+            (row.digest, position, *member)
+            for position, member in enumerate([*given, *(each for each in had if each not in given)])
+        ],
+    )
 
 
 def get_index(c: sqlite3.Connection, digest: Digest) -> IndexRow | None:
@@ -68,6 +85,16 @@ def members(c: sqlite3.Connection, digest: Digest) -> list[Member]:
         "SELECT image_id, manifest FROM index_images WHERE digest = ? ORDER BY position", (digest,)
     )
     return [Member._make(row) for row in rows]
+
+
+def find_manifest(c: sqlite3.Connection, digest: Digest) -> ImageID | None:
+    """The image that has this manifest, by itself or in an index; None when none has."""
+    row = c.execute(
+        "SELECT image_id FROM images WHERE manifest = ? UNION ALL "
+        "SELECT image_id FROM index_images WHERE manifest = ? LIMIT 1",
+        (digest, digest),
+    ).fetchone()
+    return ImageID(row[0]) if row else None
 
 
 def all_members(c: sqlite3.Connection) -> list[tuple[Digest, ImageID]]:

@@ -30,7 +30,8 @@ class Named(NamedTuple):
 def resolve_image(c: sqlite3.Connection, text: str) -> Named:
     """The image with this name, or else with an ID that begins so (a whole ID is never a name).
 
-    The digest of an index finds the image of it that a tag would show. NotFound in Docker's words;
+    The digest of an index finds the image of it that a tag would show. NAME@DIGEST finds what has the digest
+    as its manifest or index, whatever NAME is. NotFound in Docker's words;
     Conflict when several IDs begin so; InvalidInput for what is neither.
     """
     digits = reference.id_prefix(text)
@@ -87,10 +88,24 @@ def _indexes(c: sqlite3.Connection, digits: str) -> list[Named]:
 
 def _by_name(c: sqlite3.Connection, text: str, must: bool) -> Named | None:
     try:
-        name = str(reference.parse(text).with_default_tag())
+        meant = reference.parse(text).with_default_tag()
     except InvalidInput:
         if must:
             raise
         return None
+    if meant.digest is not None:
+        return _by_digest(c, meant.digest)
+    name = str(meant)
     found = imagedb.find_tag(c, name)
     return None if found is None else Named(found.image_id, name, found.index_digest)
+
+
+def _by_digest(c: sqlite3.Connection, digest: Digest) -> Named | None:
+    """NAME@DIGEST: the index or the manifest with this digest, wherever it came from."""
+    from lamina.db import indexdb  # as above
+
+    index = indexdb.get_index(c, digest)
+    if index is not None:
+        return Named(index.image_id, None, digest)
+    image_id = indexdb.find_manifest(c, digest)
+    return None if image_id is None else Named(image_id, None)

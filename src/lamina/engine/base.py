@@ -20,11 +20,19 @@ Result = TypeVar("Result")
 class Base:
     """What every part of the Engine stands on."""
 
-    def __init__(self, root: str, snapshotter: str | None, *, own_process: bool) -> None:
+    def __init__(
+        self,
+        root: str,
+        snapshotter: str | None,
+        *,
+        own_process: bool,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self.root = root
         self._snapshotter = snapshotter
         self._own_process = own_process
-        self._opened = Opened(root, snapshotter)
+        self._environ = environ
+        self._opened = Opened(root, snapshotter, environ)
 
     @classmethod
     def open(
@@ -42,12 +50,12 @@ class Base:
         enter a user namespace for good (the command line does); otherwise such work is done by a worker.
         """
         chosen = snapshotter or environ.get("LAMINA_SNAPSHOTTER")
-        return cls(root_folder(root, environ), chosen, own_process=own_process)
+        return cls(root_folder(root, environ), chosen, own_process=own_process, environ=environ)
 
     def close(self) -> None:
         """Ends what this Engine started. Harmless when done twice."""
         self._opened.close()
-        self._opened = Opened(self.root, self._snapshotter)
+        self._opened = Opened(self.root, self._snapshotter, self._environ)
 
     def __enter__(self) -> Self:
         return self
@@ -81,7 +89,7 @@ class Base:
         self, work: Callable[[Opened, Observer, BinaryIO | None], Result]
     ) -> Callable[[Observer, BinaryIO], Result]:
         def run(observer: Observer, sink: BinaryIO) -> Result:
-            opened = Opened(self.root, self._snapshotter)
+            opened = Opened(self.root, self._snapshotter, self._environ)
             try:
                 opened.enter()
                 return work(opened, observer, sink)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lamina.insight.pruned import Pruned
     from lamina.oci.digest import ImageID
     from lamina.transfer.loaded import LoadedImage
+    from lamina.transfer.pull import Pulled
 
 
 class Engine(Asking):
@@ -177,6 +178,19 @@ class Engine(Asking):
             from lamina.transfer.load import load
 
             return load(opened.ctx, source, platform=joined.platform(platform), observer=tell)
+
+        return self._inside(work, observer)
+
+    def pull(self, name: str, observer: Observer = ignore, *, platform: str = "") -> Pulled:
+        """Brings an image from its registry (the one for `platform`); `latest` if the name has no tag."""
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Pulled:
+            from lamina.oci import reference
+            from lamina.transfer.pull import pull
+
+            wanted = joined.platform(platform)
+            strict, meant = wanted is not None, reference.parse(name)
+            return pull(opened.ctx, meant, opened.registries(), wanted, strict=strict, observer=tell)
 
         return self._inside(work, observer)
 

@@ -48,7 +48,9 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
 
         outputs = Outputs(opened.ctx, request, observer)
     machine = host(os.uname().machine)
-    result = builds.build(opened.ctx, request, machine, observer, opened.enter, opened.tools, approve)
+    result = builds.build(
+        opened.ctx, request, machine, observer, opened.enter, opened.tools, approve, opened.registries
+    )
     if outputs is not None:
         from lamina.build.outcome import Outcome
 

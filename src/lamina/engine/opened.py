@@ -14,8 +14,11 @@ from lamina.store.layout import Layout
 from lamina.store.lease import Lease
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lamina.build.request import BuildRequest
     from lamina.build.session import Tools
+    from lamina.registry.settings import Settings
     from lamina.sandbox.native import NativeRuntime
     from lamina.snapshot.protocol import Snapshotter
 
@@ -23,8 +26,9 @@ if TYPE_CHECKING:
 class Opened:
     """One root as one process uses it; nothing of it may be carried through a fork."""
 
-    def __init__(self, root: str, snapshotter: str | None) -> None:
+    def __init__(self, root: str, snapshotter: str | None, environ: Mapping[str, str] = os.environ) -> None:
         self.layout = Layout(root)
+        self._environ = environ
         self._snapshotter_name = snapshotter
         self._reading: Database | None = None
         self._writing: Layers | None = None
@@ -32,6 +36,7 @@ class Opened:
         self._runtime: NativeRuntime | None = None
         self.brought: BuildRequest | None = None  # of the last build, with its Dockerfile
         self._refused: Denied | None = None  # why there is no user namespace
+        self._registries: Settings | None = None
 
     @property
     def rows(self) -> Rows:
@@ -106,6 +111,14 @@ class Opened:
             self._runtime = NativeRuntime()
             self._runtime.warm()
         return self._runtime
+
+    def registries(self) -> Settings:
+        """What this machine says about registries. InvalidInput, Denied for its files."""
+        if self._registries is None:
+            from lamina.engine.registries import settings  # what pulls nothing does without
+
+            self._registries = settings(self._environ)
+        return self._registries
 
     def tools(self) -> Tools:
         """What a RUN step needs; the process that starts all others is forked first, while we are thin."""

@@ -98,8 +98,26 @@ class Outputs:
                 raise InvalidInput(
                     f"output type {output.type} with tar=false needs a folder", hint="dest=FOLDER"
                 )
+            if form.delete:
+                self._check_expendable(output.dest)
             if form.rewrite and not self._epoch:
                 self._observer(Notice(_NO_EPOCH))
+
+    def _check_expendable(self, dest: str) -> None:
+        """A slip of the pen may not delete the machine, nor what is being worked on. InvalidInput."""
+        folder = os.path.realpath(dest)
+        context = self._request.context or ""
+        for path, what in (
+            (os.getcwd(), "the current folder"),
+            (os.path.expanduser("~"), "the home folder"),
+            (self._ctx.layout.root, "the store"),
+            (context if os.path.isdir(context) else os.getcwd(), "the build context"),
+        ):
+            if os.path.commonpath([folder, os.path.realpath(path)]) == folder:
+                raise InvalidInput(
+                    f"mode=delete would delete what else is in {folder}, and {what} is in there",
+                    hint="give it a folder of its own, or leave mode=delete out",
+                )
 
     @property
     def _epoch(self) -> int | None:

@@ -164,7 +164,10 @@ class Exchange:
     def _next(self, url: str, target: str) -> str:
         from urllib.parse import urljoin
 
-        found = urljoin(url, target)
+        try:
+            found = urljoin(url, target)
+        except ValueError:
+            found = ""
         if not is_http(found) or not host_of(found):
             raise FetchFailed(f"cannot fetch {self.shown}: {host_of(url)} redirects to {target[:200]!r}")
         return found

@@ -60,7 +60,8 @@ def of_exception(error: Exception, url: str, host: str) -> tuple[FetchFailed, bo
             return _failed(url, f"{host}: connection refused"), False
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
             return _failed(url, f"{host}: no answer in time"), True
-    return _failed(url, f"{host}: the connection broke: {error}"), True
+    cause = next(iter(_causes(error)))
+    return _failed(url, f"{host}: the connection broke: {str(cause) or type(cause).__name__}"), True
 
 
 def _failed(url: str, what: str, hint: str | None = None) -> FetchFailed:

@@ -144,7 +144,7 @@ class _Transfer:
         import urllib3  # loaded already
 
         length = answer.headers.get("Content-Length", "")
-        total = self._size + int(length) if length.isdigit() else 0
+        total = self._size + int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
         self._check_size(total)
         try:
             with self._stopper.killing(Line(answer)):

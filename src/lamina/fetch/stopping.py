@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
-from contextlib import nullcontext
+from _thread import allocate_lock
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
+from lamina.errors import Cancelled
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
 _STEP = 0.1  # seconds between two looks
@@ -38,6 +42,45 @@ class NeverStops:
     def killing(self, process: Killable, /) -> AbstractContextManager[None]:
         """Nothing to watch for."""
         return nullcontext()
+
+
+class Stop:
+    """One word to several threads that it is over: `set`, or what `outer` says."""
+
+    def __init__(self, outer: Stopper) -> None:
+        self._outer = outer
+        self._lock = allocate_lock()
+        self._set = False
+        self._running: list[Killable] = []
+
+    def set(self) -> None:
+        """Ends what is under way, and lets nothing begin."""
+        with self._lock:
+            self._set = True
+            running = list(self._running)
+        for each in running:
+            each.kill()
+
+    def check(self) -> None:
+        """Raises Cancelled when it is over."""
+        if self._set:
+            raise Cancelled("stopped")
+        self._outer.check()
+
+    @contextmanager
+    def killing(self, process: Killable, /) -> Iterator[None]:
+        """While this lasts, `process` is killed when it is over."""
+        with self._outer.killing(process):
+            with self._lock:
+                self._running.append(process)
+                late = self._set
+            if late:
+                process.kill()
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._running.remove(process)
 
 
 def pause(seconds: float, stopper: Stopper) -> None:

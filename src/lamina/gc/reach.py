@@ -99,12 +99,13 @@ def used_blobs(c: sqlite3.Connection, blobs: BlobStore, now: Held) -> set[Digest
         used |= {Digest(image.image_id), image.manifest}
         used |= _named_in(blobs, blobs.read(image.manifest))
     for index in indexdb.indexes(c):
-        used |= {index.digest, *_named_in(blobs, blobs.read(index.digest))}
+        must = frozenset(member.manifest for member in indexdb.members(c, index.digest))
+        used |= {index.digest, *_named_in(blobs, blobs.read(index.digest), must)}
     return used
 
 
-def _named_in(blobs: BlobStore, document: bytes) -> set[Digest]:
-    """What a manifest names, or an index and all that stands in it."""
+def _named_in(blobs: BlobStore, document: bytes, must: frozenset[Digest] = frozenset()) -> set[Digest]:
+    """What a manifest names, or an index and all that stands in it; `must` be there, the rest may."""
     from lamina.oci.manifest import Manifest, parse  # only a sweep that deletes blobs needs it
 
     parsed = parse(document)
@@ -112,5 +113,6 @@ def _named_in(blobs: BlobStore, document: bytes) -> set[Digest]:
         return {parsed.config.digest, *[layer.digest for layer in parsed.layers]}
     named = {descriptor.digest for descriptor in parsed.manifests}
     for digest in list(named):
-        named |= _named_in(blobs, blobs.read(digest))
+        if digest in must or blobs.has(digest):
+            named |= _named_in(blobs, blobs.read(digest), must)
     return named

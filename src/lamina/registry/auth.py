@@ -73,10 +73,10 @@ class Authority:
     def _token(self, asked: Mapping[str, str], url: str) -> str:
         realm = asked.get("realm", "")
         if not is_http(realm) or not host_of(realm):
-            raise Denied(f"{host_of(url)}: it wants a token, and does not say where to get it: {realm[:200]!r}")
+            raise Denied(f"{host_of(url)} wants a token, and does not say where to get it: {realm[:200]!r}")
         found = self._find()
         if found is not None and urlsplit(url).scheme == "https" and urlsplit(realm).scheme != "https":
-            raise Denied(f"{host_of(url)}: it wants our password sent to {host_of(realm)} without TLS")
+            raise Denied(f"{host_of(url)} wants our password sent to {host_of(realm)} without TLS")
         answer = self._ask(realm, asked.get("service", ""), asked.get("scope") or self._scope, found)
         if not answer.ok:
             raise Denied(

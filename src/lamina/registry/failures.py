@@ -11,9 +11,19 @@ from lamina.fetch.failures import FetchFailed
 if TYPE_CHECKING:
     from lamina.fetch.ask import Answer
     from lamina.oci.reference import Reference
+    from lamina.registry.settings import Settings
 
 _LONGEST = 300  # characters of a registry's own words
 LOGIN = "is the name right? `docker login` and `podman login` keep credentials where Lamina looks for them"
+
+
+def check_online(reference: Reference, settings: Settings) -> None:
+    """FetchFailed where no registry is to be asked at all."""
+    if settings.offline:
+        raise FetchFailed(
+            f"cannot fetch {reference.with_default_tag().familiar()}: Lamina is offline here",
+            hint="LAMINA_OFFLINE=1, or offline = true in registries.toml, says so",
+        )
 
 
 def refused(answer: Answer, reference: Reference, host: str, what: str) -> LaminaError:

@@ -101,9 +101,7 @@ class Repository:
             self._get(self._at, digest)
         return self._known[digest]
 
-    def blob(
-        self, descriptor: Descriptor, blobs: BlobStore, progress: Callable[[int, int], object]
-    ) -> bool:
+    def blob(self, descriptor: Descriptor, blobs: BlobStore, progress: Callable[[int, int], object]) -> bool:
         """Puts a blob into the store; False when it was there. `progress` is told bytes done, and all.
 
         NotFound, Denied, FetchFailed; Corrupt when it is not what the descriptor says; NoSpace, Cancelled.
@@ -150,7 +148,8 @@ class Repository:
                 return digests.parse(text)
             except InvalidInput:
                 pass  # we take the digest of what it sends
-        return self._get(at, reference.tag)  # it does not say, or why it refuses: an answer to HEAD has no body
+        # It does not say, or not why it refuses: an answer to HEAD has no body.
+        return self._get(at, reference.tag)
 
     def _get(self, at: _Reached, name: str) -> Digest:
         """Fetches a manifest by its tag or digest; returns its digest."""

@@ -91,22 +91,24 @@ def register_index(
 ) -> IndexRow:
     """Stores an index, or a manifest that is not its image's own, and gives it its names.
 
-    Every image of `parts` is registered, and every blob that `document` names is in the store. A tag shows
-    the image for `host`, else the first. NotFound when an image was removed meanwhile; NoSpace.
+    Every image of `parts` is registered. Of an index some images may be missing, with all that is theirs;
+    those that were there before stay. A tag shows the image for `host`, else the first.
+    NotFound when an image was removed meanwhile; NoSpace.
     """
     names = [str(references.parse_tagged(tag)) for tag in tags]
     c = ctx.db.read()
     digest = sha256(document)
     known = indexdb.get_index(c, digest)
+    members = [Member(part.image_id, part.descriptor.digest) for part in parts]
     if (
         known is not None
         and ctx.blobs.has(digest)
+        and set(members) <= set(indexdb.members(c, digest))
         and all(imagedb.is_tagged(c, name, known.image_id, digest) for name in names)
     ):
         return known
     ctx.blobs.put(document)
-    row = known or IndexRow(digest, _shown(parts, host), now())
-    members = [Member(part.image_id, part.descriptor.digest) for part in parts]
+    row = IndexRow(digest, _shown(parts, host), known.added if known else now())
     with ctx.db.write() as tx:
         for member in members:
             imagedb.need_image(tx, member.image_id)
@@ -146,9 +148,12 @@ def is_index(document: bytes) -> bool:
 
 
 def _gather(ctx: Layers, index: Index, images: set[Digest], others: dict[Digest, StoredBlob]) -> None:
-    """Finds the blobs that an index names beside its images, and what those name."""
+    """Finds the blobs that an index names beside its images, and what those name.
+
+    Of what was pulled for one platform there is no more than that.
+    """
     for descriptor in index.manifests:
-        if descriptor.digest in images:
+        if descriptor.digest in images or not ctx.blobs.has(descriptor.digest):
             continue
         _add(ctx, descriptor, others)
         document = manifests.parse(ctx.blobs.read(descriptor.digest), descriptor.media_type)

@@ -11,6 +11,7 @@ from lamina.errors import InvalidInput
 from lamina.fs.copy import Copier
 from lamina.fs.failures import failure, shown
 from lamina.fs.folders import Folders
+from lamina.store.files import remove_tree
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
@@ -51,20 +52,23 @@ class LocalFolder:
             raise failure(error, entry.path) from error
 
     def delete_others(self) -> None:
-        """Removes what was in the folder and was not put. Links are removed, not followed."""
-        root = os.fsencode(self._path)
-        for folder, folders, names in os.walk(root, topdown=False):
-            for name in (*names, *folders):
-                path = os.path.join(folder, name)
-                if os.path.relpath(path, root) in self._kept:
-                    continue
-                try:
-                    if name in folders and not os.path.islink(path):
-                        os.rmdir(path)
-                    else:
-                        os.unlink(path)
-                except OSError as error:
-                    raise failure(error, path) from error
+        """Removes what was in the folder and was not put. Follows no link, leaves no file system.
+
+        Conflict when something is mounted in there; Denied.
+        """
+        folders = {entry.path for entry in self._dirs}
+        todo = [b""]
+        while todo:
+            folder = todo.pop()
+            try:
+                names = os.listdir(os.path.join(os.fsencode(self._path), folder))
+            except OSError as error:
+                raise failure(error, folder) from error
+            for path in [os.path.join(folder, name) for name in names]:
+                if path in folders:
+                    todo.append(path)
+                elif path not in self._kept:
+                    remove_tree(os.path.join(self._path, os.fsdecode(path)))
 
     def finish(self) -> None:
         """Gives folders their mode and time, which writing into them would have changed."""

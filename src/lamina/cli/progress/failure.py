@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.dockerfile.source import printable
 from lamina.errors import LaminaError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def report(step: Step, name: str, dockerfile: bytes, *, excerpt: bool = True) ->
     parts = []
     if step.tail:
         tail = "\n".join(f"{at:.3f} {line}" for at, line in step.tail)
-        parts.append(f"------\n > {step.title}:\n{tail}\n------")
+        parts.append(f"------\n > {printable(step.title)}:\n{tail}\n------")
     if excerpt:
         parts.append(marked(name, dockerfile, *lines_of(dockerfile, step.start.line)))
     return "\n".join(parts)
@@ -29,7 +30,7 @@ def marked(name: str, text: bytes, first: int, last: int) -> str:
     lines = text.decode(errors="replace").splitlines()
     shown = range(max(first - _AROUND, 1), min(last + _AROUND, len(lines)) + 1)
     body = [
-        f"{number:4} | {'>>>' if first <= number <= last else '   '} {lines[number - 1]}" for number in shown
+        f"{number:4} | {'>>>' if first <= number <= last else '   '} {printable(lines[number - 1])}" for number in shown
     ]
     return "\n".join([f"{name}:{first}", _RULE, *body, _RULE])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from lamina.cli.progress.drawer import Drawer
+from lamina.dockerfile.source import printable
 from lamina.events import Event, Notice, Progress, StepCached, StepFailed, StepFinished, StepStarted
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Plain(Drawer):
             return
         if isinstance(event, Notice):
             self._leave()
-            self.out.write(f"{event.text}\n\n")
+            self.out.write(f"{printable(event.text)}\n\n")
             return
         step = event.step
         if step not in self.steps.steps:
@@ -46,7 +47,7 @@ class Plain(Drawer):
         if self._current == step:
             return
         self._leave()
-        title = self.steps.steps[step].title
+        title = printable(self.steps.steps[step].title)
         if step in self._shown and len(title) > _TITLE:
             title = title[: _TITLE - 3] + "..."
         self.out.write(f"#{step} {title}\n")

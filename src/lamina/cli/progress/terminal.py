@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from lamina.cli.progress.drawer import Drawer
-from lamina.cli.progress.picture import Line, final, picture
+from lamina.cli.progress.picture import Line, clean, final, picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ class Terminal(Drawer):
         lines = final(self.steps, time.monotonic(), _size(self.out).columns, results)
         self.out.write("".join(self._painted(line) + "\n" for line in lines if self.steps.steps or results))
         for notice in self.steps.notices:
-            self.out.write(notice + "\n")
+            self.out.write(clean(notice) + "\n")
         self.out.flush()
 
     def _painted(self, line: Line) -> str:
