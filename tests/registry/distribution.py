@@ -101,7 +101,16 @@ def certificate(folder: Path, host: str = "localhost") -> None:
     """cert.pem and key.pem, which nobody signed."""
     need("openssl")
     names = f"subjectAltName=DNS:{host},IP:127.0.0.1"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
     command += ["-days", "1", "-subj", f"/CN={host}", "-addext", names]
     command += ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
     subprocess.run(command, check=True, capture_output=True)

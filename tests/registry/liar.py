@@ -1,4 +1,4 @@
-"""A registry for tests that lies, stalls and breaks off, where it is told to; else it serves images as it should."""
+"""A registry for tests that lies, stalls and breaks off, where it is told to; else it serves images."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def guarded(inner: Answer, wanted: str, challenge: str) -> Answer:
 
 def guard_all(liar: Liar, wanted: str, challenge: str) -> None:
     """Everything that is there now wants a password or a token."""
-    for path, page in list(liar.site.pages.items()):
+    for path, page in [(path, page) for path, page in liar.site.pages.items() if path.startswith("/v2/")]:
         inner: Answer = page if callable(page) else (lambda handler, page=page: handler.file(page))  # type: ignore[misc]
         liar.site.pages[path] = guarded(inner, wanted, challenge)
 

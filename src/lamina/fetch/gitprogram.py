@@ -27,6 +27,8 @@ _SAFE = (
     "http.lowSpeedTime=60",
     "gc.auto=0",
 )
+# git starts programs of its own, and none of them may outlive us: the end of our pipe kills them all.
+_WITH_US = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } & "$@" 3<&-; s=$?; kill -9 $!; exit $s'
 _TOO_SHALLOW = (
     "--depth",
     "shallow",
@@ -121,23 +123,28 @@ class Git:
         import subprocess  # 10 ms: only for Git
 
         self._stopper.check()
-        with subprocess.Popen(
-            (self._program, *args),
-            cwd=self._cwd,
-            env=self._environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            umask=0o022,
-            start_new_session=True,  # no terminal to ask on, and one group to kill
-        ) as process:
-            group = _Group(process)
-            try:
-                with self._stopper.killing(group):
-                    out, err = process.communicate()
-            except BaseException:
-                group.kill()
-                raise
+        theirs, ours = os.pipe()
+        try:
+            with subprocess.Popen(
+                ("/bin/sh", "-c", _WITH_US, "sh", self._program, *args),
+                cwd=self._cwd,
+                env=self._environment(),
+                stdin=theirs,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                umask=0o022,
+                start_new_session=True,  # no terminal to ask on, and one group to kill
+            ) as process:
+                group = _Group(process)
+                try:
+                    with self._stopper.killing(group):
+                        out, err = process.communicate()
+                except BaseException:
+                    group.kill()
+                    raise
+        finally:
+            os.close(theirs)
+            os.close(ours)
         self._stopper.check()
         if process.returncode:
             raise GitFailed(err.decode(errors="replace") or f"exit status {process.returncode}")

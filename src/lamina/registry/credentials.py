@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from lamina.errors import Denied, InvalidInput
 from lamina.registry.settings import read
@@ -51,8 +51,7 @@ def credentials_for(host: str, path: str, settings: Settings) -> Credentials | N
 
 def _in_auths(document: Mapping[str, object], host: str, path: str) -> Credentials | None:
     """The entry for the repository, the part of the registry around it, or the registry."""
-    auths = document.get("auths") or {}
-    assert isinstance(auths, dict)
+    auths = cast("dict[str, Mapping[str, object]]", document.get("auths") or {})
     entries = {_bare(key): value for key, value in auths.items()}
     for key in _keys(host, path):
         entry = entries.get(key)
@@ -83,15 +82,14 @@ def _of_entry(entry: Mapping[str, object]) -> Credentials | None:
     user, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     token = str(entry.get("identitytoken") or "")
     if entry.get("auth"):
-        user, _, password = base64.b64decode(str(entry["auth"])).decode().partition(":")
+        user, _, password = base64.b64decode(str(entry["auth"]), validate=True).decode().partition(":")
         password = password.rstrip("\0")
     return Credentials(user, password, token) if user or token else None
 
 
 def _in_helper(document: Mapping[str, object], host: str, settings: Settings) -> Credentials | None:
     """What the program says that the file names for this registry, or for all."""
-    helpers = document.get("credHelpers") or {}
-    assert isinstance(helpers, dict)
+    helpers = cast("dict[str, str]", document.get("credHelpers") or {})
     names = sorted(_HUB) if host in _HUB else [host]
     name = next((helpers[each] for each in names if each in helpers), document.get("credsStore"))
     if not name:
