@@ -12,6 +12,7 @@ import pytest
 from lamina.cli.main import command_of
 from lamina.cli.verbs import VERBS
 from lamina.dockerfile import Instruction, flags
+from lamina.graph.scope import PROXY_NAMES
 from tests.peers.buildkit import CASES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,19 +27,8 @@ MOUNTS = {
     "ssh": "id target required mode uid gid",
 }
 ARGUMENTS = [
-    "TARGETPLATFORM",
-    "TARGETOS",
-    "TARGETARCH",
-    "TARGETVARIANT",
-    "BUILDPLATFORM",
-    "BUILDOS",
-    "BUILDARCH",
-    "BUILDVARIANT",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "FTP_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
+    *(side + what for side in ("TARGET", "BUILD") for what in ("PLATFORM", "OS", "ARCH", "VARIANT")),
+    *sorted(name for name in PROXY_NAMES if name.isupper()),
     "SOURCE_DATE_EPOCH",
     "BUILDKIT_CACHE_MOUNT_NS",
     "BUILDKIT_CONTEXT_KEEP_GIT_DIR",
