@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from lamina.registry.settings import Settings
+
 HOST = host(os.uname().machine)
 _TOOLS = (
     b"sh ls cat echo mkdir rm touch stat id env sleep true false test date chmod chown ln find wc sort seq dd"
@@ -49,6 +51,7 @@ class Kitchen:
     snapshotter: str | None = None
     events: list[Event] = field(default_factory=list)
     entered: int = 0
+    registries: Settings | None = None  # without, nothing is pulled
 
     def __post_init__(self) -> None:
         self.layout = Layout(str(self.folder / "root"))
@@ -87,7 +90,9 @@ class Kitchen:
         self.events = []
         fields: dict[str, object] = {"context": str(self.context), "dockerfile": dockerfile.encode()}
         request = BuildRequest(**(fields | options))  # type: ignore[arg-type]
-        return build(self.ctx, request, HOST, self.events.append, self.enter, self.tools)
+        registries = self.registries
+        ask = None if registries is None else lambda: registries
+        return build(self.ctx, request, HOST, self.events.append, self.enter, self.tools, None, ask)
 
     def ran(self, result: BuildResult) -> list[str]:
         """The steps that were done, by their first words."""

@@ -21,7 +21,7 @@ class Lamina:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What every command runs with: our root, no registry, and nothing of the caller's that changes the output."""
+        """What every command runs with: our root, no registries, and nothing that changes the output."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("LAMINA_")}
         kept.pop("PYTHONDONTWRITEBYTECODE", None)
         return kept | {"LAMINA_ROOT": str(self.root), "LAMINA_OFFLINE": "1"}

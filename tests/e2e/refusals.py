@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tests.e2e.lamina_command import Lamina
 
-# Hashes of files in build contexts may grow; what leases hold counts only while their process lives; each
-# build leaves its record, and a failed step what it had changed.
-_NOT_COMPARED = {"contexts", "stats", "sqlite_sequence", "leases", "builds", "build_steps"}
+# What is known of files in build contexts and of URLs may grow; what leases hold counts only while their
+# process lives; each build leaves its record, and a failed step what it had changed.
+_NOT_COMPARED = {"contexts", "stats", "urls", "sqlite_sequence", "leases", "builds", "build_steps"}
 _KEPT = "mnt/failed-"
 
 

@@ -1,4 +1,4 @@
-"""A build that uses all that is new and is killed at any moment leaves nothing behind, and goes well again."""
+"""A build with all kinds of mounts and sources that is killed at any moment leaves nothing behind."""
 
 from __future__ import annotations
 

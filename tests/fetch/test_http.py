@@ -27,8 +27,8 @@ from lamina.errors import (
     NotFound,
     Unsupported,
 )
-from lamina.fetch.failures import FetchFailed
 from lamina.fetch.exchange import Access
+from lamina.fetch.failures import FetchFailed
 from lamina.fetch.http import Known, fetch
 from lamina.oci.digest import Digest, sha256
 from tests.fetch.server import MODIFIED, Answer, Handler, Site, make_certificate, serve

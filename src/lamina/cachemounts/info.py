@@ -38,7 +38,7 @@ def read(path: str, name: str) -> CacheMount:
         created = said["created"]
         if not isinstance(created, str):
             raise ValueError
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, RecursionError):
         raise Corrupt(f"{path} does not say what cache mount this is") from None
     key = wanted.key
     fields = (wanted.id, wanted.sharing, wanted.mode, wanted.uid, wanted.gid, wanted.seed_key)

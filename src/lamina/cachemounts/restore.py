@@ -100,7 +100,7 @@ def _described(content: Readable, mount_id: str) -> list[CacheWanted]:
         found = [info.wanted_of(each) for each in said["mounts"]]
         if not found or [each["folder"] for each in said["mounts"]] != [str(n) for n in range(len(found))]:
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidInput(f"the archive's {shown(HEAD)} makes no sense") from None
     if mount_id:
         if len(found) > 1:
@@ -134,7 +134,7 @@ def _fill_all(records: Iterator[Record], folders: list[str]) -> None:
         raise Corrupt(f"the archive is not complete: {what}")
     try:
         right = json.loads(_read(record.content)) == sums
-    except ValueError:
+    except (ValueError, RecursionError):
         right = False
     if not right or next(records, None) is not None:
         raise Corrupt("the archive's files are not those that were exported")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from typing import TYPE_CHECKING
 
 from lamina.build.given import Secret, SshForward, Ulimit
 from lamina.build.request import Output
 from lamina.cli.units import bytes_of
-from lamina.errors import InvalidInput, NotFound, Unsupported
+from lamina.errors import Denied, InvalidInput, NotFound, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lamina.build.request import BuildRequest
     from lamina.cli.flags import Args
 
+_LARGEST_SECRET = 1 << 20  # bytes; a build takes half of that
 _OUTPUTS = "type=oci|docker|tar|local|image|cacheonly,dest=PATH"
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
@@ -150,10 +152,21 @@ def parse_secret(text: str, environ: Mapping[str, str]) -> Secret:
         value = environ.get(variable or name)
         return Secret(name, value=os.fsencode(value) if value is not None else b"")
     path = path or name
+    if os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode):
+        return Secret(name, value=_from_pipe(path))
     if not os.path.isfile(path):
         fault = "it is no file" if os.path.lexists(path) else "no such file"
         raise NotFound(f"failed to stat {path}: {fault}", hint=f"it is the source of the secret {name}")
     return Secret(name, os.path.abspath(path))
+
+
+def _from_pipe(path: str) -> bytes:
+    """What the shell's `<(command)` writes: it can be read once only, and by us. A bit more than may be."""
+    try:
+        with open(path, "rb") as pipe:
+            return pipe.read(_LARGEST_SECRET)
+    except OSError as error:
+        raise Denied(f"cannot read {path}: {error.strerror}") from None
 
 
 def parse_ssh(text: str, environ: Mapping[str, str]) -> SshForward:

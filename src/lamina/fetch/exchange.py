@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; each pause is twice the one before
 _MOST_REDIRECTS = 10
+_KEPT = 4  # connections to one host
 _CONNECT, _READ = 20.0, 60.0  # seconds of silence
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGENT = "lamina"
@@ -154,8 +155,8 @@ class Exchange:
             url = self._next(url, target)
 
     def _answers(self, answer: BaseHTTPResponse, url: str) -> bool:
-        """Whether there is something to answer to the first host's challenge; only once."""
-        if self._challenged is None or host_of(url) != host_of(self._request.url):
+        """Whether there is something to answer to a challenge of whom we asked; only once."""
+        if self._challenged is None or url != self._request.url:
             return False
         challenged, self._challenged = self._challenged, None
         self._authorization = challenged(", ".join(answer.headers.getlist("WWW-Authenticate")))
@@ -227,6 +228,7 @@ def _manager(proxy: str | None, verify: bool) -> Any:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # whoever asked for it knows
     options: dict[str, Any] = {
         "retries": False,
+        "maxsize": _KEPT,
         "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
         "ssl_context": context,
     }

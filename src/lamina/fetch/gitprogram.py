@@ -178,7 +178,8 @@ class Git:
         """ssh without the user's config. A host whose key is known must have it; a new one is believed."""
         import shlex
 
-        known = f"{self._home}/known_hosts ~/.ssh/known_hosts"
+        own = self._home.replace("%", "%%")  # what ssh would take for a token
+        known = f'"{own}/known_hosts" ~/.ssh/known_hosts'
         words = ["ssh", "-F", os.devnull, "-o", "BatchMode=yes", "-o", "ConnectTimeout=20"]
         words += ["-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={known}"]
         words += ["-o", f"IdentityAgent={self._access.agent or 'none'}"]

@@ -19,7 +19,7 @@ from lamina.oci import media
 from lamina.oci.digest import Digest, sha256
 from lamina.registry.auth import Authority
 from lamina.registry.credentials import credentials_for
-from lamina.registry.endpoints import endpoints
+from lamina.registry.endpoints import endpoints, is_local
 from lamina.registry.failures import LOGIN, refused
 
 if TYPE_CHECKING:
@@ -199,7 +199,8 @@ class Repository:
         return self._reached(endpoint, "http")
 
     def _reached(self, endpoint: Endpoint, scheme: str) -> _Reached:
-        connections = Connections(self._settings.proxies, verify=not endpoint.plain)
+        proxies = {} if is_local(endpoint.host) else self._settings.proxies
+        connections = Connections(proxies, verify=not endpoint.plain)
         self._opened.append(connections)
         authority = Authority(
             self.reference.familiar_name,

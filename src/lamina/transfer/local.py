@@ -121,6 +121,9 @@ class LocalFolder:
                 self._copier.copy(source.fileno(), fd)
             os.fchmod(fd, entry.mode & _MODE)
             os.utime(fd, ns=(entry.mtime, entry.mtime))
+        except BaseException:
+            os.unlink(name, dir_fd=folder)  # a file is there whole, or not at all
+            raise
         finally:
             os.close(fd)
 

@@ -25,6 +25,7 @@ from lamina.oci.digest import Digest
 from lamina.oci.manifest import Index
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
+from lamina.store.blobs import CHUNK
 from lamina.transfer.downloads import Downloads
 from lamina.transfer.index import Part, register_index
 from lamina.transfer.pullable import check, check_platform, choose, config_of
@@ -131,9 +132,10 @@ class _Pull:
         ctx = self._ctx
         with ctx.db.write(durable=False) as tx:
             leases.hold(tx, ctx.lease.id, leases.BLOB, digest)
-        if ctx.blobs.touch(digest):
+        data = b""
+        if ctx.blobs.touch(digest) and self._is_sound(digest):
             data = ctx.blobs.read(digest)
-        else:
+        if not data:
             found = self._repository.document(digest)
             data, media_type = found.data, found.media_type or media_type
         try:
@@ -175,6 +177,8 @@ class _Pull:
         blobs = [manifest.config, *manifest.layers]
         with ctx.db.write(durable=False) as tx:
             leases.hold(tx, ctx.lease.id, leases.BLOB, digest, *[each.digest for each in blobs])
+        if ctx.blobs.touch(manifest.config.digest):
+            self._is_sound(manifest.config.digest)
         self._repository_blob(manifest.config)
         config_bytes = ctx.blobs.read(manifest.config.digest, configs.MAX_SIZE)
         config = config_of(config_bytes, manifest, self._shown)
@@ -233,12 +237,32 @@ class _Pull:
         if reuse_diff(ctx, diff_id) is not None:
             return
         try:
-            # What is read is checked against the digest once more.
-            with cast("BinaryIO", open(ctx.blobs.path(layer.digest), "rb", buffering=0)) as stream:
-                apply_layer(ctx, stream, diff_id=diff_id, blob=layer.digest, media_type=layer.media_type)
+            try:
+                self._apply(layer, diff_id)
+            except (Corrupt, InvalidInput):
+                if self._is_sound(layer.digest):
+                    raise
+                self._repository_blob(layer)
+                self._apply(layer, diff_id)
         except (Corrupt, InvalidInput) as error:
             message = f"layer {_short(layer.digest)} of {self._shown}: {error.message}"
             raise type(error)(message, hint=error.hint) from None
+
+    def _apply(self, layer: Descriptor, diff_id: DiffID) -> None:
+        # What is read is checked against the digest once more.
+        with cast("BinaryIO", open(self._ctx.blobs.path(layer.digest), "rb", buffering=0)) as stream:
+            apply_layer(self._ctx, stream, diff_id=diff_id, blob=layer.digest, media_type=layer.media_type)
+
+    def _is_sound(self, digest: Digest) -> bool:
+        """Whether the bytes of a blob that is there are its digest's; one that rotted goes, to come anew."""
+        try:
+            with self._ctx.blobs.open(digest) as stream:
+                while stream.read(CHUNK):
+                    pass
+        except Corrupt:
+            self._ctx.blobs.delete(digest)
+            return False
+        return True
 
 
 def _short(digest: str) -> str:

@@ -24,7 +24,9 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Prints the id of each cache mount."""
+    from lamina.dockerfile.source import printable  # the archive may be anybody's
+
     with input_file(args.text("input")) as source:
         for mount_id in session.engine.cache.import_(source, args.text("id")):
-            print(f"Imported cache mount: {mount_id}")
+            print(f"Imported cache mount: {printable(mount_id)}")
     return 0

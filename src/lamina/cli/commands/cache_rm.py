@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.cli.each import each
+from lamina.dockerfile.source import printable
 from lamina.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -34,6 +35,6 @@ def run(session: Session, args: Args) -> int:
 
     def remove(name: str) -> None:
         session.engine.cache.rm(name)
-        print(shown[name], flush=True)
+        print(printable(shown[name]), flush=True)
 
     return each(shown, remove, lenient=args.on("force"))

@@ -30,7 +30,8 @@ def marked(name: str, text: bytes, first: int, last: int) -> str:
     lines = text.decode(errors="replace").splitlines()
     shown = range(max(first - _AROUND, 1), min(last + _AROUND, len(lines)) + 1)
     body = [
-        f"{number:4} | {'>>>' if first <= number <= last else '   '} {printable(lines[number - 1])}" for number in shown
+        f"{number:4} | {'>>>' if first <= number <= last else '   '} {printable(lines[number - 1])}"
+        for number in shown
     ]
     return "\n".join([f"{name}:{first}", _RULE, *body, _RULE])
 

@@ -24,7 +24,7 @@ class Line(NamedTuple):
 def picture(steps: Steps, now: float, width: int, height: int) -> list[Line]:
     """The lines while a build goes on, at most `height`: the oldest steps give way."""
     lines = [_header(steps, now, "")]
-    body: list[Line] = []
+    body: list[Line] = _moving(steps)
     for step in list(steps.steps.values()):  # another thread adds to it
         body.append(_line(step, now, width))
         if step.state == "running":
@@ -44,6 +44,17 @@ def final(steps: Steps, now: float, width: int, results: Sequence[str]) -> list[
 def _header(steps: Steps, now: float, word: str) -> Line:
     ended = steps.count("cached", "done", "failed")
     return Line(f"[+] Building {now - steps.began:.1f}s ({ended}/{steps.total}){word}", "")
+
+
+def _moving(steps: Steps) -> list[Line]:
+    """How far that is which is on its way from elsewhere."""
+    moving = list(steps.moving.values())
+    if not moving:
+        return []
+    from lamina.cli.units import human_size  # few builds fetch anything
+
+    done, total = map(sum, zip(*moving, strict=True))
+    return [Line(f" => receiving {human_size(done)}" + (f" / {human_size(total)}" if total else ""), "")]
 
 
 def _line(step: Step, now: float, width: int) -> Line:

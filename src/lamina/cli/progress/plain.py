@@ -72,6 +72,6 @@ def _ending(event: Event) -> str:
     if isinstance(event, StepFinished):
         return f"#{event.step} DONE {event.seconds:.1f}s\n"
     if isinstance(event, StepFailed):
-        return f"#{event.step} ERROR: {event.message}\n"
+        return f"#{event.step} ERROR: {printable(event.message)}\n"
     assert isinstance(event, StepCached)
     return f"#{event.step} CACHED\n"

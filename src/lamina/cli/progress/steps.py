@@ -67,6 +67,7 @@ class Steps:
         self.began = now
         self.steps: dict[int, Step] = {}
         self.notices: list[str] = []
+        self.moving: dict[str, tuple[int, int]] = {}  # what is on its way: bytes done, and all
 
     def apply(self, event: Event, now: float) -> list[tuple[float, str]]:
         """Takes one event in; returns the lines of output that it completes, with their time in the step."""
@@ -77,6 +78,9 @@ class Steps:
             self.notices.append(event.text)
             return []
         if isinstance(event, Progress):
+            self.moving[event.what] = (event.done, event.total)
+            if event.done >= event.total > 0:
+                del self.moving[event.what]
             return []
         step = self.steps.get(event.step)
         if step is None:
