@@ -362,6 +362,10 @@ print(sorted(heavy & set(sys.modules)), [name for name in sys.modules if name.st
 """
     path = os.pathsep.join(sys.path)
     done = subprocess.run(
-        [sys.executable, "-c", program], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "[] []"
