@@ -1,4 +1,4 @@
-"""A full disk while something is fetched, unpacked, mounted or written out: one clear line, nothing half-done."""
+"""A full disk while something is fetched, unpacked, mounted or written out: one clear line, no half files."""
 
 from __future__ import annotations
 

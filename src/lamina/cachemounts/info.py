@@ -62,6 +62,8 @@ def wanted_of(said: Mapping[str, object]) -> CacheWanted:
     """The same back. ValueError when a field is missing or of another type."""
     texts = [said.get(field) for field in ("id", "sharing", "seed", "created_by")]
     numbers = [said.get(field) for field in ("mode", "uid", "gid")]
+    for text in texts:
+        str(text).encode()  # UnicodeEncodeError is a ValueError: what is no UTF-8 has no row
     id_, sharing, seed, created_by = [text if isinstance(text, str) else _bad() for text in texts]
     mode, uid, gid = [n if type(n) is int and 0 <= n < 2**32 - 1 else _bad() for n in numbers]
     if not id_ or sharing not in ("shared", "private", "locked") or mode > 0o7777:

@@ -113,9 +113,9 @@ def new_row(wanted: CacheWanted) -> CacheMount:
 
 def place(tx: sqlite3.Connection, ctx: Layers, temp: str, row: CacheMount) -> None:
     """Gives a folder that `new_temp` made, with its info.json, the name and the row."""
+    rows.put(tx, row)  # first: what the database refuses must not get its name
     with guard(ctx.layout.cachemounts):
         os.rename(temp, ctx.layout.cache_mount(row.name))
-    rows.put(tx, row)
 
 
 def _stamp(data: str, wanted: CacheWanted) -> None:
