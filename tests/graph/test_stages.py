@@ -112,7 +112,8 @@ def test_the_own_platform_is_accepted(platform: str) -> None:
 
 def test_unused_build_args() -> None:
     text = "ARG g\nFROM a\nARG s\nFROM b\nARG other"
-    given = dict.fromkeys("g s other typo HTTP_PROXY TARGETARCH BUILDKIT_X BUILDKIT_SYNTAX".split(), "1")
+    names = ["g", "s", "other", "typo", "HTTP_PROXY", "TARGETARCH", "BUILDKIT_X", "BUILDKIT_SYNTAX"]
+    given = dict.fromkeys(names, "1")
     whole = plan(text, **given)
     assert whole.unused_args == ("BUILDKIT_X", "typo")
 

@@ -151,9 +151,7 @@ class Executor:
     def _make(self, run: StageRun, work: Work, start: float) -> Adoption:
         """Makes and commits the layer of a step."""
         session = self._session
-        adoption = Adoption(
-            session.ctx, run.top, work, start, run.no_cache, run.state.scope.epoch
-        )
+        adoption = Adoption(session.ctx, run.top, work, start, run.no_cache, run.state.scope.epoch)
         try:
             if isinstance(work.op, RunOp):
                 with self._processes:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lamina.build.source import Source
 
+
 class Sifted(NamedTuple):
     """What was taken, parents first, with the paths that it has in the source. The sets are relative."""
 

@@ -236,9 +236,7 @@ def _explain(drawer: Drawer, request: BuildRequest, error: BaseException) -> Non
         print(text, file=sys.stderr)
 
 
-def _warn(
-    session: Session, request: BuildRequest, progress: str, error: BaseException | None = None
-) -> None:
+def _warn(session: Session, request: BuildRequest, progress: str, error: BaseException | None = None) -> None:
     """The warnings of the checks, below all else; not where a program reads what is printed."""
     if progress not in ("auto", "plain", "tty") or isinstance(error, KeyboardInterrupt):
         return

@@ -29,9 +29,8 @@ def run(session: Session, args: Args) -> int:
 
     meant, quiet = references.parse(args.operands[0]), args.on("quiet")
     name = meant.with_default_tag()
-    if not quiet:
-        if name != meant:
-            print("Using default tag: latest")
+    if not quiet and name != meant:
+        print("Using default tag: latest")
     title = f"{name.digest or name.tag}: Pulling from {_path(name.familiar_name, name.domain)}"
     shown = _Shown(title, sys.stdout.isatty())
     pulled = session.engine.pull(args.operands[0], ignore if quiet else shown, platform=args.text("platform"))
