@@ -100,6 +100,8 @@ def _compression(kind: str, options: Mapping[str, str]) -> str:
     value = options.get("compression", "")
     if value == "estargz":
         raise Unsupported("compression=estargz is not supported", hint="gzip, zstd or uncompressed")
+    if value == "none":  # as people say it
+        return "uncompressed"
     if value not in ("", "uncompressed", "gzip", "zstd"):
         raise InvalidInput(f"unsupported compression type {value}", hint="gzip, zstd or uncompressed")
     if value:
