@@ -72,7 +72,7 @@ def test_ls_as_json_quietly_and_filtered(program: Lamina, context: Path, failing
     ]
     assert program("build", "ls", "-q", "-f", "duration>10m") == ""
     assert build_id in program("build", "ls", "-q", "-f", "duration<10m")
-    for wrong in ("x", "bogus=1", "duration=3", "status<3", "duration<x"):
+    for wrong in ("x", "bogus=1", "duration=3", "status<3", "duration<x", "status=failed"):
         assert "invalid" in program.both("build", "ls", "--filter", wrong, status=1)[1]
 
 
@@ -183,7 +183,9 @@ def test_run_in_what_the_failed_step_left(program: Lamina, failing: Path) -> Non
         program("run", "--rm", "--failed", stdin=b"echo shell: $0; ls; exit 4\n", status=4)
         == "shell: /bin/sh\none\ntwo\n"
     )
-    program("run", "--rm", "--failed", "rm", "two")
+    program("run", "--name", "left", "--failed", "rm", "two")
+    assert re.fullmatch("[0-9a-f]{12}\n", program("ps", "-a", "-f", "name=left", "--format", "{{.Image}}"))
+    program("rm", "left")
     assert program("run", "--rm", "--failed", "ls") == "one\ntwo\n", "it stays as it was"
 
 

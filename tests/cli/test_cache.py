@@ -137,7 +137,7 @@ def test_ls_filters(used: Lamina) -> None:
     assert ids(used, "--filter", "unused-for=1h") == [] and len(ids(used, "-f", "unused-for=0s")) == 2
     name = used("cache", "ls", "-q", "-f", "id=idle").strip()
     assert ids(used, "--filter", f"name={name[:6]}") == ["idle"]
-    for wrong in ("unused-for=soon", "color=red", "in-use=maybe", "id"):
+    for wrong in ("unused-for=soon", "color=red", "in-use=maybe", "sharing=some", "id"):
         assert "invalid filter" in used.both("cache", "ls", "-f", wrong, status=1)[1]
 
 

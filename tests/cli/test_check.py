@@ -306,6 +306,7 @@ def test_call_outline(program: Lamina, folder: Path) -> None:
     ("args", "message"),
     [
         (["--call=nothing"], "invalid --call method 'nothing'"),
+        (["--format=json"], "lamina: --format needs --check or --call\nhint: "),
         (["--call=check,format=yaml"], "invalid --call field 'format=yaml'"),
         (["--check", "--format=xml"], "invalid --format 'xml'"),
         (["--call=outline", "--target=none"], 'target stage "none" could not be found'),

@@ -56,7 +56,7 @@ def test_the_reference_is_up_to_date() -> None:
         ("container rm", "rm"),
         ("container run", "run"),
         ("system df", "df"),
-        ("builder prune", "prune"),
+        ("system prune", "prune"),
         ("build ls", "build ls"),
         ("build show", "build show"),
         ("buildx history inspect", "build show"),
@@ -73,12 +73,13 @@ def test_management_commands(words: str, verb: str) -> None:
 
 
 def test_prune_depends_on_its_group() -> None:
-    pages = {
-        path: command_of(path, verbs.VERBS["prune"]).help()
-        for path in ("container prune", "builder prune", "prune")
-    }
+    paths = ("container prune", "builder prune", "image prune", "prune")
+    pages = {path: command_of(*find(path.split())[:2]).help() for path in paths}
     assert "--all" not in pages["container prune"]
+    assert "Remove all stopped containers" in pages["container prune"]
     assert "build cache" in pages["builder prune"]
+    assert "container" not in pages["builder prune"]
+    assert "Remove unused images\n" in pages["image prune"]
     assert "unused images" in pages["prune"]
 
 

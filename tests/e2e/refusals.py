@@ -58,15 +58,18 @@ def everything(root: Path) -> set[tuple[object, ...]]:
 def on_disk(root: Path) -> set[tuple[str, int, int]]:
     """Path, mode and size of everything in the store but the database's own files."""
     found = set()
-    for folder, folders, files in os.walk(root):
-        for name in folders + files:
-            path = os.path.join(folder, name)
-            if name.startswith("lamina.db"):
-                continue
-            about = os.lstat(path)
-            place = os.path.relpath(path, root)
-            if place.split("/")[0] != "builds" and not place.startswith(_KEPT):
-                found.add((place, about.st_mode, 0 if name in folders else about.st_size))
+    pending = [str(root)]  # not os.walk: a layer may be a thousand folders deep
+    while pending:
+        with os.scandir(pending.pop()) as items:
+            for item in items:
+                is_folder = item.is_dir(follow_symlinks=False)
+                if is_folder:
+                    pending.append(item.path)
+                place = os.path.relpath(item.path, root)
+                if item.name.startswith("lamina.db") or place.startswith(("builds", _KEPT)):
+                    continue
+                about = item.stat(follow_symlinks=False)
+                found.add((place, about.st_mode, 0 if is_folder else about.st_size))
     return found
 
 

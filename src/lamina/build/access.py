@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import os
-import stat
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from lamina.build.secrets import content_of
 from lamina.dockerfile.remotes import host_of, redacted
 from lamina.errors import Denied, InvalidInput
 from lamina.fetch.exchange import Access
@@ -45,7 +44,9 @@ def git_access(request: BuildRequest, source: GitSource) -> GitAccess:
             f"cannot fetch {redacted(remote)}: no SSH key is given to the build",
             hint="--ssh default hands in the keys of your ssh agent, --ssh default=FILE a key",
         )
-    sockets = [path for path in paths if _is_socket(path)]
+    from lamina.build.agents import is_socket  # only over ssh
+
+    sockets = [path for path in paths if is_socket(path)]
     keys = tuple(path for path in paths if path not in sockets)
     return GitAccess("", _proxies(request), sockets[0] if sockets else "", keys)
 
@@ -70,14 +71,7 @@ def _secret(request: BuildRequest, name: str) -> str:
     for secret in request.secrets:
         if secret.id != name:
             continue
-        data = secret.value
-        if data is None:
-            try:
-                with open(secret.path, "rb") as file:
-                    data = file.read()
-            except OSError as error:
-                raise Denied(f"cannot read the secret {name}: {error.strerror}") from None
-        found = data.decode("latin-1").strip()
+        found = content_of(secret).decode("latin-1").strip()
         if not all(" " <= char <= "~" for char in found):
             raise InvalidInput(
                 f"the secret {name} is no header: it has line breaks, or characters that are not ASCII"
@@ -91,10 +85,3 @@ def _proxies(request: BuildRequest) -> Mapping[str, str]:
     given = {name: value for name, value in request.build_args.items() if name in PROXY_NAMES}
     own = {name: value for name, value in request.proxies.items() if name in PROXY_NAMES}
     return {**own, **given}
-
-
-def _is_socket(path: str) -> bool:
-    try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
-    except OSError:
-        return False

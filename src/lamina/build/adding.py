@@ -105,7 +105,10 @@ def check_out_sources(
             tree = Context(session.contexts.remotes.tree(git).folder, None, {})
             root = _root(number)
             others[root] = tree
-            picked[number] = tuple(found._replace(path=root) for found in select(tree, "", exclude))
+            try:
+                picked[number] = tuple(found._replace(path=root) for found in select(tree, "", exclude))
+            finally:
+                tree.close()
         except Cancelled:
             raise
         except LaminaError as error:

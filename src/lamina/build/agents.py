@@ -42,7 +42,7 @@ class Agents:
     def connector(self, name: str) -> Callable[[], socket.socket]:
         """What makes a connection to an agent. InvalidInput for keys that cannot be used, Unsupported."""
         paths = self._forwards[name].paths
-        sockets = [path for path in paths if _is_socket(path)]
+        sockets = [path for path in paths if is_socket(path)]
         if sockets and len(paths) > 1:
             raise InvalidInput(f"only single socket allowed for --ssh {name}", hint="give a socket or keys")
         if sockets:
@@ -155,7 +155,8 @@ def connect(path: str) -> socket.socket:
     return stream
 
 
-def _is_socket(path: str) -> bool:
+def is_socket(path: str) -> bool:
+    """Whether --ssh names a socket here, or a key."""
     try:
         return stat.S_ISSOCK(os.stat(path).st_mode)
     except OSError:

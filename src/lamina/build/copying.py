@@ -5,9 +5,10 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING, cast
 
+from lamina.build.errors import Swept
 from lamina.build.placing import Placement, Style
 from lamina.build.unpacking import is_archive, unpack
-from lamina.errors import Conflict, InvalidInput
+from lamina.errors import InvalidInput
 from lamina.graph.chmod import parse_mode
 from lamina.layers.write import write_layer
 from lamina.store.guard import guard
@@ -29,12 +30,12 @@ _SECOND = 1_000_000_000
 
 
 def copy_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
-    """Makes the layer of a COPY or ADD. InvalidInput when the destination cannot take what comes."""
+    """Makes the layer of a COPY or ADD. InvalidInput when the destination cannot take what comes; Swept."""
     op = cast("CopyOp", work.op)
     below = lookup_below(run, op)
     sources = work.sources
     if sources is None:  # it was in the cache when it was looked up
-        raise Conflict("a layer that the build needs was just removed", hint="build again")
+        raise Swept
     if sources.commits:
         from lamina.build.adding import check_out_sources  # only for ADD of a Git repository
 

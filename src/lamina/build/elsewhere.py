@@ -143,7 +143,10 @@ def _ignore(raw: Context, request: BuildRequest, path: str) -> IgnoreFile | None
 
 def own_ignore(raw: Context) -> Context:
     """A further context, less what its own .dockerignore leaves out."""
-    data = _read(raw, ".dockerignore")
+    try:
+        data = _read(raw, ".dockerignore")
+    finally:
+        raw.close()
     return raw if data is None else raw.ignoring(IgnoreFile.parse(data))
 
 

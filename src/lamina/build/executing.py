@@ -18,6 +18,7 @@ from lamina.build.copying import copy_layer, workdir_layer
 from lamina.build.running import run_layer
 from lamina.errors import Cancelled, LaminaError
 from lamina.events import StepFailed, StepFinished
+from lamina.fetch.stopping import NeverStops
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.stages import dependencies
 from lamina.sandbox.points import lay_points
@@ -64,6 +65,8 @@ class Executor:
             else:
                 self._side_by_side(pending)
         finally:
+            # What comes after us, a second attempt maybe, must not be stopped by what stopped us.
+            self._session.contexts.stop_with(NeverStops())
             if self._mounter is not None:
                 self._mounter.close()
             if self._points:

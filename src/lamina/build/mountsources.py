@@ -129,9 +129,8 @@ def _find(
         return Layered(other.chain(), other.top.content_id if other.top else "")
     if mount.image == "scratch":
         return Layered((), "") if mount.type == "bind" else None
-    image = mount.image or (session.contexts.image(mount.context) if mount.context else "")
-    if image:
-        base = session.base(image, instruction)
+    if mount.image:
+        base = session.base(mount.image, instruction)
         return Layered(base.config.diff_ids[::-1], base.top.content_id if base.top else "")
     with session.context_lock:
         context = session.contexts.files(mount.context) if mount.context else session.context()

@@ -224,8 +224,10 @@ class Recorder:
         builds.put(c, row, [step.row() for step in self.steps.values()])
 
     def _put_changed(self, c: sqlite3.Connection) -> None:
-        changed, self._changed = self._changed, set()
-        builds.put_steps(c, self.id, [self.steps[number].row() for number in changed])
+        rows = []
+        while self._changed:  # other threads add to it meanwhile
+            rows.append(self.steps[self._changed.pop()].row())
+        builds.put_steps(c, self.id, rows)
 
 
 def _context(request: BuildRequest) -> str:

@@ -22,6 +22,7 @@ from lamina.fetch.stopping import NeverStops
 from lamina.layers.difffiles import open_in_diff
 from lamina.oci.digest import DiffID, Digest, hex_of
 from lamina.store.files import remove_tree
+from lamina.store.guard import guard
 
 if TYPE_CHECKING:
     from lamina.build.done import Material
@@ -197,7 +198,8 @@ class Remotes:
     def folder(self) -> str:
         """A new folder that goes with us, however we end."""
         path = f"{self._ctx.layout.mnt}/{self._ctx.lease.temp_name()}"
-        os.mkdir(path, 0o700)
+        with guard(path):
+            os.mkdir(path, 0o700)
         self._folders.append(path)
         return path
 

@@ -14,7 +14,6 @@ from lamina.events import StepStarted
 from lamina.graph import stages
 from lamina.graph.runs import check_allowed
 from lamina.graph.scope import HOSTNAME
-from lamina.graph.supported import check_supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,7 +74,6 @@ class Session:
         self.plan = self._with_triggers(plan)
         self.needed = stages.needed(self.plan)
         for number in self.needed:
-            check_supported(self.plan.dockerfile, self.plan.stages[number].instructions)
             check_allowed(self.plan.dockerfile, self.plan.stages[number].instructions, request.allow)
         self.counts = counts = {n: 1 + self._layer_count(self.plan.stages[n]) for n in self.needed}
         done: int = before.total if before else 0

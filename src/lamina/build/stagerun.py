@@ -5,10 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.build.errors import Swept
 from lamina.build.sources import copy_sources
 from lamina.db import cachedb
 from lamina.dockerfile import Copy
-from lamina.errors import LaminaError
+from lamina.errors import Cancelled, LaminaError
 from lamina.events import StepCached
 from lamina.graph import stages
 from lamina.graph.advance import advance
@@ -119,7 +120,7 @@ class StageRun:
         try:
             call()
         except LaminaError as error:
-            if hasattr(error, "line"):
+            if hasattr(error, "line") or isinstance(error, Cancelled | Swept):
                 raise
             raise self.session.locate(instruction, error, at=getattr(error, "at", None)) from None
 

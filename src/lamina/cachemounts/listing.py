@@ -82,7 +82,7 @@ def named(c: sqlite3.Connection, text: str) -> list[CacheMount]:
         return found
     found = rows.with_prefix(c, text)
     if not found:
-        raise NotFound(f"No such cache mount: {text}", hint="lamina cache ls shows those that there are")
+        raise NotFound(f"No such cache mount: {text}", hint="`lamina cache ls` lists those that there are")
     if len(found) > 1 and len(text) < _DIGITS:
         raise Conflict(f"cache mount {text} is ambiguous: several begin so", hint="give more digits")
     return found

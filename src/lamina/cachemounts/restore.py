@@ -70,7 +70,7 @@ def _fill(ctx: Layers, records: Iterator[Record], mount_id: str, stack: ExitStac
     if not mount_id:
         raise InvalidInput(
             "the archive does not say what it is a cache mount of",
-            hint="for a tar of a folder give the name: lamina cache import --id NAME",
+            hint="for a tar of a folder give the name: `lamina cache import --id NAME`",
         )
     one = _Filled(_temp(ctx, stack), CacheWanted(mount_id, created_by="lamina cache import"))
     with _Tree(one.temp + "/data", b"") as tree:

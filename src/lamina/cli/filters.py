@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lamina.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def parse(texts: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
@@ -22,6 +22,13 @@ def parse(texts: Iterable[str], known: Iterable[str]) -> dict[str, list[str]]:
             raise InvalidInput(f"invalid filter '{key}'", hint=f"the filters are {', '.join(sorted(known))}")
         found.setdefault(key, []).append(value.strip())
     return found
+
+
+def one_of(wanted: Mapping[str, list[str]], key: str, known: Sequence[str]) -> None:
+    """InvalidInput for a value of `key` that nothing ever has."""
+    for value in wanted.get(key, ()):
+        if value not in known:
+            raise InvalidInput(f"invalid filter '{key}={value}'", hint=f"one of {', '.join(known)}")
 
 
 def truth(value: str, key: str) -> bool:

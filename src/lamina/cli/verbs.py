@@ -48,7 +48,7 @@ VERBS = {
     "version": Verb("version", "Show the Lamina version information"),
 }
 
-COMMON = ("run", "ps", "build", "images", "layers", "version", "info")
+COMMON = ("run", "ps", "build", "pull", "images", "layers", "version", "info")
 
 
 class Group:
@@ -62,8 +62,11 @@ class Group:
         self.aliases = aliases
 
 
-def _group(summary: str, names: str, **renamed: str) -> Group:
+def _group(summary: str, names: str, prune: str = "", **renamed: str) -> Group:
+    """`prune` is the summary of a prune that removes less than `lamina prune` does."""
     verbs = {name: VERBS[name] for name in names.split()}
+    if prune:
+        verbs["prune"] = Verb("prune", prune)
     verbs |= {name: VERBS[target] for name, target in renamed.items()}
     return Group(summary, verbs, {"list": "ls", "ps": "ls", "remove": "rm"})
 
@@ -75,13 +78,18 @@ _HISTORY = Group(
 )
 
 GROUPS = {
-    "builder": _group("Manage builds", "build prune"),
+    "builder": _group("Manage builds", "build", prune="Remove build cache"),
     "container": _group(
-        "Manage containers", "commit diff export inspect mount prune run umount", ls="ps", rm="rm"
+        "Manage containers",
+        "commit diff export inspect mount run umount",
+        prune="Remove all stopped containers",
+        ls="ps",
+        rm="rm",
     ),
     "image": _group(
         "Manage images",
-        "build history import inspect layers load mount prune pull save sbom tag umount",
+        "build history import inspect layers load mount pull save sbom tag umount",
+        prune="Remove unused images",
         ls="images",
         rm="rmi",
     ),
@@ -97,7 +105,7 @@ GROUPS = {
         {"list": "ls", "remove": "rm"},
     ),
     "builder history": _HISTORY,
-    "buildx": _group("Manage builds", "build prune"),
+    "buildx": _group("Manage builds", "build", prune="Remove build cache"),
     "buildx history": _HISTORY,
     "system": _group("Manage Lamina", "df info prune"),
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.containers import names, settings, volumes
 from lamina.db import cachedb, containerdb, imagedb, layerdb
 from lamina.db.names import for_platform, resolve_image
+from lamina.errors import NotFound
 from lamina.layers.clock import now
 from lamina.mount.holder import start_time
 from lamina.oci import config as configs
@@ -34,7 +35,11 @@ class Created(NamedTuple):
 
 
 def _image(c: sqlite3.Connection, request: RunRequest) -> ImageID:
-    found = resolve_image(c, request.image)
+    try:
+        found = resolve_image(c, request.image)
+    except NotFound as error:  # Docker's run would pull it
+        error.hint = "`lamina images` lists what is there; `lamina pull` and `lamina build` bring images in"
+        raise
     if request.platform:
         from lamina.oci import platform as platforms  # few containers are of another platform
 

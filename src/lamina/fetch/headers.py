@@ -64,19 +64,30 @@ def credentials(first: str, url: str, authorization: str) -> str:
 
     What stands in a URL as user:password counts for its own host, when nothing else was given.
     """
-    asked, now = urlsplit(first), urlsplit(url)
-    same = (asked.hostname, _port(first)) == (now.hostname, _port(url)) and asked.scheme == now.scheme
-    upgraded = asked.hostname == now.hostname and (asked.scheme, now.scheme) == ("http", "https")
-    if authorization and (same or upgraded):
+    trusted = is_same_server(first, url)
+    if authorization and trusted:
         return authorization
+    asked, now = urlsplit(first), urlsplit(url)
     if now.username is None:
-        if not (same and asked.username is not None):
+        if not (trusted and asked.username is not None):
             return ""
         now = asked
     import base64
 
     pair = f"{unquote(now.username or '')}:{unquote(now.password or '')}"
     return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def is_same_server(first: str, url: str) -> bool:
+    """Whether what is meant for `first` alone may go to `url`: the same host, port and scheme, or its TLS.
+
+    Another port may be another user's; only from 80 to 443 it is the same server.
+    """
+    asked, now = urlsplit(first), urlsplit(url)
+    if asked.hostname != now.hostname:
+        return False
+    there = (now.scheme, _port(url))
+    return there in ((asked.scheme, _port(first)), ("https", 443)) and _port(first) in (80, there[1])
 
 
 def error_text(error: OSError) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.dockerfile import Run, locate
+from lamina.dockerfile import Onbuild, Run, locate
 from lamina.dockerfile.heredoc import heredoc_word
 from lamina.graph.history import run_text
 from lamina.graph.ops import RunOp, Script, Variable
@@ -61,8 +61,17 @@ def with_shell(state: StageState, command: str | tuple[str, ...]) -> tuple[str, 
 def check_allowed(
     dockerfile: Dockerfile, instructions: Sequence[Instruction], allowed: Container[str]
 ) -> None:
-    """DockerfileError for the first RUN that wants more than --allow gives."""
+    """DockerfileError for the first RUN that wants more than --allow gives, or a device."""
     for instruction in instructions:
+        inner = instruction.inner if isinstance(instruction, Onbuild) else instruction
+        if isinstance(inner, Run) and inner.devices:
+            raise locate(
+                dockerfile,
+                instruction,
+                "RUN --device is not supported",
+                at="--device",
+                hint="Lamina gives no devices to a RUN; write the instruction without",
+            )
         if isinstance(instruction, Run) and instruction.security == "insecure" and INSECURE not in allowed:
             raise locate(
                 dockerfile,

@@ -6,7 +6,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from lamina.cli import units
+from lamina.cli import filters, units
 from lamina.cli.listing import listing
 from lamina.errors import InvalidInput
 
@@ -35,6 +35,7 @@ _FORM = "{{.ID}}\t{{.Name}}\t{{.Status}}\t{{.Steps}}\t{{.CreatedSince}}\t{{.Dura
 _NAME = 40  # characters shown
 _FILTER = re.compile(r"(\w+)(!=|=|<|>)(.*)", re.DOTALL)
 _TEXTS = ("id", "name", "ref", "status", "tag")
+_STATUSES = ("running", "completed", "error", "canceled", "interrupted")
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -116,6 +117,8 @@ def _parse(text: str) -> tuple[str, str, str]:
         raise InvalidInput(f"invalid filter {text!r}", hint=f"write {better}")
     if key == "duration":
         _seconds(value)
+    if key == "status":
+        filters.one_of({key: [value.lower()]}, key, _STATUSES)
     return key, compares, value
 
 

@@ -27,7 +27,7 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Writes the tar; a file appears only when it is whole."""
     if args.on("all") == bool(args.operands):
-        raise InvalidInput("name the cache mounts to export, or --all", hint="lamina cache ls shows them")
+        raise InvalidInput("name the cache mounts to export, or --all", hint="`lamina cache ls` lists them")
     for name in args.operands:
         session.engine.cache.inspect(name)  # before a file is begun
     with output(args.text("output"), "export") as sink:

@@ -36,6 +36,7 @@ _FORM = "\t".join(
     for field in ("ID", "Name", "Size", "Uses", "CreatedSince", "LastUsedSince", "Sharing", "InUse")
 )
 _FILTERS = ("id", "name", "sharing", "in-use", "unused-for")
+_SHARINGS = ("shared", "private", "locked")
 _ID, _CREATED_BY = 50, 60  # characters shown
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
@@ -58,6 +59,7 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Prints the table."""
     wanted = filters.parse(args.texts("filter"), _FILTERS)
+    filters.one_of(wanted, "sharing", _SHARINGS)
     now = time.time()
     whole = args.on("no-trunc") or args.text("format") == "json"
     found = [mount for mount in session.engine.cache.ls() if _wanted(mount, wanted, now)]

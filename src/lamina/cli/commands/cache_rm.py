@@ -27,7 +27,7 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Removes each and prints what it was called."""
     if args.on("all") == bool(args.operands):
-        raise InvalidInput("name the cache mounts to remove, or --all", hint="lamina cache ls shows them")
+        raise InvalidInput("name the cache mounts to remove, or --all", hint="`lamina cache ls` lists them")
     if not args.on("all"):
         shown = {name: name for name in dict.fromkeys(args.operands)}
     else:

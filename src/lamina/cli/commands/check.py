@@ -7,7 +7,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from lamina.cli.flags import UsageError
 from lamina.cli.listing import table
 from lamina.cli.progress.failure import marked
 from lamina.errors import InvalidInput, LaminaError
@@ -55,7 +54,7 @@ def parse_call(args: Args) -> Call:
     if asked not in ("", "text", "json"):
         raise InvalidInput(f"invalid --format {asked!r}", hint="text or json")
     if asked and call.method == "build":
-        raise UsageError("--format needs --check or --call", f"See '{args.path} --help'", 125)
+        raise InvalidInput("--format needs --check or --call", hint="`lamina build --check --format json`")
     if asked == "json":
         call = call._replace(form="list" if call.method == "check" else "json")
     return call

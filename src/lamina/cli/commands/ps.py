@@ -77,9 +77,10 @@ def _last(text: str) -> int:
 def row_of(container: ContainerSummary, now: float, *, whole: bool) -> dict[str, str]:
     """The fields of one container."""
     command = container.command if whole else units.ellipsis(container.command, _COMMAND)
+    nameless = container.image.startswith("sha256:") and not whole
     return {
         "ID": container.container_id if whole else units.short_id(container.container_id),
-        "Image": container.image,
+        "Image": units.short_id(container.image) if nameless else container.image,
         "Command": f'"{command}"',
         "RunningFor": units.ago(container.created, now),
         "CreatedAt": units.clock(container.created),

@@ -43,7 +43,7 @@ def configure(command: Command) -> None:
     command.option("network", "network", "host (default) or none")
     command.option("net", "network", "The same as --network")
     command.option("platform", "string", "Run the image for this platform (os/architecture[/variant])")
-    command.switch("quiet", "Suppress the pull output (Lamina pulls nothing)", "q")
+    command.switch("quiet", "Suppress the pull output (run pulls nothing)", "q")
     command.switch("read-only", "Mount the container's root filesystem as read only")
     command.switch("rm", "Automatically remove the container when it exits")
     command.option("shm-size", "bytes", "Size of /dev/shm (default 64m)")
