@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,3 +36,16 @@ def tar(files: Mapping[str, str | bytes], mode: str = "w", owner: int = 1000) ->
 def left_over(kitchen: Kitchen) -> list[str]:
     """Everything of the store that has a temporary name."""
     return [str(path) for path in Path(kitchen.layout.root).rglob(".tmp-*")]
+
+
+def still_open(kitchen: Kitchen) -> list[str]:
+    """The temporary files and folders of the store, and those beside it, that this process has open."""
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{descriptor}")
+        except FileNotFoundError:  # of the listing itself
+            continue
+        if target.startswith(f"{kitchen.layout.mnt}/"):
+            found.append(target)
+    return found

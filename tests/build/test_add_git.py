@@ -15,7 +15,7 @@ from lamina.build.source import walk
 from lamina.dockerfile import DockerfileError
 from tests.fetch.server import MODIFIED, Handler, Site, git_http, serve
 
-from .elsewhere import left_over, repository
+from .elsewhere import left_over, repository, still_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def test_the_contents_of_a_repository(kitchen: Kitchen, site: Site) -> None:
     }
     times = {entry.mtime for entry in kitchen.files(image).walk(b"g/d")}
     assert times == {MODIFIED * 10**9}
-    assert left_over(kitchen) == []
+    assert left_over(kitchen) == still_open(kitchen) == []
 
 
 def test_ref_and_folder(kitchen: Kitchen, site: Site) -> None:

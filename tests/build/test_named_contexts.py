@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.build.contexts import Contexts
+from lamina.build.request import BuildRequest
 from lamina.dockerfile import DockerfileError
 from lamina.errors import InvalidInput, NotFound
+from lamina.events import ignore
 from lamina.oci.config import ContainerConfig
 from lamina.transfer.save import save
 from tests.fetch.server import Site, serve
 
-from .elsewhere import left_over, repository, tar
+from .elsewhere import left_over, repository, still_open, tar
+from .kitchen import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,8 +136,6 @@ def test_a_stage_goes_before_an_image_that_a_context_replaces(kitchen: Kitchen, 
 
 
 def test_for_one_platform_alone(kitchen: Kitchen, other: Path) -> None:
-    from .kitchen import HOST
-
     nothing = "docker-image://nothing"
     ours = kitchen.build("FROM more", contexts={f"more::{HOST}": str(other), "more": nothing})
     assert kitchen.read(ours.image_id, "f") == "named"
@@ -149,7 +152,30 @@ def test_an_archive(kitchen: Kitchen) -> None:
         "d": "d 755 0:0",
         "d/b": "f 644 1000:1000",
     }
-    assert left_over(kitchen) == []
+    assert left_over(kitchen) == still_open(kitchen) == []
+
+
+def test_stages_that_want_one_at_once_bring_it_once(kitchen: Kitchen) -> None:
+    path = kitchen.folder / "files.tar"
+    path.write_bytes(tar({f"f{number}": "x" for number in range(300)}))
+    request = BuildRequest(None, b"", contexts={"more": str(path)})
+    contexts = Contexts(kitchen.ctx, request, HOST, ignore, kitchen.enter)
+    start, found = threading.Barrier(4), []
+
+    def bring() -> None:
+        start.wait()
+        found.append(contexts.files("more"))
+
+    threads = [threading.Thread(target=bring) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    try:
+        assert len(left_over(kitchen)) == 1
+        assert len({id(one) for one in found}) == 1
+    finally:
+        contexts.close()
 
 
 def test_a_url_of_an_archive_or_a_file(kitchen: Kitchen, site: Site) -> None:

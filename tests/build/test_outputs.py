@@ -270,7 +270,7 @@ def test_type_local_mode_delete(small: Kitchen, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["/", "the current folder", "the home folder", "the store", "the build context"]
+    "what", ["/", "the current folder", "the home folder", "the store", "the build context", "the system"]
 )
 def test_mode_delete_never_empties_the_machine(
     small: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
@@ -288,6 +288,9 @@ def test_mode_delete_never_empties_the_machine(
         monkeypatch.setenv("HOME", str(tmp_path / "inner"))
     elif what == "the store":
         folder = small.layout.root
+    elif what == "the system":
+        folder = "/usr"
+        monkeypatch.setenv("HOME", str(tmp_path))
     else:
         folder = str(small.context)
     output = Output("local", folder, {"mode": "delete"})

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lamina.build.build import build
 from lamina.build.given import Secret
 from lamina.build.provenance import V02, V1, options, predicate
+from lamina.build.request import BuildRequest
 from lamina.db import imagedb
 from lamina.errors import InvalidInput, Unsupported
+from lamina.events import Event, StepStarted
 from lamina.oci.platform import host
+
+from .test_platforms import OTHER, add_both
 
 if TYPE_CHECKING:
     from .kitchen import Kitchen
@@ -78,6 +83,24 @@ def test_base_images_are_dependencies_by_the_digest_of_their_manifest(kitchen: K
     ]
 
 
+def test_a_base_is_told_as_it_was_found(kitchen: Kitchen) -> None:
+    """Its name may stand for something else, or for nothing, when the build is done."""
+    busybox = kitchen.tag("docker.io/library/busybox:latest")
+    assert busybox is not None
+    base = imagedb.need_image(kitchen.db.read(), busybox).manifest
+
+    def saw(event: Event) -> None:
+        if isinstance(event, StepStarted) and event.text.startswith("RUN"):
+            with kitchen.db.write() as tx:
+                imagedb.delete_tag(tx, "docker.io/library/busybox:latest")
+
+    request = BuildRequest(None, b"FROM busybox\nRUN true\n", provenance="max")
+    result = build(kitchen.ctx, request, host(os.uname().machine), saw, kitchen.enter, kitchen.tools)
+    assert kitchen.tag("docker.io/library/busybox:latest") is None
+    assert result.facts is not None
+    assert [(image.name, image.digest) for image in result.facts.images] == [("busybox", base)]
+
+
 def test_the_steps_and_their_inputs(kitchen: Kitchen) -> None:
     made = of(kitchen, build_args={"TOKEN": "t"})
     config = made["buildDefinition"]["internalParameters"]["buildConfig"]
@@ -102,6 +125,29 @@ def test_the_steps_and_their_inputs(kitchen: Kitchen) -> None:
     assert "TOKEN=t" in tool["op"]["Op"]["exec"]["meta"]["env"]
     assert last["op"]["Op"]["exec"]["network"] == "NONE"
     assert config["digestMapping"][tool["lamina"]["key"]] == "step1"
+
+
+def test_each_stage_has_its_own_platform(kitchen: Kitchen) -> None:
+    add_both(kitchen, "both")
+    made = of(kitchen, f"FROM --platform={OTHER} both AS x\nCOPY page /p\nFROM both\nCOPY --from=x /p /p\n")
+    steps = made["buildDefinition"]["internalParameters"]["buildConfig"]["llbDefinition"]
+    found = [
+        (next(iter(step["op"]["Op"])), step["op"]["platform"]["Architecture"])
+        for step in steps
+        if step["op"]["Op"]
+    ]
+    ours, theirs = host(os.uname().machine).architecture, OTHER.architecture
+    assert found == [
+        ("source", theirs),
+        ("source", ours),  # the context
+        ("file", theirs),
+        ("source", ours),
+        ("file", ours),
+    ]
+    sources = [
+        step["op"]["Op"]["source"]["identifier"] for step in steps if "source" in (step["op"]["Op"] or {})
+    ]
+    assert all(source.startswith("docker-image://both") for source in (sources[0], sources[2]))
 
 
 def test_steps_are_tied_to_lines_and_layers(kitchen: Kitchen) -> None:

@@ -318,7 +318,7 @@ def test_build_args_that_nothing_uses(kitchen: Kitchen) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("RUN --device=gpu true", "RUN --device is not built yet"),
+        ("RUN --device=gpu true", "RUN --device is not supported"),
         ("BOGUS x", "unknown instruction: BOGUS"),
         ("RUN --bogus x", "bogus"),
         ("EXPOSE x", "invalid containerPort"),

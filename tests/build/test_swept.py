@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from lamina.build.adopting import Adoption
 from lamina.build.build import build
+from lamina.build.cancel import Cancel
+from lamina.build.contexts import Contexts
+from lamina.build.copying import copy_layer
+from lamina.build.errors import BuildFailed, Swept
+from lamina.build.executing import Executor
+from lamina.build.records import Recorder
 from lamina.build.request import BuildRequest
+from lamina.build.session import Session
+from lamina.build.stagerun import StageRun
 from lamina.db import leases
 from lamina.db.connect import Database
-from lamina.events import Event, Notice, StepCached
+from lamina.dockerfile import parse
+from lamina.errors import Cancelled
+from lamina.events import Event, Notice, StepCached, ignore
 from lamina.gc.context import Context
 from lamina.gc.sweep import sweep
+from lamina.graph import stages
 from lamina.store.blobs import BlobStore
 from lamina.store.lease import Lease
 from tests.build.kitchen import HOST
@@ -95,3 +109,48 @@ def test_a_build_that_is_in_the_cache_as_a_whole(kitchen: Kitchen) -> None:
     result = watched(kitchen, FIRST + "LABEL a=b\n", saw)
     assert pruned
     assert kitchen.read(result.image_id, "a") == "a\n"
+
+
+def begun(kitchen: Kitchen, text: str) -> tuple[Session, dict[int, StageRun]]:
+    """A build that has found nothing out yet, and its stages."""
+    request = BuildRequest(context=str(kitchen.context), dockerfile=text.encode())
+    contexts = Contexts(kitchen.ctx, request, HOST, ignore, kitchen.enter)
+    record = Recorder(kitchen.ctx, request, ignore)
+    plan = stages.plan(parse(text.encode()), {}, HOST)
+    session = Session(kitchen.ctx, request, plan, contexts, record, kitchen.tools)
+    return session, {number: StageRun(session, plan.stages[number]) for number in session.needed}
+
+
+def test_a_copy_that_the_cache_knew_a_moment_ago(kitchen: Kitchen) -> None:
+    """Nobody looked for its sources, so the build has to begin again."""
+    text = "FROM busybox\nCOPY --from=busybox /bin/sh /sh\n"
+    kitchen.build(text)
+    hold_nothing(kitchen)
+    _, runs = begun(kitchen, text)
+    runs[0].begin(runs)
+    work = runs[0].find_work(runs)
+    assert work is not None
+    prune(kitchen)
+    assert not runs[0].find_cached()
+    with pytest.raises(Swept):
+        copy_layer(runs[0], work, Adoption(kitchen.ctx, runs[0].top, work, 0.0, False, None))
+
+
+def test_what_stopped_one_attempt_does_not_stop_the_next(kitchen: Kitchen) -> None:
+    session, runs = begun(kitchen, "FROM busybox\nRUN exit 1\n")
+    with pytest.raises(BuildFailed):
+        Executor(session, runs, kitchen.tools()).execute()
+    session.contexts.remotes.stopper.check()
+    session.contexts.close()
+
+
+def test_a_stage_that_is_stopped_is_not_at_fault(kitchen: Kitchen) -> None:
+    """Its error has no place in the Dockerfile: that of the stage that failed is the one to be told."""
+    session, runs = begun(kitchen, "FROM busybox\nADD http://127.0.0.1:1/x /x\n")
+    cancel = Cancel()
+    session.contexts.stop_with(cancel)
+    cancel.set()
+    runs[0].begin(runs)
+    with pytest.raises(Cancelled):
+        runs[0].find_work(runs)
+    session.contexts.close()

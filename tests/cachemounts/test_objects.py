@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from lamina.cachemounts import objects, removing
 from lamina.cachemounts.listing import listing, named
 from lamina.cachemounts.wanted import CacheWanted
 from lamina.db import cachemounts as rows
-from lamina.errors import Conflict, NotFound
+from lamina.errors import Conflict, LaminaError, NotFound
 from lamina.store.lock import let_go
 
 if TYPE_CHECKING:
@@ -122,6 +123,27 @@ def test_one_that_was_detached_goes_when_its_use_ends(ctx: Layers) -> None:
     let_go(descriptor)
     objects.tidy(ctx, row.name)
     assert on_disk(ctx) == [] and rows.mounts(ctx.db.read()) == []
+
+
+def test_a_removal_that_fails_leaves_it_to_others(ctx: Layers) -> None:
+    row = make(ctx, CacheWanted("c"))
+    with ctx.db.write() as tx:
+        tx.execute("ALTER TABLE cache_mounts RENAME TO hidden")
+    with pytest.raises(LaminaError):
+        objects.remove(ctx, row)
+    with ctx.db.write() as tx:
+        tx.execute("ALTER TABLE hidden RENAME TO cache_mounts")
+    assert objects.in_use(ctx, row) is False
+    assert objects.remove(ctx, row) is not None
+
+
+def test_a_copy_under_another_name_is_no_cache_mount(ctx: Layers) -> None:
+    row = make(ctx, CacheWanted("c"))
+    shutil.copytree(ctx.layout.cache_mount(row.name), ctx.layout.cache_mount(row.name) + ".bak")
+    removing.settle(ctx)
+    assert rows.mounts(ctx.db.read()) == [row] and len(on_disk(ctx)) == 2
+    removing.settle(ctx, before=2**62)
+    assert on_disk(ctx) == [row.name]
 
 
 def test_rows_and_folders_are_made_to_agree(ctx: Layers) -> None:

@@ -119,6 +119,8 @@ def test_logs(program: Lamina, failing: Path) -> None:
     assert sorted(program("build", "logs", "--step", "4").splitlines()) == ["to err", "to out"]
     assert program("build", "logs", "--step", "4", "--stdout") == "to out\n"
     assert program("build", "logs", "--step", "4", "--stderr") == "to err\n"
+    assert " to err\n" not in program("build", "logs", "--stdout")
+    assert " to err\n" in program("build", "logs", "--stderr")
     assert re.fullmatch(r"\d\.\d{3} gone\n", program("build", "logs", "--step", "5", "-t"))
     assert program("build", "logs", "--step", "6") == ""
     for step, words in (("9", "has no step 9"), ("x", "not the number of a step"), ("0", "not the number")):
@@ -241,6 +243,7 @@ def test_wrong_steps(program: Lamina, context: Path, failing: Path) -> None:
     program("build", "-q", context)
     whole = program("build", "ls", "-q").split()[0]
     assert "no step of build" in program.both("run", "--failed", whole, status=125)[1]
+    assert "--before needs" in program.both("run", "--before", "busybox", "true", status=125)[1]
     assert "requires at least 1 argument" in program.both("run", status=1)[1]
     assert "requires 1 argument" in program.both("diff", status=1)[1]
 

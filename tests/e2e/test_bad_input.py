@@ -18,7 +18,7 @@ from tests.e2e.refusals import check_error, on_disk, refused, unchanged
 DOCKERFILES = {
     "unknown instruction": ("FROM busybox\nRUM true\n", r"Dockerfile:2:1: .*RUM"),
     "unknown flag": ("FROM busybox\nCOPY --chwon=1 a /\n", r"Dockerfile:2:6: .*chwon"),
-    "flag that is not built yet": ("FROM busybox\nRUN --device=a.b/c=d true\n", r":2:5: .*device"),
+    "flag that is out of scope": ("FROM busybox\nRUN --device=a.b/c=d true\n", r":2:5: .*device"),
     "unknown base": ("FROM nowhere:1\n", r"Dockerfile:1:6: .*nowhere:1"),
     "base that is no name": ("FROM Bad//Name\n", r"Dockerfile:1:6: .*invalid reference format"),
     "missing file": ("FROM busybox\nCOPY a missing /\n", r'Dockerfile:2:8: "/missing": not found'),

@@ -366,6 +366,8 @@ def test_a_secret_does_not_go_from_tls_into_the_clear() -> None:
     assert credentials("https://h/a", "https://h:444/b", "secret") == ""
     assert credentials("http://h/a", "https://h/b", "secret") == "secret"
     assert credentials("https://h/a", "https://h:443/b", "secret") == "secret"
+    assert credentials("http://h:8000/a", "https://h:8443/b", "secret") == ""
+    assert credentials("http://h/a", "https://h:8443/b", "secret") == ""
 
 
 # --- proxies

@@ -135,6 +135,14 @@ def test_security_needs_allow() -> None:
     assert (caught.value.line, caught.value.column) == (3, 5)
 
 
+@pytest.mark.parametrize("line", ["RUN --device=gpu y", "ONBUILD RUN --device=gpu y"])
+def test_devices_are_refused(line: str) -> None:
+    dockerfile = parse(f"FROM a\nRUN fine\n{line}\n".encode())
+    with pytest.raises(DockerfileError, match="RUN --device is not supported") as caught:
+        check_allowed(dockerfile, dockerfile.instructions, frozenset())
+    assert (caught.value.line, caught.value.column) == (3, 1 + line.index("--device"))
+
+
 # --- keys --------------------------------------------------------------------------------------
 
 

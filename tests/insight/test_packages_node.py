@@ -83,6 +83,12 @@ def test_a_broken_package_is_told(store: Layers, content: str | bytes) -> None:
     assert "/bad/package.json cannot be read" in str(told)
 
 
+def test_half_a_character_becomes_one_that_can_be_written(store: Layers) -> None:
+    text = '{"name": "a\\ud800b", "version": "1\\udfff", "license": "\\ud83d\\ude00 \\ud83d"}'
+    (found,) = packages(store, image(store, {f"{TOP}/x/package.json": text}))
+    assert (found.name, found.version, found.licence) == ("a\ufffdb", "1\ufffd", "\U0001f600 \ufffd")
+
+
 def test_the_files_of_a_package(store: Layers) -> None:
     files = {
         f"{TOP}/a/package.json": described("a", "1"),

@@ -180,6 +180,18 @@ def test_credentials_go_to_no_other_host(liar: Liar, place: Path) -> None:
     store.lease.release()
 
 
+def test_an_identity_token_goes_to_no_other_host(liar: Liar, place: Path) -> None:
+    """It is in the body of what is asked: a redirect may not carry it away."""
+    name = liar.put(MADE, "app")
+    guard_all(liar, "Bearer abc", token_page(liar, "abc"))
+    with serve() as other:
+        other.site.pages["/token"] = b'{"access_token": "abc"}'
+        liar.site.pages["/token"] = lambda handler: handler.reply(307, Location=other.site.url + "/token")
+        with pytest.raises(FetchFailed, match="redirects what we sent to localhost"):
+            resolve(name, auths(place, {liar.host: {"identitytoken": "long"}}))
+        assert not other.site.asked
+
+
 def test_credentials_are_of_one_registry(liar: Liar, place: Path) -> None:
     name = liar.put(MADE, "app")
     guard_all(liar, basic("me", "pw"), 'Basic realm="x"')

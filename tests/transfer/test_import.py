@@ -15,7 +15,7 @@ from lamina.oci.validate import validate
 from lamina.transfer.changes import apply_changes
 from lamina.transfer.image_view import image_view
 from lamina.transfer.import_image import import_
-from lamina.transfer.output import image_lookup
+from lamina.transfer.merged import image_lookup
 from lamina.transfer.register import register_image
 from tests.layers.stores import content, file, state, tar_of
 from tests.transfer.images import make_image

@@ -29,6 +29,7 @@ from lamina.oci import platform as platforms
 from lamina.oci import reference as references
 from lamina.oci.config import parse as parse_config
 from lamina.oci.digest import Digest, ImageID, sha256
+from lamina.oci.manifest import parse_index
 from lamina.oci.validate import validate
 from lamina.registry.settings import Settings
 from lamina.transfer.image_view import image_view, read_config
@@ -214,6 +215,31 @@ def test_a_part_of_an_index_is_saved_and_loaded(
     assert files(other, loaded.image_id) == ["b", "c"]
 
 
+def test_a_manifest_without_its_blobs_is_not_saved(liar: Liar, store: Layers) -> None:
+    """A pull of the other platform was interrupted early: what there is of it is no image."""
+    made = two()
+    name = liar.put(made, "app")
+    other = next(each for each in parse_index(made.data).manifests if str(each.platform) == str(OTHER))
+    get(store, name)
+    store.blobs.put(made.manifests[other.digest][0])
+    out = io.BytesIO()
+    save(store, [name], out.write, "oci-archive")
+    assert f"blobs/sha256/{other.digest[7:]}".encode() not in out.getvalue()
+
+
+def test_an_index_that_calls_a_layer_a_manifest_does_not_stop_sweeps(liar: Liar, store: Layers) -> None:
+    made = two()
+    document = json.loads(made.data)
+    platform = {"os": "linux", "architecture": "s390x"}
+    odd = {"mediaType": media.MANIFEST, "digest": MADE.layers[0], "size": 1, "platform": platform}
+    document["manifests"].append(odd)
+    made.data = json.dumps(document).encode()
+    get(store, liar.put(made, "app"))
+    stray = store.blobs.put(b"stray")
+    os.utime(store.blobs.path(stray), ns=(0, 0))
+    assert sweep(Context(*store), cache=False, all_images=False).blobs == (stray,)
+
+
 # --- what cannot be
 
 
@@ -230,6 +256,7 @@ def test_an_image_for_another_platform(liar: Liar, store: Layers) -> None:
     name = liar.put(image({"o": b"x"}, platform=str(OTHER)), "app")
     with pytest.raises(NotFound, match=f"does not match the specified platform: wanted {HOST}, actual"):
         get(store, name, HOST, strict=True)
+    assert is_empty(store) and not [path for path in liar.asked() if "/blobs/" in path][1:]  # the config
     get(store, name, HOST)  # as Docker, where nothing was asked for
 
 

@@ -15,14 +15,17 @@ import zstandard
 
 from lamina.archive.compression import decompressed
 from lamina.archive.opening import Spools
+from lamina.archive.writing import Named, write_archive
 from lamina.db import imagedb
-from lamina.errors import InvalidInput, NotFound
+from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.layers.lookup import Lookup
 from lamina.oci import manifest as manifests
 from lamina.oci.validate import validate
-from lamina.transfer.image_view import gzip_view, image_view, plain_view
+from lamina.transfer.files import FileSet, write_folder, write_tar
+from lamina.transfer.form import Form
+from lamina.transfer.image_view import formed_view, image_view, plain_view
 from lamina.transfer.load import load
-from lamina.transfer.output import image_lookup, write_local, write_output
+from lamina.transfer.merged import image_lookup
 from lamina.transfer.save import save
 from tests.layers.stores import content, rows, state, tar_of
 from tests.layers.stores import file as tar_file
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lamina.layers.context import Layers
+    from lamina.mount.userns import IdMap
     from lamina.oci.digest import ImageID
 
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
@@ -58,8 +62,19 @@ def check(ctx: Layers, image_id: ImageID) -> None:
         return decompressed(blob)[0]  # type: ignore[arg-type]
 
     with Spools(ctx.layout.root) as spools:
-        for view in (image_view(ctx, image_id), plain_view(ctx, image_id), gzip_view(ctx, image_id, spools)):
+        packed = formed_view(ctx, image_id, Form(compression="gzip"), {}, spools)
+        for view in (image_view(ctx, image_id), plain_view(ctx, image_id), packed):
             validate(view, decompress=plain)
+
+
+def output(ctx: Layers, image_id: ImageID, form: str) -> bytes:
+    """An image as an output of a build packs it."""
+    out, docker = io.BytesIO(), form == "docker"
+    packing = Form(compression="uncompressed" if docker else "gzip")
+    with Spools(ctx.layout.root) as spools:
+        view = formed_view(ctx, image_id, packing, {}, spools)
+        write_archive([Named(view, ("docker.io/library/test:latest",))], out.write, docker=docker)
+    return out.getvalue()
 
 
 @pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
@@ -202,13 +217,8 @@ def test_skopeo_reads_ours_and_we_read_skopeos(
 def test_umoci_unpacks_what_we_save(store: Layers, folder: str, form: str) -> None:
     need("umoci")
     image_id = make_image(store, "test")
-    data = io.BytesIO()
-    if form == "output":
-        write_output(store, image_id, ["docker.io/library/test:latest"], "oci", data.write)
-    else:
-        data.write(saved(store, "test", form=form))
-    data.seek(0)
-    with tarfile.open(fileobj=data) as made:
+    data = output(store, image_id, "oci") if form == "output" else saved(store, "test", form=form)
+    with tarfile.open(fileobj=io.BytesIO(data)) as made:
         made.extractall(f"{folder}/layout", filter="data")
     run("umoci", "unpack", "--image", f"{folder}/layout:latest", f"{folder}/bundle")
     root = f"{folder}/bundle/rootfs"
@@ -224,26 +234,19 @@ def test_umoci_unpacks_what_we_save(store: Layers, folder: str, form: str) -> No
 
 def test_outputs(store: Layers, folder: str, make_store: Callable[[], Layers]) -> None:
     image_id = make_image(store, "test")
-    names = ["docker.io/library/test:latest"]
     for form in ("oci", "docker"):
-        data = io.BytesIO()
-        write_output(store, image_id, names, form, data.write)
-        again = io.BytesIO()
-        write_output(store, image_id, names, form, again.write)
-        assert again.getvalue() == data.getvalue()
-        data.seek(0)
+        data = output(store, image_id, form)
+        assert output(store, image_id, form) == data
         other = make_store()
-        assert load(other, data) == [(image_id, ("test:latest",))]
+        assert load(other, io.BytesIO(data)) == [(image_id, ("test:latest",))]
         check(other, image_id)
     merged = io.BytesIO()
-    write_output(store, image_id, names, "tar", merged.write)
+    write_tar(store, [FileSet(image_id, "")], merged.write)
     merged.seek(0)
     with tarfile.open(fileobj=merged) as made:
         assert made.getnames() == sorted(made.getnames())
         assert "old/one" not in made.getnames()
         assert made.extractfile("new/file with space").read() == b"new"  # type: ignore[union-attr]
-    with pytest.raises(InvalidInput):
-        write_output(store, image_id, names, "registry", merged.write)
 
 
 def test_local_output_stays_in_its_folder(store: Layers, folder: str) -> None:
@@ -253,7 +256,7 @@ def test_local_output_stays_in_its_folder(store: Layers, folder: str) -> None:
     os.makedirs(outside)
     os.symlink(outside, out + "/etc")
     os.symlink(outside + "/victim", out + "/lib")
-    write_local(store, image_id, out)
+    write_folder(store, [FileSet(image_id, "")], out)
     assert os.listdir(outside) == []
     assert os.readlink(out + "/lib") == "usr/lib"
     assert os.path.isdir(out + "/etc")
@@ -262,11 +265,29 @@ def test_local_output_stays_in_its_folder(store: Layers, folder: str) -> None:
     assert os.stat(out + "/bin/sh").st_mode & 0o7777 == 0o755  # no setuid
     assert os.stat(out + "/bin/sh").st_uid == os.geteuid()
     assert os.stat(out + "/bin/ash").st_ino == os.stat(out + "/bin/sh").st_ino
-    write_local(store, image_id, out)  # once more, over what is there
+    write_folder(store, [FileSet(image_id, "")], out)  # once more, over what is there
     os.unlink(out + "/lib")
     os.mkdir(out + "/lib")
     with pytest.raises(InvalidInput):
-        write_local(store, image_id, out)
+        write_folder(store, [FileSet(image_id, "")], out)
+
+
+def test_delete_empties_nothing_that_is_mounted(store: Layers, folder: str, inside: IdMap) -> None:
+    image_id = make_image(store, "test")
+    out = f"{folder}/out"
+    os.makedirs(out + "/etc")
+    os.makedirs(out + "/stays")
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", out + "/etc"], check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        os.mkdir(out + "/etc/precious")
+        with pytest.raises(Conflict, match="mounted at etc"):
+            write_folder(store, [FileSet(image_id, "")], out, delete=True)
+        assert os.path.isdir(out + "/etc/precious") and os.path.isdir(out + "/stays")
+    finally:
+        subprocess.run(["umount", out + "/etc"], check=True)
+    write_folder(store, [FileSet(image_id, "")], out, delete=True)
+    assert not os.path.exists(out + "/stays")
 
 
 def test_an_image_keeps_its_lookup(store: Layers) -> None:

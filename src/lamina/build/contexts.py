@@ -52,7 +52,8 @@ class Contexts:
         self.observer = observer
         self.enter = enter
         self.lock = allocate_lock()
-        self._inner = allocate_lock()  # of what this object itself notes; taken inside of `lock`
+        self._inner = allocate_lock()  # of what fetches; taken inside of the other two
+        self._arriving = allocate_lock()  # one further context is brought at a time; taken inside of `lock`
         self.names: frozenset[str] = frozenset()
         self._values: dict[str, str] = {}
         self._roots: dict[str, Context] = {}  # those of this machine, by folder: with a stat cache
@@ -167,17 +168,21 @@ class Contexts:
 
     def _bring(self, name: str, platform: Platform | None) -> Context | str:
         """Files, which are the same for all platforms, or an image."""
-        key = name, str(platform or self.platform)
+        platform = platform or self.platform
+        key = name, str(platform)
         found: Context | str | None = self._files.get(name) or self._images.get(key)
-        if found is None:
-            from lamina.build.named import find_named  # most builds have none
+        if found is not None:
+            return found
+        with self._arriving:
+            found = self._files.get(name) or self._images.get(key)
+            if found is None:
+                from lamina.build.named import find_named  # most builds have none
 
-            found = find_named(self, name, self._values[name], platform or self.platform)
-            with self._inner:
+                found = find_named(self, name, self._values[name], platform)
                 if isinstance(found, str):
                     self._images[key] = found
                 else:
-                    found = self._files.setdefault(name, found)
+                    self._files[name] = found
         return found
 
     def materials(self) -> list[Material]:

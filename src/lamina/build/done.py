@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb
-from lamina.db.names import resolve_image
 from lamina.events import Notice
 from lamina.graph.scope import SCAN_CONTEXT, SCAN_STAGE
 from lamina.layers.clock import now
@@ -140,7 +139,5 @@ def _is_named(stage: str, value: str) -> bool:
 
 def _used(session: Session, key: str, base: Base) -> UsedImage:
     name, _, platform = key.partition(" ")
-    c = session.ctx.db.read()
-    found = resolve_image(c, name)
-    manifest = found.index_digest or imagedb.need_image(c, base.image_id).manifest
-    return UsedImage(name, platform, manifest)
+    digest = base.index_digest or imagedb.need_image(session.ctx.db.read(), base.image_id).manifest
+    return UsedImage(name, platform, digest)

@@ -18,7 +18,6 @@ from lamina.build.copying import copy_layer, workdir_layer
 from lamina.build.running import run_layer
 from lamina.errors import Cancelled, LaminaError
 from lamina.events import StepFailed, StepFinished
-from lamina.fetch.stopping import NeverStops
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.stages import dependencies
 from lamina.sandbox.points import lay_points
@@ -66,7 +65,7 @@ class Executor:
                 self._side_by_side(pending)
         finally:
             # What comes after us, a second attempt maybe, must not be stopped by what stopped us.
-            self._session.contexts.stop_with(NeverStops())
+            self._session.contexts.stop_with(Cancel())
             if self._mounter is not None:
                 self._mounter.close()
             if self._points:

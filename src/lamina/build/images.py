@@ -1,4 +1,4 @@
-"""The images that FROM and COPY --from name: they must be in the store."""
+"""The images that FROM and COPY --from name, as far as the store has them."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ _SHORTEST_ID = 8  # digits: a short name must not be taken for the beginning of 
 
 
 class Base(NamedTuple):
-    """An image of the store. `top` is its uppermost layer, None for an image without any."""
+    """An image of the store. `top` is its uppermost layer, None for an image without any.
+
+    `index_digest` is what its name stood for when it was looked up, None where that was just the image.
+    """
 
     image_id: ImageID
     config: ImageConfig
     top: Layer | None
+    index_digest: Digest | None = None
 
 
 class Absent(NotFound):
@@ -64,7 +68,8 @@ def find_base(ctx: Layers, name: str, platform: Platform) -> Base:
             image_id = names.for_platform(c, found, platform).image_id
             config = configs.parse(ctx.blobs.read(Digest(image_id), configs.MAX_SIZE))
     chain = imagedb.layers_of(c, image_id)
-    return Base(image_id, config, layerdb.need_layer(c, chain[-1]) if chain else None)
+    top = layerdb.need_layer(c, chain[-1]) if chain else None
+    return Base(image_id, config, top, found.index_digest)
 
 
 def _lacks(ctx: Layers, index: Digest, have: set[Digest], platform: Platform) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamina.build.done import DoneStep, Facts
     from lamina.graph.ops import RunMount, WorkdirOp
     from lamina.graph.stages import Plan, Stage
+    from lamina.oci.platform import Platform
 
 Json = dict[str, object]
 
@@ -53,14 +54,11 @@ class _Maker:
         self.lines: dict[str, tuple[int, int]] = {}
         self.layers: dict[str, tuple[str, ...]] = {}
         self.last: dict[int, str] = {}  # of each stage
-        self._sources: dict[str, str] = {}
-        self._digests = {image.name: image.digest for image in facts.images}
-        self._platform = {
-            "Architecture": plan.scope.platform.architecture,
-            "OS": plan.scope.platform.os,
+        self._sources: dict[tuple[str, str], str] = {}  # by identifier and platform
+        self._own = plan.scope.platform
+        self._digests = {
+            (image.name, image.platform or str(self._own)): image.digest for image in facts.images
         }
-        if plan.scope.platform.variant:
-            self._platform["Variant"] = plan.scope.platform.variant
 
     def add(self, op: Json, inputs: Sequence[str], more: Json | None = None) -> str:
         """One more step; its name as an input of others. "" among `inputs` stands for nothing."""
@@ -79,7 +77,7 @@ class _Maker:
         else:
             self.last[stage.number] = self._base(stage)
         for step in steps:
-            self.last[stage.number] = self._step(step, self.last[stage.number])
+            self.last[stage.number] = self._step(step, self.last[stage.number], stage.platform)
 
     def _base(self, stage: Stage) -> str:
         if stage.context:
@@ -87,11 +85,11 @@ class _Maker:
         if stage.base == SCRATCH:
             return ""
         source = stage.source.source
-        name = self._image(stage.base)
+        name = self._image(stage.base, stage.platform)
         self.lines.setdefault(name.partition(":")[0], (source.start_line, source.end_line))
         return name
 
-    def _step(self, done: DoneStep, below: str) -> str:
+    def _step(self, done: DoneStep, below: str, platform: Platform) -> str:
         op = done.op
         if isinstance(op, RunOp):
             made, others = (
@@ -106,7 +104,7 @@ class _Maker:
         for remote in op.remotes if isinstance(op, CopyOp) else ():
             words = words.replace(remote, redacted(remote))
         note = {"key": done.key, "diffID": done.diff_id, "createdBy": words, "cached": done.cached}
-        name = self.add({"Op": made, "platform": self._platform}, [below, *others], {"lamina": note})
+        name = self.add({"Op": made, "platform": _platform(platform)}, [below, *others], {"lamina": note})
         step = name.partition(":")[0]
         self.ids[done.key] = step
         self.lines[step] = (done.source.start_line, done.source.end_line)
@@ -120,19 +118,28 @@ class _Maker:
         if where.context:
             return self._source(f"context://{where.context}")
         if where.image:
-            return "" if where.image == SCRATCH else self._image(where.image)
+            return "" if where.image == SCRATCH else self._image(where.image, self._own)
         reads = len(where.sources) > len(where.remotes) if isinstance(where, CopyOp) else where.type == "bind"
         return self._source(_LOCAL + "context") if reads else ""
 
-    def _image(self, name: str) -> str:
-        digest = self._digests.get(name)
-        return self._source(f"docker-image://{name}" + (f"@{digest}" if digest else ""))
+    def _image(self, name: str, platform: Platform) -> str:
+        digest = self._digests.get((name, str(platform)))
+        return self._source(f"docker-image://{name}" + (f"@{digest}" if digest else ""), platform)
 
-    def _source(self, identifier: str) -> str:
-        if identifier not in self._sources:
-            op = {"Op": {"source": {"identifier": identifier}}, "platform": self._platform}
-            self._sources[identifier] = self.add(op, [])
-        return self._sources[identifier]
+    def _source(self, identifier: str, platform: Platform | None = None) -> str:
+        platform = platform or self._own
+        key = identifier, str(platform)
+        if key not in self._sources:
+            op = {"Op": {"source": {"identifier": identifier}}, "platform": _platform(platform)}
+            self._sources[key] = self.add(op, [])
+        return self._sources[key]
+
+
+def _platform(platform: Platform) -> Json:
+    made: Json = {"Architecture": platform.architecture, "OS": platform.os}
+    if platform.variant:
+        made["Variant"] = platform.variant
+    return made
 
 
 def _exec(op: RunOp) -> Json:

@@ -131,13 +131,14 @@ def _stamp(data: str, wanted: CacheWanted) -> None:
 
 def remove(ctx: Layers, row: CacheMount) -> int | None:
     """Removes the folder and its row; the bytes that this freed. None when the folder is in use."""
-    with key_lock(ctx, row.key):
-        descriptor = lock(ctx, row.name)
-        if descriptor is None and is_there(ctx, row.name):
-            return None
-        with ctx.db.write() as tx:
-            temp = take(tx, ctx, row.name)
+    descriptor = None
     try:
+        with key_lock(ctx, row.key):
+            descriptor = lock(ctx, row.name)
+            if descriptor is None and is_there(ctx, row.name):
+                return None
+            with ctx.db.write() as tx:
+                temp = take(tx, ctx, row.name)
         return 0 if temp is None else destroy(temp)
     finally:
         if descriptor is not None:

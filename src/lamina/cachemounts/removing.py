@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.cachemounts import info, objects
 from lamina.cachemounts.listing import named
 from lamina.db import cachemounts as rows
-from lamina.errors import Conflict, Corrupt
+from lamina.errors import Conflict, Corrupt, InvalidInput
 from lamina.store.files import remove_tree
 from lamina.store.layout import temp_owner
+from lamina.store.recover import is_older
 from lamina.store.sync import tree_size
 
 if TYPE_CHECKING:
@@ -88,8 +89,8 @@ def _adopt(ctx: Layers, name: str, before: int | None) -> int:
     try:
         row = info.read(path + "/info.json", name)
         ctx.layout.cache_mount(name)
-    except (Corrupt, ValueError):
-        if before is None or os.stat(path, follow_symlinks=False).st_ctime_ns >= before:
+    except (Corrupt, InvalidInput):
+        if before is None or not is_older(path, before):
             return 0
         size = tree_size(path)
         remove_tree(path)

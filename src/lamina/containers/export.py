@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from lamina.containers import creating, state
 from lamina.containers.commit import capture_layer
 from lamina.layers.lookup import Lookup
-from lamina.transfer.output import write_merged
+from lamina.transfer.merged import write_merged
 
 if TYPE_CHECKING:
     from lamina.containers.context import Containers

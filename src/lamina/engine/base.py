@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self, TypeVar
 
 from lamina.engine.opened import Opened
 from lamina.engine.root import root_folder
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from lamina.events import Observer
 
 Result = TypeVar("Result")
+
+
+class Inside(Protocol):
+    """Base._inside, for the parts of an Engine that are objects of their own."""
+
+    def __call__(
+        self,
+        work: Callable[[Opened, Observer, BinaryIO | None], Result],
+        observer: Observer = ...,
+        sink: BinaryIO | None = ...,
+    ) -> Result:
+        """Does `work` where it is root, and returns its result."""
 
 
 class Base:

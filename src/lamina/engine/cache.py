@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.db import cachemounts as rows
 from lamina.events import ignore
@@ -11,23 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lamina.cachemounts.listing import CacheSummary
+    from lamina.engine.base import Inside
     from lamina.engine.opened import Opened
     from lamina.events import Observer
     from lamina.insight.rows import Rows
-
-Result = TypeVar("Result")
-
-
-class Inside(Protocol):
-    """Engine._inside: does work where this process is root in here."""
-
-    def __call__(
-        self,
-        work: Callable[[Opened, Observer, BinaryIO | None], Result],
-        observer: Observer = ...,
-        sink: BinaryIO | None = ...,
-    ) -> Result:
-        """Does `work`, and returns its result."""
 
 
 class Cache:

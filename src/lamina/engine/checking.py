@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from lamina.build.request import BuildRequest
     from lamina.dockerfile import Dockerfile, IgnoreFile
     from lamina.dockerfile.lint.linter import Warning
+    from lamina.engine.base import Inside
     from lamina.engine.opened import Opened
-    from lamina.engine.records import Inside
     from lamina.events import Observer
     from lamina.graph.lint.outline import Outline, Target
     from lamina.graph.lint.scan import ConfigOf, Scenes

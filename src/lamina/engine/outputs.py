@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lamina.transfer.compose import Composed
 
 _ARCHIVES = ("oci", "docker")
+_SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/proc", "/root", "/sys", "/usr", "/var")
 _NO_EPOCH = "[Warning] rewrite-timestamp is specified, but no source-date-epoch was found"
 
 
@@ -112,6 +113,7 @@ class Outputs:
             (os.path.expanduser("~"), "the home folder"),
             (self._ctx.layout.root, "the store"),
             (context if os.path.isdir(context) else os.getcwd(), "the build context"),
+            *((each, "the system") for each in _SYSTEM),
         ):
             if os.path.commonpath([folder, os.path.realpath(path)]) == folder:
                 raise InvalidInput(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.events import ignore
 
@@ -13,20 +13,11 @@ if TYPE_CHECKING:
     from lamina.containers.changes import ContainerChange
     from lamina.containers.request import RunRequest, RunResult
     from lamina.containers.stdio import Stdio
+    from lamina.engine.base import Inside
     from lamina.engine.opened import Opened
     from lamina.engine.steps import StepRef
     from lamina.events import Observer
     from lamina.insight.builds import BuildDetail, BuildSummary
-
-Result = TypeVar("Result")
-
-
-class Inside(Protocol):
-    """Engine._inside: does work where it is root."""
-
-    def __call__(
-        self, work: Callable[[Opened, Observer, BinaryIO | None], Result], observer: Observer = ignore
-    ) -> Result: ...
 
 
 class Records:

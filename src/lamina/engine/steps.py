@@ -6,13 +6,15 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build import failed, stepstate, trimming
-from lamina.db import cachedb, containerdb, imagedb, layerdb, recorded
+from lamina.db import cachedb, containerdb, imagedb, indexdb, layerdb, leases, recorded
 from lamina.engine import joined
 from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.oci.config import History, ImageConfig, RootFS, container_from_json
-from lamina.oci.digest import ChainID
+from lamina.oci.digest import ChainID, sha256
+from lamina.store.lease import alive
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Sequence
 
     from lamina.build.stepstate import StepState
@@ -129,8 +131,6 @@ def _chain_after(
 
 def _layers(opened: Opened, step: BuildStep, chain: ChainID | None) -> list[Layer]:
     """The rows of these layers, bottom first; held from now on. NotFound when they were pruned."""
-    from lamina.db import leases
-
     ctx = opened.ctx
     try:
         with ctx.db.write(durable=False) as tx:
@@ -157,7 +157,10 @@ def _image(opened: Opened, state: StepState, step: BuildStep, chain: ChainID | N
         layers[-1].created if layers else "",
         variant=state.variant,
     )
-    return register_image(opened.ctx, image, image.diff_ids).image_id
+    data, ctx = image.to_bytes(), opened.ctx
+    with ctx.db.write(durable=False) as tx:  # first, so that no other `run --step` takes it away
+        leases.hold(tx, ctx.lease.id, leases.IMAGE, sha256(data))
+    return register_image(ctx, data, image.diff_ids).image_id
 
 
 def _request(request: RunRequest, state: StepState, image_id: ImageID) -> RunRequest:
@@ -179,5 +182,13 @@ def _request(request: RunRequest, state: StepState, image_id: ImageID) -> RunReq
 def _remove_image(opened: Opened, image_id: ImageID) -> None:
     """The container is gone, and so goes the image that only it needed; its blobs are a sweep's."""
     with opened.ctx.db.write(durable=False) as tx:
-        if not imagedb.tags(tx, image_id) and not containerdb.using_image(tx, image_id):
+        named = imagedb.tags(tx, image_id) or indexdb.indexes_with(tx, image_id)
+        if not named and not containerdb.using_image(tx, image_id) and not _is_held(opened, tx, image_id):
             imagedb.delete_image(tx, image_id)
+
+
+def _is_held(opened: Opened, tx: sqlite3.Connection, image_id: ImageID) -> bool:
+    """Whether another process is about to make a container of it."""
+    wanted, ctx = (leases.IMAGE, image_id), opened.ctx
+    others = {hold.lease for hold in leases.held(tx) if (hold.kind, hold.name) == wanted} - {ctx.lease.id}
+    return any(alive(ctx.layout, other) for other in others)

@@ -1,7 +1,7 @@
 """Exchange: one request over HTTP, with its redirects and with as many attempts as make sense.
 
-What goes to one host as a secret goes to no other. Connections are kept for the next request by whoever
-makes several (`Connections`).
+What goes to one host as a secret, or as a body, goes to no other. Connections are kept for the next request
+by whoever makes several (`Connections`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from lamina.dockerfile.remotes import host_of, is_http, redacted
 from lamina.errors import InvalidInput, LaminaError
 from lamina.fetch.failures import FetchFailed, Retry, of_exception, of_status
-from lamina.fetch.headers import RETRIED, credentials, retry_after
+from lamina.fetch.headers import RETRIED, credentials, is_same_server, retry_after
 from lamina.fetch.proxies import proxy_for
 from lamina.fetch.stopping import pause
 
@@ -171,6 +171,9 @@ class Exchange:
             found = ""
         if not is_http(found) or not host_of(found):
             raise FetchFailed(f"cannot fetch {self.shown}: {host_of(url)} redirects to {target[:200]!r}")
+        if self._request.body is not None and not is_same_server(self._request.url, found):
+            what = f"{host_of(url)} redirects what we sent to {host_of(found)}, which it was not meant for"
+            raise FetchFailed(f"cannot fetch {self.shown}: {what}")
         return found
 
     def _headers(self, url: str) -> dict[str, str]:

@@ -84,10 +84,9 @@ def is_same_server(first: str, url: str) -> bool:
     Another port may be another user's; only from 80 to 443 it is the same server.
     """
     asked, now = urlsplit(first), urlsplit(url)
-    if asked.hostname != now.hostname:
-        return False
-    there = (now.scheme, _port(url))
-    return there in ((asked.scheme, _port(first)), ("https", 443)) and _port(first) in (80, there[1])
+    here, there = (asked.scheme, _port(first)), (now.scheme, _port(url))
+    upgraded = (here, there) == (("http", 80), ("https", 443))
+    return asked.hostname == now.hostname and (here == there or upgraded)
 
 
 def error_text(error: OSError) -> str:

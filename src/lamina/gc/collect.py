@@ -22,7 +22,7 @@ from lamina.store.files import remove_tree
 from lamina.store.layout import temp_owner
 from lamina.store.lease import living
 from lamina.store.place import take_diff
-from lamina.store.recover import remove_strays
+from lamina.store.recover import is_older, remove_strays
 from lamina.store.sync import tree_size
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _remove_diffs(ctx: Context, dead: frozenset[DiffID], before: int) -> tuple[t
             diff_id = DiffID("sha256:" + name)
             if len(name) != 64 or diff_id in known:
                 continue
-            if diff_id in dead or _older(f"{ctx.layout.diff}/{name}", before):
+            if diff_id in dead or is_older(f"{ctx.layout.diff}/{name}", before):
                 temp = take_diff(ctx.layout, ctx.lease, diff_id)
                 if temp is not None:
                     taken.append((diff_id, temp))
@@ -89,14 +89,6 @@ def _remove_diffs(ctx: Context, dead: frozenset[DiffID], before: int) -> tuple[t
         freed += tree_size(temp)
         remove_tree(temp)
     return tuple([diff_id for diff_id, _ in taken]), freed
-
-
-def _older(path: str, before: int) -> bool:
-    """Whether the name was given before that time; renaming changes ctime."""
-    try:
-        return os.stat(path, follow_symlinks=False).st_ctime_ns < before
-    except FileNotFoundError:
-        return False
 
 
 def _remove_layer_files(ctx: Context) -> None:
@@ -114,7 +106,7 @@ def _remove_snapshots(ctx: Context, before: int) -> int:
     freed = 0
     for name in os.listdir(ctx.layout.mnt):
         path = f"{ctx.layout.mnt}/{name}"
-        if name in known or temp_owner(name) is not None or not _older(path, before):
+        if name in known or temp_owner(name) is not None or not is_older(path, before):
             continue
         size = tree_size(path)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb, containerdb, imagedb, indexdb, layerdb, leases
+from lamina.errors import InvalidInput
 from lamina.oci.digest import ChainID, DiffID, Digest, ImageID
 
 if TYPE_CHECKING:
@@ -97,22 +98,32 @@ def used_blobs(c: sqlite3.Connection, blobs: BlobStore, now: Held) -> set[Digest
     used.update([diff.blob for diff in layerdb.diffs(c) if diff.blob is not None])
     for image in imagedb.images(c):
         used |= {Digest(image.image_id), image.manifest}
-        used |= _named_in(blobs, blobs.read(image.manifest))
+        used |= _named_by(blobs, image.manifest)
     for index in indexdb.indexes(c):
         must = frozenset(member.manifest for member in indexdb.members(c, index.digest))
-        used |= {index.digest, *_named_in(blobs, blobs.read(index.digest), must)}
+        used |= {index.digest, *_named_by(blobs, index.digest, must)}
     return used
 
 
-def _named_in(blobs: BlobStore, document: bytes, must: frozenset[Digest] = frozenset()) -> set[Digest]:
-    """What a manifest names, or an index and all that stands in it; `must` be there, the rest may."""
+def _named_by(
+    blobs: BlobStore, document: Digest, must: frozenset[Digest] = frozenset(), *, may_be_none: bool = False
+) -> set[Digest]:
+    """What a manifest names, or an index and all that stands in it; `must` be there, the rest may.
+
+    Of the rest, what is no manifest (an index from elsewhere may call anything so) names nothing.
+    """
     from lamina.oci.manifest import Manifest, parse  # only a sweep that deletes blobs needs it
 
-    parsed = parse(document)
+    try:
+        parsed = parse(blobs.read(document))
+    except InvalidInput:
+        if may_be_none:
+            return set()
+        raise
     if isinstance(parsed, Manifest):
         return {parsed.config.digest, *[layer.digest for layer in parsed.layers]}
     named = {descriptor.digest for descriptor in parsed.manifests}
     for digest in list(named):
         if digest in must or blobs.has(digest):
-            named |= _named_in(blobs, blobs.read(digest), must)
+            named |= _named_by(blobs, digest, must, may_be_none=digest not in must)
     return named

@@ -37,7 +37,7 @@ class Stage(NamedTuple):
     """
 
     number: int
-    name: str  # as written, "" without AS
+    name: str  # in lower case, "" without AS
     base: str
     parent: int | None
     source: From

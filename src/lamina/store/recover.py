@@ -49,6 +49,17 @@ def recover(layout: Layout) -> list[str]:
     return removed
 
 
+def is_older(path: str, before: int) -> bool:
+    """Whether the name was given before that time (ns since 1970); renaming changes ctime.
+
+    False for what is gone: another process was faster.
+    """
+    try:
+        return os.stat(path, follow_symlinks=False).st_ctime_ns < before
+    except FileNotFoundError:
+        return False
+
+
 def remove_strays(layout: Layout) -> list[str]:
     """Removes temporary files and folders of leases that were released, or lost, before they were empty.
 

@@ -9,7 +9,7 @@ from lamina.archive.compression import CHUNK
 from lamina.errors import InvalidInput
 from lamina.transfer.find import hold
 from lamina.transfer.local import LocalFolder
-from lamina.transfer.output import image_lookup
+from lamina.transfer.merged import image_lookup
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tar.write import TarWriter
 
@@ -50,9 +50,11 @@ def write_tar(
 def write_folder(
     ctx: Layers, sets: Sequence[FileSet], path: str, epoch: int | None = None, *, delete: bool = False
 ) -> None:
-    """Writes merged trees into the folder `path`, as `output.write_local` does for one.
+    """Writes merged trees into the folder `path`, as files of the calling user.
 
-    With `delete`, what else is in the folder goes. NotFound, Corrupt, InvalidInput, Denied, NoSpace.
+    What is there stays, unless an image has something at its path; with `delete` it goes. Links in the folder
+    are never followed; devices are left out, and so are setuid and setgid. NotFound, Corrupt, InvalidInput,
+    Denied, NoSpace.
     """
     with LocalFolder(path) as out:
         for entry, source in _entries(ctx, sets, epoch):

@@ -1,8 +1,8 @@
 """image_view: an image of the store as other rooms and tools see it (lamina.oci.image), in three forms.
 
 `image_view` is the image as its manifest says; `plain_view` has every layer uncompressed, as Docker keeps
-them; `gzip_view` has every layer compressed: as it was received, else by us, which needs a file for each.
-`formed_view` is whatever an output of a build asks for.
+them; `formed_view` is what an output of a build asks for: a layer that was not received compressed is
+compressed by us, which needs a file for each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import DiffID, Digest, sha256
 from lamina.oci.manifest import Manifest
-from lamina.transfer.form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from lamina.db.layerdb import Diff
     from lamina.layers.context import Layers
     from lamina.oci.digest import ImageID
+    from lamina.transfer.form import Form
 
 
 class StoredLayer(NamedTuple):
@@ -73,11 +73,6 @@ def image_view(ctx: Layers, image_id: ImageID, manifest: Digest | None = None) -
 def plain_view(ctx: Layers, image_id: ImageID) -> StoredImage:
     """The image with its layers uncompressed, and a manifest that says so. NotFound, Corrupt."""
     return _rebuilt(ctx, image_id, lambda diff: _plain(ctx, diff))
-
-
-def gzip_view(ctx: Layers, image_id: ImageID, spools: Spools) -> StoredImage:
-    """The image with its layers compressed, good as long as `spools`. NotFound, Corrupt, NoSpace."""
-    return _rebuilt(ctx, image_id, lambda diff: _compressed(ctx, spools, diff, Form(compression="gzip")))
 
 
 def formed_view(

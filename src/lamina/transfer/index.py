@@ -136,7 +136,7 @@ def index_view(ctx: Layers, digest: Digest) -> StoredIndex:
 
 
 def gather(ctx: Layers, index: bytes, manifests_of_images: Iterable[Digest]) -> dict[Digest, StoredBlob]:
-    """The blobs of the store that an index names, and what those name, beside its images. NotFound."""
+    """The blobs of the store that an index names, and what those name, beside its images."""
     others: dict[Digest, StoredBlob] = {}
     _gather(ctx, manifests.parse_index(index), set(manifests_of_images), others)
     return others
@@ -150,17 +150,20 @@ def is_index(document: bytes) -> bool:
 def _gather(ctx: Layers, index: Index, images: set[Digest], others: dict[Digest, StoredBlob]) -> None:
     """Finds the blobs that an index names beside its images, and what those name.
 
-    Of what was pulled for one platform there is no more than that.
+    Of what was pulled for one platform there is no more than that: a manifest of which something is missing
+    is left out.
     """
     for descriptor in index.manifests:
         if descriptor.digest in images or not ctx.blobs.has(descriptor.digest):
             continue
-        _add(ctx, descriptor, others)
         document = manifests.parse(ctx.blobs.read(descriptor.digest), descriptor.media_type)
         if isinstance(document, Index):
+            _add(ctx, descriptor, others)
             _gather(ctx, document, images, others)
-        else:
-            for part in (document.config, *document.layers):
+            continue
+        parts = (document.config, *document.layers)
+        if all(ctx.blobs.has(part.digest) for part in parts):
+            for part in (descriptor, *parts):
                 _add(ctx, part, others)
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, BinaryIO
 
-from lamina.errors import InvalidInput
+from lamina.errors import Conflict, InvalidInput
 from lamina.fs.copy import Copier
 from lamina.fs.failures import failure, shown
 from lamina.fs.folders import Folders
@@ -57,6 +57,7 @@ class LocalFolder:
         Conflict when something is mounted in there; Denied.
         """
         folders = {entry.path for entry in self._dirs}
+        self._check_mounts(folders)
         todo = [b""]
         while todo:
             folder = todo.pop()
@@ -69,6 +70,21 @@ class LocalFolder:
                     todo.append(path)
                 elif path not in self._kept:
                     remove_tree(os.path.join(self._path, os.fsdecode(path)))
+
+    def _check_mounts(self, folders: set[bytes]) -> None:
+        """Conflict where another file system lies in the place of one of our folders: we may not empty it."""
+        root = os.fsencode(self._path)
+        device = os.stat(root).st_dev
+        for path in sorted(folders):
+            try:
+                found = os.stat(os.path.join(root, path), follow_symlinks=False)
+            except OSError as error:
+                raise failure(error, path) from error
+            if found.st_dev != device:
+                raise Conflict(
+                    f"something is mounted at {shown(path)}, so that nothing is deleted",
+                    hint="unmount it, or leave mode=delete out",
+                )
 
     def finish(self) -> None:
         """Gives folders their mode and time, which writing into them would have changed."""

@@ -118,9 +118,7 @@ class _Pull:
         if isinstance(document, Index):
             row = self._index(digest, data, document, tags)
         else:
-            row = self._image(digest, data, document)
-            if self._strict:
-                check_platform(row, self._wanted, self._shown)
+            row = self._image(digest, data, document, self._wanted if self._strict else None)
             row = self._named(row, digest, data, tags)
         after = imagedb.find_tag(self._ctx.db.read(), tags[0]) if tags else None
         return Pulled(reference, row.image_id, digest, after is None or before != after)
@@ -170,8 +168,10 @@ class _Pull:
 
     # --- images
 
-    def _image(self, digest: Digest, data: bytes, manifest: Manifest) -> ImageRow:
-        """One image, with all of its layers; it has no name yet."""
+    def _image(
+        self, digest: Digest, data: bytes, manifest: Manifest, platform: Platform | None = None
+    ) -> ImageRow:
+        """One image, with all of its layers; it has no name yet. NotFound when it is not for `platform`."""
         ctx = self._ctx
         check(manifest, self._shown)
         blobs = [manifest.config, *manifest.layers]
@@ -182,6 +182,8 @@ class _Pull:
         self._repository_blob(manifest.config)
         config_bytes = ctx.blobs.read(manifest.config.digest, configs.MAX_SIZE)
         config = config_of(config_bytes, manifest, self._shown)
+        if platform is not None:
+            check_platform(config.platform, platform, self._shown)
         self._layers(manifest.layers, config.diff_ids)
         return register_image(ctx, config_bytes, config.diff_ids, manifest=data)
 

@@ -8,14 +8,13 @@ from lamina.archive.image import MAX_LAYERS
 from lamina.errors import InvalidInput, NotFound, Unsupported
 from lamina.oci import config as configs
 from lamina.oci import media
-from lamina.oci.platform import Platform
 from lamina.transfer.attest import is_attestation
 
 if TYPE_CHECKING:
-    from lamina.db.imagedb import ImageRow
     from lamina.oci.config import ImageConfig
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.manifest import Index, Manifest
+    from lamina.oci.platform import Platform
 
 _MAX_PARTS = 1000
 
@@ -72,9 +71,8 @@ def config_of(data: bytes, manifest: Manifest, shown: str) -> ImageConfig:
     return config
 
 
-def check_platform(row: ImageRow, wanted: Platform, shown: str) -> None:
+def check_platform(own: Platform, wanted: Platform, shown: str) -> None:
     """NotFound, in Docker's words, for an image for another platform."""
-    own = Platform(row.os, row.architecture, row.variant)
     if own.distance(wanted) is None:
         raise NotFound(
             f"image with reference {shown} was found but does not match the specified platform: "

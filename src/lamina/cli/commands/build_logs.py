@@ -23,12 +23,12 @@ def configure(command: Command) -> None:
     command.takes("[BUILD]", 0, 1)
     command.option("progress", "string", "How to show the steps: plain (default)")
     command.option("step", "int", "Only what step N wrote, byte for byte")
-    command.switch("stderr", "With --step: only what it wrote to stderr")
-    command.switch("stdout", "With --step: only what it wrote to stdout")
+    command.switch("stderr", "Only what was written to stderr")
+    command.switch("stdout", "Only what was written to stdout")
     command.switch("timestamps", "With --step: the seconds since the step began before each line", "t")
     command.details = (
         "BUILD is an ID, the beginning of one, or ^N for the Nth before the last; without it the last. "
-        "Without --step the steps follow each other as in --progress=plain; nothing is left out."
+        "Without --step the steps follow each other as in --progress=plain, each line with its seconds."
     )
 
 
@@ -58,7 +58,7 @@ def run(session: Session, args: Args) -> int:
     for step in detail.steps:
         if step.status != "not reached":
             out.write(_shown(f"#{step.number} {title(step)}\n"))
-            _lines(out, f"#{step.number} ", records.log(build_id, step.number))
+            _lines(out, f"#{step.number} ", _chosen(records.log(build_id, step.number), args))
             out.write(_shown(f"#{step.number} {_ending(step, detail.build.error)}\n\n"))
     return 0
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lamina.cli import environment
 from lamina.cli.flags import UsageError
 from lamina.cli.terminal import raw
-from lamina.errors import ProcessFailed, Unsupported
+from lamina.errors import InvalidInput, ProcessFailed, Unsupported
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -72,6 +72,8 @@ def run(session: Session, args: Args) -> int:
         from lamina.cli.commands import run_step  # a rare way to run
 
         return run_step.run(session, args)
+    if args.on("before"):
+        raise InvalidInput("--before needs --step or --failed", hint="`lamina run --step N --before`")
     if not args.operands:
         raise _no_image(args)
     request = request_of(args, session)

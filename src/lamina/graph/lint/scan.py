@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.dockerfile import Arg, Copy, Env, From, Instruction, Run, Shell, Workdir, expand
 from lamina.dockerfile.mounts import from_of
 from lamina.errors import LaminaError
+from lamina.graph.stages import SCRATCH
 from lamina.graph.state import DEFAULT_PATH, join_path, split_env
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     ConfigOf = Callable[[str], ContainerConfig | None]
 
-SCRATCH = "scratch"
 _WITH_FALLBACK = re.compile(r"\$\{(\w+):?[-+?]")
 
 

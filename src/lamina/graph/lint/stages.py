@@ -28,6 +28,7 @@ from lamina.dockerfile.source import quote
 from lamina.dockerfile.suggest import closest
 from lamina.errors import LaminaError
 from lamina.graph.lint.scan import expanded, undefined
+from lamina.graph.scope import NOT_IN_ENV
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +41,6 @@ _SECRET = re.compile(
     r"(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)", re.IGNORECASE
 )
 _HARMLESS = re.compile(r"(?:_|^)(?:public|file|version)(?:_|$)", re.IGNORECASE)
-_NOT_IN_ENV = ("BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE")
 
 
 def check_stage(linter: Linter, scenes: Scenes, scene: Scene) -> None:
@@ -180,7 +180,7 @@ def _undefined(linter: Linter, scenes: Scenes, instruction: Instruction, scope: 
 def _undefined_name(
     linter: Linter, instruction: Instruction, name: str, env: dict[str, str], certain: bool
 ) -> None:
-    if name in _NOT_IN_ENV or not (name[:1].isalpha() or name.startswith("_")):
+    if name in NOT_IN_ENV or not (name[:1].isalpha() or name.startswith("_")):
         return
     near = closest(name, sorted(env))
     if not certain and near is None and name == name.upper():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamina.insight.packages.view import FoundFile, View
 
 _PACKAGE = re.compile(rb"(?:\A|/)node_modules/(?:@[^/]+/)?[^@./][^/]*/package\.json\Z")
+_LONE = re.compile("[\ud800-\udfff]")  # half a character: JSON can write it, UTF-8 cannot
 _MAX_SIZE = 4 << 20
 
 
@@ -49,8 +50,8 @@ def _package(data: bytes, file: FoundFile) -> Package | None:
         raise BadDatabase(f"it is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise BadDatabase("it is not a JSON object")
-    name, version = document.get("name"), document.get("version")
-    if not isinstance(name, str) or not isinstance(version, str) or not name or not version:
+    name, version = _text(document.get("name")), _text(document.get("version"))
+    if not name or not version:
         return None
     scope, _, last = name.rpartition("/")
     return Package(
@@ -85,4 +86,4 @@ def _person(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return _LONE.sub("\N{REPLACEMENT CHARACTER}", value.strip()) if isinstance(value, str) else ""
