@@ -108,8 +108,12 @@ def test_type_docker(small: Kitchen, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["oci", "docker"])
 @pytest.mark.parametrize(
     ("compression", "media_type"),
-    [("gzip", media.LAYER_GZIP), ("zstd", media.LAYER_ZSTD), ("uncompressed", media.LAYER)]
-    + [("none", media.LAYER)],
+    [
+        ("gzip", media.LAYER_GZIP),
+        ("zstd", media.LAYER_ZSTD),
+        ("uncompressed", media.LAYER),
+        ("none", media.LAYER),
+    ],
 )
 def test_option_compression(
     small: Kitchen, tmp_path: Path, kind: str, compression: str, media_type: str

@@ -10,7 +10,7 @@ from lamina.build.sources import copy_sources
 from lamina.db import cachedb
 from lamina.dockerfile import Copy
 from lamina.errors import Cancelled, LaminaError
-from lamina.events import StepCached
+from lamina.events import StepCached, StepFailed
 from lamina.graph import stages
 from lamina.graph.advance import advance
 from lamina.graph.copies import context_op
@@ -143,7 +143,11 @@ class StageRun:
             return
         self._number += 1
         self.session.started(self._number, self.stage, instruction)
-        self.work = self._prepare(instruction, op, created_by, others)
+        try:
+            self.work = self._prepare(instruction, op, created_by, others)
+        except LaminaError as error:
+            self.session.observer(StepFailed(self._number, 0.0, error.message))
+            raise
 
     def _prepare(
         self, instruction: Instruction, op: Op, created_by: str, others: Mapping[int, StageRun]
