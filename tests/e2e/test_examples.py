@@ -11,14 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import make_base
+from tests.e2e.conftest import NO_BASES, make_base
 from tests.e2e.lamina_command import REPOSITORY, Lamina, cached_steps
-from tests.machine import has_sub_ids
 
-BOOTSTRAP = pytest.mark.skipif(
-    shutil.which("mmdebstrap") is None or not has_sub_ids(),
-    reason="bootstrapping a Debian base needs mmdebstrap, and root or sub-IDs",
-)
+BOOTSTRAP = pytest.mark.skipif(bool(NO_BASES), reason=NO_BASES or "-")
 
 
 def copy(example: str, folder: Path) -> Path:

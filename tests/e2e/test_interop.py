@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lamina.testing.docker_engine import DockerEngine, docker_engine, missing
-from tests.e2e.conftest import make_base
+from tests.e2e.conftest import NO_BASES, make_base
 from tests.e2e.lamina_command import REPOSITORY, Lamina
 from tests.e2e.trees import ADDED_BY_DOCKER, Seen, differences, of_folder, of_tar
 from tests.machine import quick_place
@@ -69,7 +69,8 @@ def service(example: str, base: str) -> Callable[[Lamina, Path], str]:
     return make
 
 
-BOOTSTRAP = pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="mmdebstrap is not installed")
+# Bases of 200 MB and more take minutes to make, and to be read by every tool: not in every run of the tests.
+BOOTSTRAP = pytest.mark.skipif(bool(NO_BASES), reason=NO_BASES or "-")
 IMAGES = {
     "everything": pytest.param(everything, id="everything"),
     "static": pytest.param(service("static", "busybox"), id="static"),
