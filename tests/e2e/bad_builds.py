@@ -206,7 +206,7 @@ FLAGS = {
         1,
     ),
     "call": (["--call=foo"], "invalid --call method 'foo'", 1),
-    "format without check": (["--format=json"], "--format needs --check or --call", 125),
+    "format without check": (["--format=json"], "--format needs --check or --call", 1),
     "several platforms into a docker archive": (
         ["--platform=linux/amd64,linux/arm64", "-o", "type=docker,dest=x.tar"],
         "docker exporter does not currently support exporting manifest lists",
