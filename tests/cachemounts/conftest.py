@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,19 +24,20 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ctx(inside: IdMap) -> Iterator[Layers]:
-    folder = tempfile.mkdtemp(prefix="lamina-mounts-", dir=quick_place())
-    opened = open_store(folder + "/root")
-    try:
+    with new_store() as opened:
         yield opened
-    finally:
-        opened.db.close()
-        opened.lease.release()
-        remove_tree(folder)
 
 
 @pytest.fixture
 def other(inside: IdMap) -> Iterator[Layers]:
     """Another machine's store."""
+    with new_store() as opened:
+        yield opened
+
+
+@contextmanager
+def new_store() -> Iterator[Layers]:
+    """An empty store, which is gone afterwards."""
     folder = tempfile.mkdtemp(prefix="lamina-mounts-", dir=quick_place())
     opened = open_store(folder + "/root")
     try:

@@ -47,8 +47,9 @@ class NeverStops:
 class Stop:
     """One word to several threads that it is over: `set`, or what `outer` says."""
 
-    def __init__(self, outer: Stopper) -> None:
+    def __init__(self, outer: Stopper, message: str = "stopped") -> None:
         self._outer = outer
+        self._message = message
         self._lock = allocate_lock()
         self._set = False
         self._running: list[Killable] = []
@@ -64,7 +65,7 @@ class Stop:
     def check(self) -> None:
         """Raises Cancelled when it is over."""
         if self._set:
-            raise Cancelled("stopped")
+            raise Cancelled(self._message)
         self._outer.check()
 
     @contextmanager

@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from lamina.archive.compression import CHUNK
 from lamina.errors import InvalidInput
 from lamina.transfer.find import hold
 from lamina.transfer.local import LocalFolder
 from lamina.transfer.merged import image_lookup
 from lamina.tree.entry import Entry, Kind
-from lamina.tree.tar.write import TarWriter
+from lamina.tree.tar import write as tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,14 +36,7 @@ def write_tar(
 
     NotFound, Corrupt; InvalidInput when an image has a file where one of `more` goes.
     """
-    tar = TarWriter(sink)
-    for entry, source in _entries(ctx, sets, epoch):
-        tar.add(entry)
-        if source is not None:
-            with source() as stream:
-                while chunk := stream.read(CHUNK):
-                    tar.data(chunk)
-    tar.finish()
+    tar.write_tar(_entries(ctx, sets, epoch), sink)
 
 
 def write_folder(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from lamina.archive.compression import CHUNK
 from lamina.layers.lookup import Lookup
 from lamina.oci import config as configs
 from lamina.transfer.image_view import read_config
-from lamina.tree.entry import Kind
-from lamina.tree.tar.write import TarWriter
+from lamina.tree.tar.write import write_tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,14 +19,8 @@ if TYPE_CHECKING:
 
 def write_merged(lookup: Lookup, sink: Callable[[bytes], object]) -> None:
     """Writes a merged tree as one tar, sorted by path."""
-    tar = TarWriter(sink)
-    for entry in lookup.tree():
-        tar.add(entry)
-        if entry.kind is Kind.FILE and entry.size:
-            with lookup.open(entry.path) as source:
-                while chunk := source.read(CHUNK):
-                    tar.data(chunk)
-    tar.finish()
+    items = ((entry, partial(lookup.open, entry.path) if entry.size else None) for entry in lookup.tree())
+    write_tar(items, sink)
 
 
 def image_lookup(ctx: Layers, image_id: ImageID) -> Lookup:
