@@ -26,6 +26,7 @@ class StepCached(NamedTuple):
 
     step: int
     diff_id: str  # "" for a step that makes no layer
+    rule: str = ""  # by which it was reused (graph.rules); "" for a FROM
 
 
 class StepOutput(NamedTuple):

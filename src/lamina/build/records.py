@@ -40,13 +40,17 @@ _ALPHABET = "0123456789" + _LETTERS
 class StepRecord:
     """One step as far as it is known; `status` is one of db.recorded.BuildStep's."""
 
-    __slots__ = ("began", "chain_id", "diff_id", "kept", "key", "seconds", "size", "start", "state", "status")
+    __slots__ = (
+        "began", "chain_id", "diff_id", "kept", "key", "reason", "rule", "seconds", "size", "start", "state",
+        "status",
+    )  # fmt: skip
 
     def __init__(self, start: StepStarted) -> None:
         self.start = start
         self.status = "not reached"
         self.began = self.seconds = 0.0
         self.diff_id = self.key = self.chain_id = self.state = self.kept = ""
+        self.rule = self.reason = ""
         self.size: int | None = None
 
     def row(self) -> tuple[Value, ...]:
@@ -55,7 +59,7 @@ class StepRecord:
         return (
             start.step, plain(start.stage), plain(start.text), start.line, start.place, start.places,
             self.status, self.began, self.seconds, self.diff_id, self.size, self.key, self.chain_id,
-            self.state, self.kept,
+            self.state, self.kept, self.rule, self.reason,
         )  # fmt: skip
 
 
@@ -88,6 +92,7 @@ class Recorder:
             self._start(event)
         elif isinstance(event, StepCached):
             self._end(event.step, "cached", event.diff_id)
+            self._note_rule(event)
         elif isinstance(event, StepFinished):
             self._end(event.step, "run", event.diff_id, event.seconds, event.size)
         elif isinstance(event, StepFailed):
@@ -168,6 +173,11 @@ class Recorder:
         if step is not None:
             step.status, step.diff_id, step.seconds, step.size = status, diff_id, seconds, size
             self._changed.add(number)
+
+    def _note_rule(self, event: StepCached) -> None:
+        step = self.steps.get(event.step)
+        if step is not None:
+            step.rule = event.rule
 
     def _output(self, event: StepOutput) -> None:
         with self.lock:

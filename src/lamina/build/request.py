@@ -45,6 +45,10 @@ class BuildRequest(NamedTuple):
     `context` may also be a Git repository or a URL, and `archive` is a tar that is the context instead; then
     `dockerfile_inside` is the Dockerfile's path in there ("": `dockerfile` is its text). `proxies` are proxy
     variables for what is fetched; those among `build_args` go before them.
+
+    `rules_off` are rules of graph.rules by which nothing is reused. `verify`: what the rules independent and
+    untouched would reuse is done, and compared. `cache_ttl` is the age in seconds from which a step that
+    could use the network is done again; None for no such age.
     """
 
     context: str | None
@@ -76,6 +80,9 @@ class BuildRequest(NamedTuple):
     archive: BinaryIO | None = None
     dockerfile_inside: str = ""
     proxies: Mapping[str, str] = {}
+    rules_off: frozenset[str] = frozenset()
+    verify: bool = False
+    cache_ttl: float | None = None
 
     @property
     def is_plain(self) -> bool:

@@ -44,6 +44,8 @@ class Tools(NamedTuple):
 
     snapshotter: Snapshotter
     runtime: Runtime
+    recorder: Recorder | None = None  # what traces processes; None where that is not possible
+    untraced: str = ""  # why it is not
 
 
 class Session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from lamina.build.given import Secret, SshForward, Ulimit
 from lamina.build.request import Output
 from lamina.cli.units import bytes_of
 from lamina.errors import Denied, InvalidInput, NotFound, Unsupported
+from lamina.graph.rules import RULES, VERIFY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +24,7 @@ _LARGEST_SECRET = 1 << 20  # bytes; a build takes half of that
 _OUTPUTS = "type=oci|docker|tar|local|image|cacheonly,dest=PATH"
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}  # in seconds
 _ALLOWED = ("security.insecure", "network.host")
 _LIMITS = frozenset(
     ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss")
@@ -31,6 +34,7 @@ _LIMITS = frozenset(
 def with_rare_flags(request: BuildRequest, args: Args, environ: Mapping[str, str]) -> BuildRequest:
     """The request with what these flags say. InvalidInput for a value that means nothing."""
     provenance, options, sbom = attestations(args)
+    rules = _rules(args.texts("cache-rule"))
     return request._replace(
         output=_outputs(args),
         contexts=dict(_named(text) for text in args.texts("build-context")),
@@ -49,7 +53,30 @@ def with_rare_flags(request: BuildRequest, args: Args, environ: Mapping[str, str
         provenance=provenance,
         provenance_options=options,
         sbom=sbom,
+        rules_off=frozenset(name for name in rules if name != VERIFY),
+        verify=VERIFY in rules,
+        cache_ttl=_age(args.text("cache-ttl")) if args.text("cache-ttl") else None,
     )
+
+
+def _rules(texts: Sequence[str]) -> set[str]:
+    """--cache-rule: the rules that are switched off by `-NAME`, and `verify`."""
+    found = set()
+    for word in (word.strip() for text in texts for word in text.split(",")):
+        name = word.removeprefix("-")
+        if not (word == VERIFY or (word.startswith("-") and name in RULES)):
+            choices = ", ".join(f"-{rule}" for rule in RULES)
+            raise InvalidInput(f"invalid cache rule: {word}", hint=f"there are {choices}, and {VERIFY}")
+        found.add(name)
+    return found
+
+
+def _age(text: str) -> float:
+    """--cache-ttl in seconds: 90s, 12h, 1h30m, 7d. InvalidInput."""
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)", text)
+    if "".join(number + unit for number, unit in parts) != text:
+        raise InvalidInput(f"invalid value for --cache-ttl: {text}", hint="write 90s, 30m, 12h, 7d or 1h30m")
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _platforms(args: Args, environ: Mapping[str, str]) -> Iterable[str]:

@@ -54,6 +54,10 @@ class Step(NamedTuple):
     created_by: str
     created: str  # RFC 3339
     seconds: float
+    recipe: str = ""  # the key without the parent (graph.key.recipe)
+    parent: str | None = None  # chain ID that it was done on; "" for nothing, None where not known
+    rule: str = ""  # by which its layer was taken over from another step; "" when it was done
+    ran: float = 0.0  # when it was done, in seconds since 1970; 0 where not known
 
 
 class Writable(NamedTuple):
@@ -186,8 +190,8 @@ def put_step(c: sqlite3.Connection, step: Step) -> Step:
 
     ingredients = json.dumps(step.ingredients, ensure_ascii=False, separators=(",", ":"))
     done = c.execute(
-        "INSERT INTO steps VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
-        (step.key, step.diff_id, ingredients, step.created_by, step.created, step.seconds),
+        f"INSERT INTO steps ({_STEP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+        (*step[:2], ingredients, *step[3:]),
     )
     return step if done.rowcount else get_step(c, step.key) or step
 
@@ -220,14 +224,14 @@ def delete_step(c: sqlite3.Connection, key: str) -> None:
     c.execute("DELETE FROM steps WHERE key = ?", (key,))
 
 
-_STEP = "key, diff_id, ingredients, created_by, created, seconds"
+_STEP = "key, diff_id, ingredients, created_by, created, seconds, recipe, parent, rule, ran"
 
 
-def _step_of(row: tuple[str, DiffID | None, str, str, str, float]) -> Step:
+def _step_of(row: tuple[str, DiffID | None, str, str, str, float, str, str | None, str, float]) -> Step:
     import json
 
     ingredients = tuple(Ingredient(label, value) for label, value in json.loads(row[2]))
-    return Step(row[0], row[1], ingredients, row[3], row[4], row[5])
+    return Step(row[0], row[1], ingredients, *row[3:])
 
 
 # --- writable layers ---------------------------------------------------------------------------

@@ -236,6 +236,34 @@ _URLS = (
         time INTEGER) WITHOUT ROWID""",
 )
 
+_TRACES = (
+    # recipe: the key without the parent. parent: the chain ID that the step was done on, NULL if not known.
+    # rule: by which the layer was taken over, "" if the step was done. ran: when it was done, seconds since 1970
+    "ALTER TABLE steps ADD COLUMN recipe TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE steps ADD COLUMN parent TEXT",
+    "ALTER TABLE steps ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE steps ADD COLUMN ran REAL NOT NULL DEFAULT 0",
+    "CREATE INDEX steps_recipe ON steps (recipe)",
+    "CREATE INDEX steps_created_by ON steps (created_by)",
+    # read_set is NULL where there is none; `doubt` then says why. It goes with its layer
+    """CREATE TABLE traces (
+        num INTEGER PRIMARY KEY AUTOINCREMENT,
+        recipe TEXT NOT NULL,
+        diff_id TEXT NOT NULL REFERENCES diffs (diff_id) ON DELETE CASCADE,
+        parent TEXT NOT NULL,
+        step TEXT NOT NULL,
+        paths INTEGER NOT NULL,
+        read_set BLOB,
+        doubt TEXT NOT NULL,
+        failed BLOB)""",
+    "CREATE INDEX traces_recipe ON traces (recipe)",
+    "CREATE INDEX traces_diff ON traces (diff_id)",
+    # the further names of files: few among many rows
+    "CREATE INDEX files_links ON files (diff, link) WHERE kind = 'h'",
+    "ALTER TABLE build_steps ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE build_steps ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
+)
+
 _PAUSES = (0.001, 0.01) + (0.1,) * 100  # seconds between tries
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -244,6 +272,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("records of builds", _BUILDS),
     Migration("indexes of several images", _INDEXES),
     Migration("what servers said of URLs", _URLS),
+    Migration("what steps read of the layers below them, and why they were done", _TRACES),
 )
 
 

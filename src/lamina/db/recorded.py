@@ -60,6 +60,8 @@ class BuildStep(NamedTuple):
     chain_id: str  # the layers after the step; for a failed one, those that it stood on
     state: str  # JSON: what a process after the step runs with (build.state)
     kept: str  # the key of the writable layer that a failed step left
+    rule: str = ""  # by which it was reused (graph.rules)
+    reason: str = ""  # JSON: why it was done (graph.reason)
 
 
 def builds(c: sqlite3.Connection) -> list[Build]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+PARENT = "parent"  # the label of what lies below a step
+
 
 class Ingredient(NamedTuple):
     """One part of what a step depends on, under a label that is unique in its key."""
@@ -42,6 +44,12 @@ def cache_key(ingredients: Iterable[Ingredient], listing: Iterable[Ingredient] =
     parts = tuple(ingredients)
     text = json.dumps(parts, ensure_ascii=True, separators=(",", ":"))
     return CacheKey("sha256:" + hashlib.sha256(text.encode()).hexdigest(), parts, tuple(listing))
+
+
+def recipe(key: CacheKey, *more: Ingredient) -> str:
+    """Names the same step on whatever parent: a digest of all ingredients but that one, and of `more`."""
+    parts = [part for part in key.ingredients if part.label != PARENT]
+    return cache_key([*parts, *more]).digest
 
 
 def difference(old: Sequence[Ingredient], new: Sequence[Ingredient]) -> tuple[Difference, ...]:

@@ -23,8 +23,8 @@ _LATER = (
 )
 # Flags whose values take some reading.
 _RARE = (
-    "add-host allow annotation attest build-context label no-cache-filter output platform provenance pull "
-    "sbom secret shm-size squash ssh ulimit"
+    "add-host allow annotation attest build-context cache-rule cache-ttl label no-cache-filter output platform "
+    "provenance pull sbom secret shm-size squash ssh ulimit"
 )
 _EPOCH = "SOURCE_DATE_EPOCH"
 _NAME = "Dockerfile"
@@ -90,6 +90,13 @@ def _ways(command: Command) -> None:
     """How it is built, and what is said of it."""
     command.option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", many=True)
     command.option("allow", "list", "Allow extra privileged entitlement (security.insecure)", many=True)
+    command.option(
+        "cache-rule",
+        "list",
+        "Switch a rule of reuse off (-exact, -same-content, -independent, -untouched), or verify",
+        many=True,
+    )
+    command.option("cache-ttl", "duration", "Run steps that could use the network again at this age (12h)")
     command.option("call", "string", "Set method for evaluating build: build, check, outline, targets")
     command.switch("check", "Shorthand for --call=check")
     command.switch("compress", "Compress the build context (Lamina sends it nowhere)")
