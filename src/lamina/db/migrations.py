@@ -238,7 +238,7 @@ _URLS = (
 
 _TRACES = (
     # recipe: the key without the parent. parent: the chain ID that the step was done on, NULL if not known.
-    # rule: by which the layer was taken over, "" if the step was done. ran: when it was done, seconds since 1970
+    # rule: by which the layer was taken over, "" if the step was done. ran: when, in seconds since 1970
     "ALTER TABLE steps ADD COLUMN recipe TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE steps ADD COLUMN parent TEXT",
     "ALTER TABLE steps ADD COLUMN rule TEXT NOT NULL DEFAULT ''",

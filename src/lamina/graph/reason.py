@@ -8,7 +8,7 @@ from typing import NamedTuple
 class Change(NamedTuple):
     """One thing that is not as it was when the step was last done."""
 
-    kind: str  # file (of a source), below (a path in the layers below), arg, env, text, base, step, option, ...
+    kind: str  # file (of a source), below (a path in the layers), arg, env, text, base, step, option, ...
     name: str  # a path, a variable, an ingredient's label
     what: str  # added, removed, content, mode, owner, type, target, xattrs, value
     old: str | None = None

@@ -23,8 +23,8 @@ _LATER = (
 )
 # Flags whose values take some reading.
 _RARE = (
-    "add-host allow annotation attest build-context cache-rule cache-ttl label no-cache-filter output platform "
-    "provenance pull sbom secret shm-size squash ssh ulimit"
+    "add-host allow annotation attest build-context cache-rule cache-ttl label no-cache-filter output "
+    "platform provenance pull sbom secret shm-size squash ssh ulimit"
 )
 _EPOCH = "SOURCE_DATE_EPOCH"
 _NAME = "Dockerfile"
