@@ -1,22 +1,29 @@
-"""Speed, side by side: python -m bench [cached|run-true ...]
+"""Speed, side by side: python -m bench [cached|run-true|cache|verify|trace ...]
 
 cached    a fully cached build of the Flask example, beside `python -c pass`
 run-true  one `RUN true` step, everything included, beside `unshare -mpfiu chroot ROOT true`
+cache     what edits of projects cost: which instructions are run again; exit 1 when Lamina runs too many
+verify    the same edits with --cache-rule verify: is what Lamina reuses what it would make?
+trace     what it costs to record what a RUN looks at
 
-Every contestant runs once a round, in turn; what counts is the ratio of the medians. Working files lie
-on tmpfs.
+Without a name: cached and run-true. Every contestant runs once a round, in turn; what counts is the ratio
+of the medians. Working files lie on tmpfs.
 Run it with the Python that Lamina is installed in: `.venv/bin/python -m bench`.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 
+from bench import tracing
 from bench.builders import Builder, builders
+from bench.cache import case, verify
 from bench.measure import Run, command, medians, per_step, table
 from lamina.mount.table import mounts_below
 
@@ -73,16 +80,39 @@ def run_true(found: list[Builder], folder: str) -> str:
     return table("one RUN true step", medians(contestants, ROUNDS), unit)
 
 
-CASES = {"cached": cached, "run-true": run_true}
+def flags() -> argparse.Namespace:
+    """The words of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.split("\n", 1)[0])
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--json", action="store_true", help="cache, trace: JSON on stdout")
+    parser.add_argument("--alone", action="store_true", help="cache: Lamina, and no other builder")
+    parser.add_argument("--only", default="", metavar="TEXT", help="cache, verify: edits whose name has TEXT")
+    found = parser.parse_args()
+    found.cases = found.cases or ["cached", "run-true"]
+    if unknown := [name for name in found.cases if name not in CASES]:
+        parser.error(f"no case {unknown[0]}; there are {', '.join(CASES)}")
+    return found
+
+
+Case = Callable[[list[Builder], str, argparse.Namespace], None]
+CASES: dict[str, Case] = {
+    "cached": lambda found, folder, _: print(cached(found, folder), flush=True),
+    "run-true": lambda found, folder, _: print(run_true(found, folder), flush=True),
+    "cache": lambda found, folder, words: case.cache(found, folder, as_json=words.json, only=words.only),
+    "verify": lambda found, folder, words: verify.verify(found[0], folder, only=words.only),
+    "trace": lambda found, folder, words: tracing.trace(found[0], folder, ROUNDS, as_json=words.json),
+}
+ALONE = {"verify", "trace"}  # no other builder takes part
 
 
 def main() -> None:
-    """Runs the named cases, or all."""
-    for name in sys.argv[1:] or CASES:
+    """Runs the named cases."""
+    words = flags()
+    for name in words.cases:
         folder = tempfile.mkdtemp(prefix="lamina-bench-", dir="/dev/shm")
         try:
-            with builders(folder) as found:
-                print(CASES[name](found, folder), flush=True)
+            with builders(folder, peers=not words.alone and name not in ALONE) as found:
+                CASES[name](found, folder, words)
         finally:
             for mounted in mounts_below(folder):  # what a peer that was interrupted leaves
                 subprocess.run(["umount", "-l", mounted], check=False)

@@ -15,6 +15,7 @@ from tests.machine import quick_place
 
 from .kitchen import Kitchen
 from .mounted import Agent
+from .untouched.fixtures import lab as lab
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

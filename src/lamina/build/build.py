@@ -70,6 +70,7 @@ def build(
             result = _recorded(ctx, request, platform, record, contexts, begin, tools)
         except BaseException as error:
             record.failed(error)
+            error.recorded_as = record.id  # type: ignore[attr-defined]
             if request.dockerfile_inside:
                 error.dockerfile = request.dockerfile  # type: ignore[attr-defined]  # who asked does not have it
             raise
@@ -88,15 +89,7 @@ def _recorded(
     tools: Callable[[], Tools],
 ) -> BuildResult:
     tags = tuple(str(reference.parse_tagged(tag)) for tag in request.tags)
-    dockerfile = parse(request.dockerfile, request.dockerfile_name)
-    builtin.check(request, dockerfile)
-    target, names = request.target or "", contexts.names
-    plans = [
-        stages.plan(dockerfile, request.build_args, one, target, request.network, names, platform)
-        for one in _platforms(request, platform)
-    ]
-    _ = plans[0].scope.epoch  # InvalidInput when it is no number, before anything is done
-    _warn(request, plans[0], observer)
+    plans = plans_of(request, platform, contexts.names, observer)
     attempts = _ATTEMPTS
     while True:
         sessions: list[Session] = []
@@ -115,6 +108,23 @@ def _recorded(
     shown = next((image for image in images if image.platform == platform), images[0])
     tags = tags if request.keeps_image else ()
     return BuildResult(shown.image_id, tags, steps, facts=shown.facts, images=tuple(images))
+
+
+def plans_of(
+    request: BuildRequest, platform: Platform, names: frozenset[str], observer: Observer
+) -> list[Plan]:
+    """The stages of a build, once for each platform; `names` are its further contexts. InvalidInput."""
+    dockerfile = parse(request.dockerfile, request.dockerfile_name)
+    builtin.check(request, dockerfile)
+    plans = [
+        stages.plan(
+            dockerfile, request.build_args, one, request.target or "", request.network, names, platform
+        )
+        for one in _platforms(request, platform)
+    ]
+    _ = plans[0].scope.epoch  # InvalidInput when it is no number, before anything is done
+    _warn(request, plans[0], observer)
+    return plans
 
 
 def _platforms(request: BuildRequest, machine: Platform) -> tuple[Platform, ...]:

@@ -208,18 +208,27 @@ class Contexts:
 
 def read_ignore(request: BuildRequest) -> IgnoreFile | None:
     """The patterns of PATH.dockerignore beside the Dockerfile, else of .dockerignore in the context."""
-    candidates = [f"{request.dockerfile_path}.dockerignore"] if request.dockerfile_path else []
-    if request.context is not None:
-        candidates.append(os.path.join(request.context, ".dockerignore"))
-    return first_ignore(candidates)
+    return first_ignore(ignore_places(request.context, request.dockerfile_path))
+
+
+def ignore_places(context: str | None, dockerfile: str | None) -> list[str]:
+    """The files with patterns for a context, of which the first that is there counts."""
+    places = [f"{dockerfile}.dockerignore"] if dockerfile else []
+    return places if context is None else [*places, os.path.join(context, ".dockerignore")]
 
 
 def first_ignore(paths: list[str]) -> IgnoreFile | None:
     """The patterns of the first of these files that is there."""
+    found = find_ignore(paths)
+    return found and found[1]
+
+
+def find_ignore(paths: list[str]) -> tuple[str, IgnoreFile] | None:
+    """The first of these files that is there, and its patterns. InvalidInput, also for a bad pattern."""
     for path in paths:
         try:
             with open(path, "rb") as file:
-                return IgnoreFile.parse(file.read())
+                return path, IgnoreFile.parse(file.read())
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:

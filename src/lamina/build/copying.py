@@ -5,14 +5,17 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING, cast
 
+from lamina.build.adopting import Seen
 from lamina.build.errors import Swept
 from lamina.build.placing import Placement, Style
 from lamina.build.unpacking import is_archive, unpack
 from lamina.errors import InvalidInput
 from lamina.graph.chmod import parse_mode
+from lamina.layers.readsets import Observing
 from lamina.layers.write import write_layer
 from lamina.store.guard import guard
 from lamina.tree.entry import Kind
+from lamina.tree.readset import pack
 from lamina.tree.tree import ancestors
 
 if TYPE_CHECKING:
@@ -25,14 +28,23 @@ if TYPE_CHECKING:
     from lamina.graph.ingredients import Picked
     from lamina.graph.ops import CopyOp, WorkdirOp
     from lamina.layers.lookup import Lookup
+    from lamina.layers.write import LayerItem
 
 _SECOND = 1_000_000_000
 
 
 def copy_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
     """Makes the layer of a COPY or ADD. InvalidInput when the destination cannot take what comes; Swept."""
+    below = lookup_below(run, cast("CopyOp", work.op))
+    root = run.session.ctx.layout.root
+    # Unlinked from the start: a build that is killed leaves nothing of it.
+    with guard(root), tempfile.TemporaryFile(dir=root) as spool:
+        _write(run, copied(run, work, below, spool), below, adoption)
+
+
+def copied(run: StageRun, work: Work, below: Lookup, spool: BinaryIO) -> list[LayerItem]:
+    """What a COPY or ADD puts over `below`; `spool` keeps what archives hold. Errors as of copy_layer."""
     op = cast("CopyOp", work.op)
-    below = lookup_below(run, op)
     sources = work.sources
     if sources is None:  # it was in the cache when it was looked up
         raise Swept
@@ -48,24 +60,28 @@ def copy_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
     )
     placement = Placement(below, style)
     _check_destination(op, sources, placement)
-    root = run.session.ctx.layout.root
-    # Unlinked from the start: a build that is killed leaves nothing of it.
-    with guard(root), tempfile.TemporaryFile(dir=root) as spool:
-        for matches in sources.picked:
-            for picked in matches:
-                _place(op, sources, picked, placement, spool)
-        for document in op.documents:
-            placement.add_document(document.name, document.content.encode(errors="surrogateescape"), op.dest)
-        write_layer(run.session.ctx, placement.items(), parent=below, also=adoption)
+    for matches in sources.picked:
+        for picked in matches:
+            _place(op, sources, picked, placement, spool)
+    for document in op.documents:
+        placement.add_document(document.name, document.content.encode(errors="surrogateescape"), op.dest)
+    return placement.items()
 
 
-def lookup_below(run: StageRun, op: CopyOp) -> Lookup:
+def lookup_below(run: StageRun, op: CopyOp) -> Observing:
     """What a COPY sees of the stage: with --link nothing at all."""
-    if not op.link:
-        return run.lookup()
-    from lamina.layers.lookup import Lookup
+    return Observing(run.session.ctx, () if op.link else run.chain())
 
-    return Lookup(run.session.ctx, ())
+
+def _write(run: StageRun, items: list[LayerItem], below: Observing, adoption: Adoption) -> None:
+    """Commits a layer, with what was looked at for it in the layers below: see the rule independent."""
+
+    def seen(*_: object) -> Seen:
+        read_set = below.read_set()
+        return Seen(len(read_set.observed), pack(read_set))
+
+    adoption.seen = seen
+    write_layer(run.session.ctx, items, parent=below, also=adoption)
 
 
 def _place(op: CopyOp, sources: CopySources, picked: Picked, placement: Placement, spool: BinaryIO) -> None:
@@ -90,11 +106,16 @@ def _may_unpack(op: CopyOp, picked: Picked) -> bool:
 
 def workdir_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
     """Makes the layer of a WORKDIR: the folders that are missing, or nothing at all."""
+    below = Observing(run.session.ctx, run.chain())
+    _write(run, made_folders(run, work, below), below, adoption)
+
+
+def made_folders(run: StageRun, work: Work, below: Lookup) -> list[LayerItem]:
+    """What a WORKDIR puts over `below`."""
     op = cast("WorkdirOp", work.op)
-    below = run.lookup()
     placement = Placement(below, Style(work.owner, None, _time_of(below, op.path), _epoch(run)))
     placement.make_folders(placement.resolve(op.path))
-    write_layer(run.session.ctx, placement.items(), parent=below, also=adoption)
+    return placement.items()
 
 
 def _check_destination(op: CopyOp, sources: CopySources, placement: Placement) -> None:

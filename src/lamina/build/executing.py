@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 from lamina.build.adopting import Adoption
 from lamina.build.cancel import Cancel
 from lamina.build.copying import copy_layer, workdir_layer
+from lamina.build.reasons import explain
 from lamina.build.running import run_layer
 from lamina.errors import Cancelled, LaminaError
 from lamina.events import StepFailed, StepFinished
 from lamina.graph.ops import CopyOp, RunOp
+from lamina.graph.reason import to_text
 from lamina.graph.stages import dependencies
 from lamina.sandbox.points import lay_points
 from lamina.sandbox.waiting import LONGEST
@@ -117,11 +119,12 @@ class Executor:
             while work.key.digest in self._in_work:
                 self._same.wait()
             self._cancel.check()
-            if run.find_cached():
+            if run.find_exact():
                 return
             self._in_work.add(work.key.digest)
         try:
-            self._do(run, work)
+            if not run.find_reusable():
+                self._do(run, work)
         finally:
             with self._same:
                 self._in_work.discard(work.key.digest)
@@ -130,6 +133,7 @@ class Executor:
     def _do(self, run: StageRun, work: Work) -> None:
         session = self._session
         start = time.monotonic()
+        session.record.because(work.number, to_text(explain(run, work, run.miss)))
         try:
             adoption = self._make(run, work, start)
         except BaseException as error:
@@ -153,7 +157,7 @@ class Executor:
     def _make(self, run: StageRun, work: Work, start: float) -> Adoption:
         """Makes and commits the layer of a step."""
         session = self._session
-        adoption = Adoption(session.ctx, run.top, work, start, run.no_cache, run.state.scope.epoch)
+        adoption = self._adoption(run, work, start)
         try:
             if isinstance(work.op, RunOp):
                 with self._processes:
@@ -169,7 +173,20 @@ class Executor:
             if hasattr(error, "line") or isinstance(error, Cancelled):
                 raise
             raise _placed(session, work, error) from None
+        adoption.settle()
         return adoption
+
+    def _adoption(self, run: StageRun, work: Work, start: float) -> Adoption:
+        """What commits the layer of a step: in the place of an earlier one that does not count."""
+        miss = run.miss
+        assert miss is not None, "nothing is done before it was sought"
+        replace = run.no_cache or bool(miss.refusal)
+        if miss.verify is not None:
+            from lamina.build.verifying import Verification  # only with --cache-rule verify
+
+            return Verification(run, work, start, replace, miss.recipe, miss.verify)
+        epoch = run.state.scope.epoch
+        return Adoption(self._session.ctx, run.top, work, start, replace, epoch, miss.recipe)
 
     def _need_mounter(self) -> Mounter:
         """What makes mounts ready, for all RUNs of the build."""

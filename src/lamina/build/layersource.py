@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from lamina.layers.lookup import Lookup
+    from lamina.oci.digest import DiffID
 
 
 class LayerSource:
@@ -17,6 +18,11 @@ class LayerSource:
 
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
+
+    @property
+    def chain(self) -> Sequence[DiffID]:
+        """The diff IDs of the layers, top first."""
+        return self._lookup.chain
 
     def get(self, path: bytes) -> Entry | None:
         """The entry at `path`."""

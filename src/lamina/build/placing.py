@@ -56,7 +56,6 @@ class Placement:
         self._hidden: set[bytes] = set()  # removed here; what lies below them does not show
         self._links: dict[Hashable, bytes] = {}
         self._new: set[bytes] = set()  # folders of ours with nothing below them
-        self._listed: dict[bytes, dict[bytes, Entry]] = {}  # folders below, as far as they were listed
 
     def items(self) -> list[LayerItem]:
         """What the layer is made of, with whiteouts for what it hides and does not replace."""
@@ -99,8 +98,7 @@ class Placement:
             over = self._items.get(above)
             if over is not None and over.entry.kind is not Kind.DIR:
                 return None
-        listed = self._listed.get(parent_of(path))
-        return self._below.get(path) if listed is None else listed.get(path)
+        return self._below.get(path)
 
     def item(self, path: bytes) -> LayerItem | None:
         """What this layer itself has at `path`."""
@@ -236,8 +234,8 @@ class Placement:
 
     def _list(self, folder: bytes) -> None:
         """Looks a folder's contents up at once, before many questions about them."""
-        if folder not in self._new and folder not in self._listed:
-            self._listed[folder] = {entry.path: entry for entry in self._below.children(folder)}
+        if folder not in self._new:
+            self._below.prefetch(folder)
 
     def _set_new(self, folder: Entry) -> None:
         """Makes a folder where nothing is: what lies in it need not be looked up."""

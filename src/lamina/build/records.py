@@ -104,13 +104,20 @@ class Recorder:
         for start in steps:
             self.steps[start.step] = StepRecord(start)
 
-    def reached(self, number: int, state: StageState, chain_id: str, work: Work | None = None) -> None:
-        """Notes where a step led, or what it stood on when it fails. A FROM has no `work`."""
+    def reached(
+        self, number: int, state: StageState, chain_id: str, work: Work | None = None, named: str = ""
+    ) -> None:
+        """Notes where a step led, or what it stood on when it fails. A FROM has no `work`, maybe a name."""
         step = self.steps.get(number)
         if step is None or step.kept:
             return
         step.state, step.chain_id = states.to_text(state, work.op if work else None, self._space), chain_id
-        step.key = work.key.digest if work else ""
+        step.key = work.key.digest if work else named
+        self._changed.add(number)
+
+    def because(self, number: int, reason: str) -> None:
+        """Notes why a step has to be done (graph.reason), before it is."""
+        self.steps[number].reason = reason
         self._changed.add(number)
 
     def begin(self) -> None:
@@ -227,7 +234,7 @@ class Recorder:
         request, states = self._request, [step.status for step in self.steps.values()]
         row = (
             self.id, status, self._ctx.lease.id, self._started, self._now(), plain(self.dockerfile),
-            plain(_context(request)), plain(request.target or ""), plain("\n".join(self._tags)),
+            plain(context_of(request)), plain(request.target or ""), plain("\n".join(self._tags)),
             self._image_id, plain(self._error), self._error_line, len(states), states.count("cached"),
             states.count("run"), self._begun, self._logs.bytes if self._logs else 0,
         )  # fmt: skip
@@ -240,7 +247,7 @@ class Recorder:
         builds.put_steps(c, self.id, rows)
 
 
-def _context(request: BuildRequest) -> str:
+def context_of(request: BuildRequest) -> str:
     """The folder, or the URL without the name and password that it may hold."""
     context = request.context or ""
     scheme, is_url, rest = context.partition("://")

@@ -144,6 +144,7 @@ class StepResult(NamedTuple):
     cached: bool
     diff_id: str
     seconds: float  # 0 when it was cached
+    rule: str = ""  # by which it was reused (graph.rules); "" when it was done
 
 
 class BuiltImage(NamedTuple):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import select
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from lamina.build.builtin import hostname
 from lamina.build.errors import BuildFailed
 from lamina.build.session import show
-from lamina.errors import ProcessFailed
+from lamina.build.tracing import Again, Tracing, begin
+from lamina.errors import LaminaError, ProcessFailed
 from lamina.events import StepOutput
 from lamina.graph.runs import SCRIPTS
 from lamina.layers.capture import capture
@@ -28,10 +30,13 @@ if TYPE_CHECKING:
     from lamina.build.session import Tools
     from lamina.build.stagerun import StageRun, Work
     from lamina.graph.ops import RunOp, Script
+    from lamina.layers.lookup import Lookup
     from lamina.sandbox.protocol import Process
 
 _CHUNK = 1 << 16
 _TAIL = 1 << 14  # bytes of output that an error keeps
+_FAILED = "the recorder failed"
+_AGAIN = b"lamina: the recorder of what the step reads failed: running it again without\n"
 
 
 class Ended(NamedTuple):
@@ -55,24 +60,54 @@ def run_layer(
 
     `points` is a folder of mount points, to lie below the layers. `mounter` is there when it has mounts.
     """
-    ctx = run.session.ctx
     below = run.lookup()
+    tracing = begin(run, work, tools, below)
+    adoption.seen = tracing.seen
+    try:
+        _attempt(run, work, tools, points, cancel, adoption, mounter, below, tracing)
+    except Again as again:
+        run.session.observer(StepOutput(work.number, _AGAIN, True))
+        adoption.seen = (tracing := Tracing(None, str(again))).seen
+        _attempt(run, work, tools, points, cancel, adoption, mounter, below, tracing)
+    finally:
+        tracing.close()
+
+
+def _attempt(
+    run: StageRun,
+    work: Work,
+    tools: Tools,
+    points: str,
+    cancel: Cancel,
+    adoption: Adoption,
+    mounter: Mounter | None,
+    below: Lookup,
+    tracing: Tracing,
+) -> None:
+    ctx = run.session.ctx
     key = ctx.lease.temp_name()
     try:
         parents = [*(ctx.layout.diff_dir(diff_id) for diff_id in run.chain()), points]
         tools.snapshotter.prepare(key, parents, volatile=True)
         try:
             if mounter is None:
-                ended = _run(run, work, tools, cancel, key)
+                ended = _run(run, work, tools, cancel, key, tracing)
             else:
                 with mounter.mounted(run, work, tools, cancel) as mounted:
-                    ended = _run(run, work, tools, cancel, key, mounted)
-        except ProcessFailed as error:
+                    ended = _run(run, work, tools, cancel, key, tracing, mounted)
+        except LaminaError as error:
+            if tracing.failed():
+                raise Again(_FAILED) from None
+            if not isinstance(error, ProcessFailed):
+                raise
             failure = _failed(run, work, error.status, b"", error.message)
             raise _kept(run, work, tools, key, (), failure) from None
         if ended.status:
             cancel.check()  # killed because another step failed: that one is to be reported
+            if tracing.failed():
+                raise Again(_FAILED)
             raise _kept(run, work, tools, key, ended.stubs, _failed(run, work, ended.status, ended.tail))
+        tracing.ended()
         epoch = run.state.scope.epoch
         latest = None if epoch is None else epoch * 1_000_000_000
         capture(ctx, tools.snapshotter, key, below, stubs=ended.stubs, latest=latest, also=adoption)
@@ -99,7 +134,13 @@ def _failed(run: StageRun, work: Work, status: int, output: bytes, detail: str =
 
 
 def _run(
-    run: StageRun, work: Work, tools: Tools, cancel: Cancel, key: str, mounted: Mounted | None = None
+    run: StageRun,
+    work: Work,
+    tools: Tools,
+    cancel: Cancel,
+    key: str,
+    tracing: Tracing,
+    mounted: Mounted | None = None,
 ) -> Ended:
     op = cast("RunOp", work.op)
     layout = run.session.ctx.layout
@@ -128,7 +169,11 @@ def _run(
         if mounted is not None:
             spec = mounted.added_to(spec)
         return _follow(
-            spec, tools, cancel, lambda data, err: run.session.observer(StepOutput(work.number, data, err))
+            spec,
+            tools,
+            cancel,
+            lambda data, err: run.session.observer(StepOutput(work.number, data, err)),
+            tracing,
         )
     finally:
         if op.script:
@@ -146,7 +191,11 @@ def _write_script(folder: str, script: Script) -> None:
 
 
 def _follow(
-    spec: ProcessSpec, tools: Tools, cancel: Cancel, report: Callable[[bytes, bool], object]
+    spec: ProcessSpec,
+    tools: Tools,
+    cancel: Cancel,
+    report: Callable[[bytes, bool], object],
+    tracing: Tracing,
 ) -> Ended:
     """Starts a process and passes its output on until it has ended."""
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -154,7 +203,9 @@ def _follow(
     err, err_theirs = os.pipe()
     try:
         try:
-            process = tools.runtime.start(spec, null, out_theirs, err_theirs)
+            with tracing.root(spec.root) as root:
+                spec = replace(spec, identity=tracing.identity)
+                process = tools.runtime.start(spec, null, out_theirs, err_theirs, root)
         finally:
             for fd in (null, out_theirs, err_theirs):
                 os.close(fd)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lamina.build.context import Context
     from lamina.build.contexts import Contexts
     from lamina.build.done import Facts, Notes, Scan
+    from lamina.build.earlier import Earlier
     from lamina.build.images import Base
     from lamina.build.records import Recorder
     from lamina.build.request import BuildRequest
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
     from lamina.sandbox.protocol import Runtime
     from lamina.snapshot.protocol import Snapshotter
+    from lamina.trace.recorder import Recorder as Tracer
 
 _LAYERS = (Run, Copy, Add, Workdir)
 
@@ -44,7 +46,7 @@ class Tools(NamedTuple):
 
     snapshotter: Snapshotter
     runtime: Runtime
-    recorder: Recorder | None = None  # what traces processes; None where that is not possible
+    recorder: Tracer | None = None  # what traces processes; None where that is not possible
     untraced: str = ""  # why it is not
 
 
@@ -71,6 +73,7 @@ class Session:
         self.fresh: set[str] = before.fresh if before else set()
         self.results: dict[int, StepResult] = {}
         self.notes: Notes | None = _notes(request)
+        self.earlier: Earlier | None = None  # what is recorded of the builds before, once it is wanted
         self._bases: dict[str, Base] = {}
         self._holds = False
         self.plan = self._with_triggers(plan)
@@ -189,10 +192,12 @@ class Session:
         places = self.counts[stage.number]
         return StepStarted(number, self.total, label, text, line, place, places)
 
-    def report(self, work: Work, stage: Stage, *, cached: bool, diff_id: str, seconds: float) -> None:
+    def report(
+        self, work: Work, stage: Stage, *, cached: bool, diff_id: str, seconds: float, rule: str = ""
+    ) -> None:
         """Notes how a step went, for the result."""
         text, line = show(work.instruction, stage), work.instruction.source.start_line
-        self.results[work.number] = StepResult(text, line, stage.name, cached, diff_id, seconds)
+        self.results[work.number] = StepResult(text, line, stage.name, cached, diff_id, seconds, rule)
         if self.notes is not None:
             self.notes.step(work, stage.number, cached, diff_id)
 

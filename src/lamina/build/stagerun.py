@@ -16,6 +16,7 @@ from lamina.graph.advance import advance
 from lamina.graph.copies import context_op
 from lamina.graph.ingredients import copy_from_key, copy_key, pinned_key, run_key, workdir_key
 from lamina.graph.ops import CopyOp, RunOp
+from lamina.graph.rules import EXACT, SAME_CONTENT
 from lamina.graph.state import from_image, from_scratch, from_stage
 from lamina.oci.digest import chain_id
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from lamina.build.mountsources import MountSource
     from lamina.build.request import BuildRequest
+    from lamina.build.reuse import Miss
     from lamina.build.session import Session
     from lamina.build.sources import CopySources
     from lamina.db.cachedb import Step
@@ -64,7 +66,8 @@ def is_uncached(request: BuildRequest, stage: Stage) -> bool:
 class StageRun:
     """One stage in the making. `state` is after the last finished step, `top` its uppermost layer.
 
-    `work` is the step that is to be done next, once `find_work` has found one.
+    `work` is the step that is to be done next, once `find_work` has found one. `miss` says why it has to be,
+    once nothing was found to reuse: from find_cached until the step is taken.
     """
 
     def __init__(self, session: Session, stage: Stage) -> None:
@@ -75,14 +78,18 @@ class StageRun:
         self.begun = False
         self.done = False
         self.work: Work | None = None
+        self.miss: Miss | None = None
         self._position = 0
         self._prelude = False  # the files of a further context, which FROM begins with, are to be laid
-        self.no_cache = is_uncached(session.request, stage)
+        request = session.request
+        self.no_cache = is_uncached(request, stage)
+        # Whether there may be rows that do not count, though the key is the same.
+        self._choosy = bool(request.rules_off or request.verify or request.cache_ttl is not None)
         self._number = session.first_step[stage.number]
 
     def begin(self, others: Mapping[int, StageRun]) -> None:
         """FROM: takes over the image or the stage that this one starts from."""
-        stage, session = self.stage, self.session
+        stage, session, named = self.stage, self.session, ""
         session.started(self._number, stage, stage.source)
         if stage.parent is not None:
             parent = others[stage.parent]
@@ -94,11 +101,12 @@ class StageRun:
             base = session.base(stage.base, stage.source, stage.platform)
             scope = session.scope_of(stage, base.config.platform)
             self.state, self.top = from_image(scope, base.config), base.top
+            named = f"{stage.base}@{base.index_digest or base.image_id}"
         self.begun = True
         if self._prelude:
             return
         session.observer(StepCached(self._number, ""))
-        session.record.reached(self._number, self.state, self.top.chain_id if self.top else "")
+        session.record.reached(self._number, self.state, self.top.chain_id if self.top else "", named=named)
 
     def find_work(self, others: Mapping[int, StageRun]) -> Work | None:
         """Goes over instructions that only write the config, up to the next step that makes a layer.
@@ -163,7 +171,7 @@ class StageRun:
         owner = self._copy_owner(op) if isinstance(op, CopyOp) else self._owner(op.user, must_exist=False)
         if isinstance(op, CopyOp):
             alias = self._alias(instruction, op, owner, others)
-            if alias is not None and self._cached_step(alias) is not None:
+            if alias is not None and self._cached_step(alias, op) is not None:
                 return Work(self._number, instruction, op, created_by, alias, None, owner)
             sources = copy_sources(self.session, instruction, op, others)
             key = copy_key(op, parent, owner, scope.epoch, sources.counted())
@@ -177,7 +185,7 @@ class StageRun:
         """The same for a RUN with mounts."""
         from lamina.build.mountsources import run_sources  # most builds have none
 
-        found = run_sources(self, instruction, op, others, lambda key: self._cached_step(key) is not None)
+        found = run_sources(self, instruction, op, others, lambda key: self._cached_step(key, op) is not None)
         mounts, key, alias = found
         return Work(self._number, instruction, op, created_by, key, alias=alias, mounts=mounts)
 
@@ -200,11 +208,16 @@ class StageRun:
         parent = self.top.content_id if self.top else ""
         return copy_from_key(op, parent, owner, self.state.scope.epoch, top.content_id if top else "")
 
-    def _cached_step(self, key: CacheKey) -> Step | None:
+    def _cached_step(self, key: CacheKey, op: Op) -> Step | None:
         """What the cache knows of a step; with --no-cache only what this build has done itself."""
         if self.no_cache and key.digest not in self.session.fresh:
             return None
-        return cachedb.get_step(self.session.ctx.db.read(), key.digest)
+        step = cachedb.get_step(self.session.ctx.db.read(), key.digest)
+        if step is None or not self._choosy:
+            return step
+        from lamina.build.reuse import refusal_of  # most builds take whatever has the key
+
+        return None if refusal_of(self, op, step) else step
 
     def _copy_owner(self, op: CopyOp) -> tuple[int, int] | None:
         """Whom the files of a COPY get."""
@@ -238,24 +251,58 @@ class StageRun:
         return self.state.diff_ids[::-1]
 
     def find_cached(self) -> bool:
-        """Takes the step that is to be done from the cache, if it is there. Touches nothing on disk."""
+        """Takes the step that is to be done from the cache, if any rule allows it. Makes no layer. Swept."""
+        return self.find_exact() or self.find_reusable()
+
+    def find_exact(self) -> bool:
+        """The same by the key alone: the rules exact and same-content. Touches nothing on disk."""
         work = self.work
         assert work is not None
-        step = self._cached_step(work.key)
+        step = self._cached_step(work.key, work.op)
         if step is None or step.diff_id is None:
             return False
-        name = chain_id(self.top.chain_id if self.top else None, step.diff_id)
-        top = self.session.layer(name)
+        rule = self.rule_of(work.op, step)
+        top = self.session.layer(chain_id(self.top.chain_id if self.top else None, step.diff_id))
         if top is None:
-            top = self._restack(work, step)
+            top = self._restack(work, step, rule)
         if top is None:
             return False
         if work.alias is not None:
             self._note_alias(work, step)
-        self.take(step.diff_id, step.created, top)
-        self.session.observer(StepCached(work.number, step.diff_id))
-        self.session.report(work, self.stage, cached=True, diff_id=step.diff_id, seconds=0.0)
+        self._reuse(work, rule, step.diff_id, step.created, top)
         return True
+
+    def rule_of(self, op: Op, step: Step) -> str:
+        """By which rule a row under the very key of a step is reused."""
+        stands_on_nothing = isinstance(op, CopyOp) and op.link
+        same = step.parent is None or step.parent == (self.top.chain_id if self.top else "")
+        return EXACT if same or stands_on_nothing else SAME_CONTENT
+
+    def find_reusable(self) -> bool:
+        """The same by what the step looked at below: the rules independent and untouched; else sets `miss`."""
+        work = self.work
+        assert work is not None
+        if self.miss is not None and self.miss.recipe:
+            return False  # that was asked before
+        from lamina.build.adopting import adopt  # only for what the cache does not know by its key
+        from lamina.build.reuse import Miss, note_failures, search
+
+        found = search(self, work)
+        if isinstance(found, Miss):
+            self.miss = found
+            note_failures(self.session, found)
+            return False
+        adopted = adopt(self.session.ctx, self.top, work, found.step, found.old)
+        if adopted is None:
+            raise Swept
+        self._reuse(work, found.rule, adopted.diff.diff_id, adopted.created, adopted.top)
+        return True
+
+    def _reuse(self, work: Work, rule: str, diff_id: DiffID, created: str, top: Layer) -> None:
+        """Goes on with a layer that is there already."""
+        self.take(diff_id, created, top)
+        self.session.observer(StepCached(work.number, diff_id, rule))
+        self.session.report(work, self.stage, cached=True, diff_id=diff_id, seconds=0.0, rule=rule)
 
     def take(self, diff_id: DiffID, created: str, top: Layer) -> None:
         """The step is done: its layer is the new top."""
@@ -263,7 +310,7 @@ class StageRun:
         self.state = self.state.add_history(self.work.created_by, diff_id, created)
         self.top = top
         self.session.record.reached(self.work.number, self.state, top.chain_id, self.work)
-        self.work = None
+        self.work = self.miss = None
 
     def _note_alias(self, work: Work, step: Step) -> None:
         """Lets the next build find the step by its quick key."""
@@ -271,9 +318,8 @@ class StageRun:
 
         put_alias(self.session.ctx, work, step)
 
-    def _restack(self, work: Work, step: Step) -> Layer | None:
+    def _restack(self, work: Work, step: Step, rule: str) -> Layer | None:
         """Puts a known layer where no layer row has it yet; None when it went away meanwhile."""
         from lamina.build.adopting import restack  # writes: rare in a build from the cache
 
-        assert step.diff_id is not None
-        return restack(self.session.ctx, self.top, step.diff_id, work.created_by, step.created)
+        return restack(self.session.ctx, self.top, work, step, rule)

@@ -46,6 +46,7 @@ VERBS = {
     "tag": Verb("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
     "umount": Verb("umount", "Unmount what `lamina mount` mounted"),
     "version": Verb("version", "Show the Lamina version information"),
+    "why": Verb("why", "Show why each step of a build ran, or by which rule it was reused"),
 }
 
 COMMON = ("run", "ps", "build", "pull", "images", "layers", "version", "info")
@@ -103,6 +104,14 @@ GROUPS = {
             "rm": Verb("cache_rm", "Remove one or more cache mounts"),
         },
         {"list": "ls", "remove": "rm"},
+    ),
+    "context": Group(
+        "Ask what is in a build context",
+        {
+            "ls": Verb("context_ls", "List what is in a build context, and how big it is"),
+            "why": Verb("context_why", "Show which rule of .dockerignore leaves a path in or out"),
+        },
+        {"list": "ls"},
     ),
     "builder history": _HISTORY,
     "buildx": _group("Manage builds", "build", prune="Remove build cache"),

@@ -219,6 +219,12 @@ def steps_created_by(c: sqlite3.Connection, created_by: str) -> list[Step]:
     return [_step_of(row) for row in rows]
 
 
+def steps_of_recipe(c: sqlite3.Connection, recipe: str, most: int) -> list[Step]:
+    """The steps with this recipe on whatever parents, those that were done last first."""
+    rows = c.execute(f"SELECT {_STEP} FROM steps WHERE recipe = ? ORDER BY ran DESC LIMIT ?", (recipe, most))
+    return [_step_of(row) for row in rows]
+
+
 def delete_step(c: sqlite3.Connection, key: str) -> None:
     """Afterwards there is no step with this key."""
     c.execute("DELETE FROM steps WHERE key = ?", (key,))

@@ -9,6 +9,7 @@ from lamina.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 RUNNING = "running"  # or its process died: then it was interrupted
 COMPLETED = "completed"
@@ -102,6 +103,36 @@ def find(c: sqlite3.Connection, text: str = "") -> Build:
     if len(rows) > 1:
         raise Conflict(f"build ID {text} is ambiguous: several begin so", hint="give more characters")
     return Build._make(rows[0])
+
+
+def alike(
+    c: sqlite3.Connection, dockerfile: str, context: str, target: str, *, without: str = "", most: int = 1
+) -> list[str]:
+    """The last builds (IDs, newest first) of this Dockerfile, context and target that had steps."""
+    rows = c.execute(
+        "SELECT id FROM builds WHERE dockerfile = ? AND context = ? AND target = ? AND total > 0 AND id <> ? "
+        "ORDER BY num DESC LIMIT ?",
+        (dockerfile, context, target, without, most),
+    )
+    return [row[0] for row in rows]
+
+
+def making(c: sqlite3.Connection, image_id: str) -> str | None:
+    """The newest build (its ID) that made this image."""
+    sql = "SELECT id FROM builds WHERE image_id = ? ORDER BY num DESC LIMIT 1"
+    row = c.execute(sql, (image_id,)).fetchone()
+    return row[0] if row else None
+
+
+def bases_on(c: sqlite3.Connection, chain_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The FROMs that led to one of these chain IDs: which, and what the step's key says; newest first."""
+    marks = ", ".join("?" * len(chain_ids))
+    rows = c.execute(
+        f"SELECT chain_id, key FROM build_steps WHERE place = 1 AND chain_id IN ({marks}) "
+        "ORDER BY build DESC, step LIMIT 100",
+        tuple(chain_ids),
+    )
+    return rows.fetchall()
 
 
 def names_build(c: sqlite3.Connection, text: str) -> bool:

@@ -24,6 +24,20 @@ class _Pattern(NamedTuple):
     text: str  # cleaned, without the "!"
     takes_back: bool
     matches: Callable[[str], object]  # true for a path that matches as a whole
+    line: int = 0  # in its file, from 1
+    written: str = ""  # the line, without the blanks around it
+
+
+class Deciding(NamedTuple):
+    """The pattern that decides over a path: the last one that says something of it.
+
+    `path` is what it matches: the path itself, or the uppermost folder that it matches with all below.
+    """
+
+    line: int  # in its file, from 1; 0 for one that is from no file
+    pattern: str  # as written
+    takes_back: bool
+    path: str
 
 
 class IgnoreFile:
@@ -44,7 +58,7 @@ class IgnoreFile:
             if line.startswith("#") or not (line := line.strip(SPACE)):
                 continue
             try:
-                patterns.append(_pattern(line))
+                patterns.append(_pattern(line)._replace(line=number, written=line))
             except InvalidInput as error:
                 raise InvalidInput(f"{name}:{number}: {error.message}") from None
         return cls(patterns)
@@ -86,6 +100,16 @@ class IgnoreFile:
             self._folders[path] = results
         return left_out
 
+    def deciding(self, path: str) -> Deciding | None:
+        """The pattern that leaves `path` out, or takes it back in; None when no pattern says anything."""
+        results = self._evaluate(path)[1]
+        number = max((number for number, found in enumerate(results) if found), default=None)
+        if number is None:
+            return None
+        matched = next(folder for folder in _downwards(path) if self._evaluate(folder)[1][number])
+        pattern = self._patterns[number]
+        return Deciding(pattern.line, pattern.written, pattern.takes_back, matched)
+
     def may_contain(self, folder: str) -> bool:
         """Whether a `!` pattern may take something below `folder`, which is left out itself, back in."""
         if not self._plain_exceptions:
@@ -119,6 +143,12 @@ class IgnoreFile:
             if found:
                 left_out = not pattern.takes_back
         return left_out, tuple(results)
+
+
+def _downwards(path: str) -> list[str]:
+    """The folders that a path is in, from the top, and itself."""
+    parts = path.split("/")
+    return ["/".join(parts[:end]) for end in range(1, len(parts) + 1)]
 
 
 def _pattern(line: str) -> _Pattern:

@@ -12,8 +12,11 @@ from lamina.events import ignore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lamina.build.planning import BuildPlan
+    from lamina.build.request import BuildRequest
     from lamina.containers.changes import ContainerChange
     from lamina.engine.attesting import Bill
+    from lamina.engine.context import ContextQuestions
     from lamina.engine.opened import Opened
     from lamina.engine.records import Records
     from lamina.events import Observer
@@ -36,11 +39,25 @@ class Asking(Base):
 
         return Records(self._inside, lambda: self._opened)
 
+    @property
+    def context(self) -> ContextQuestions:
+        """What is in a build context: ls, why. Neither looks into the store."""
+        from lamina.engine.context import ContextQuestions
+
+        return ContextQuestions()
+
     def images(self) -> list[ImageSummary]:
         """All images, the newest first."""
         from lamina.insight.images import images
 
         return images(self._opened.rows)
+
+    def plan(self, request: BuildRequest) -> BuildPlan:
+        """What `build` would reuse and what it would do, and why. Nothing is changed, fetched or run.
+
+        A store that is read-only, or another user's, will do. DockerfileError, Unsupported.
+        """
+        return joined.plan(self._opened, request)
 
     def history(self, name: str, *, platform: str = "") -> list[HistoryItem]:
         """What made an image, the newest instruction first."""

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 from lamina.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lamina.build.planning import BuildPlan
     from lamina.build.request import BuildRequest, BuildResult
     from lamina.containers.context import Containers
     from lamina.engine.opened import Opened
     from lamina.events import Observer
     from lamina.insight.containers import ContainerSummary
     from lamina.insight.pruned import Pruned
+    from lamina.insight.rows import Rows
     from lamina.oci.platform import Platform
 
 
@@ -36,11 +40,12 @@ def listed(opened: Opened, *, all: bool, size: bool) -> list[ContainerSummary]:
 def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildResult:
     """A build, then the outputs that were asked for."""
     from lamina.build import build as builds
+    from lamina.graph.rules import UNTOUCHED
     from lamina.oci.platform import host
 
     def approve(brought: BuildRequest) -> None:
         opened.brought = brought
-        _check_first(opened, brought)
+        _check_first(lambda: opened.rows, brought)
 
     outputs = None
     if request.output or not request.is_plain:
@@ -48,8 +53,16 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
 
         outputs = Outputs(opened.ctx, request, observer)
     machine = host(os.uname().machine)
+    traced = UNTOUCHED not in request.rules_off
     result = builds.build(
-        opened.ctx, request, machine, observer, opened.enter, opened.tools, approve, opened.registries
+        opened.ctx,
+        request,
+        machine,
+        observer,
+        opened.enter,
+        lambda: opened.tools(traced=traced),
+        approve,
+        opened.registries,
     )
     if outputs is not None:
         from lamina.build.outcome import Outcome
@@ -58,6 +71,24 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
         with Outcome(opened.ctx, result.build_id):
             result = outputs.deliver(result).without_notes()
     return result
+
+
+def plan(opened: Opened, request: BuildRequest) -> BuildPlan:
+    """What a build would do. The store is asked and not changed, whoever it belongs to."""
+    from lamina.build import planning
+    from lamina.insight.rows import Rows
+    from lamina.layers.planned import PlannedLayers
+    from lamina.oci.platform import host
+
+    ctx = PlannedLayers.of(opened.layout)
+
+    def approve(brought: BuildRequest) -> None:
+        _check_first(lambda: Rows(ctx.db.read(), ctx.blobs, ctx.layout), brought)
+
+    try:
+        return planning.plan(ctx, request, host(os.uname().machine), opened.registries, approve)
+    finally:
+        ctx.db.close()
 
 
 def platform(text: str) -> Platform | None:
@@ -69,7 +100,7 @@ def platform(text: str) -> Platform | None:
     return platforms.parse(text, platforms.host(os.uname().machine))
 
 
-def _check_first(opened: Opened, request: BuildRequest) -> None:
+def _check_first(rows: Callable[[], Rows], request: BuildRequest) -> None:
     """Refuses a Dockerfile that wants to fail on warnings, and has some. LintViolation, InvalidInput."""
     directive = _check_directive(request.dockerfile)
     if not directive and "BUILDKIT_DOCKERFILE_CHECK" not in request.build_args:
@@ -87,7 +118,7 @@ def _check_first(opened: Opened, request: BuildRequest) -> None:
     if fails:
         from lamina.engine.checking import refuse_violations
 
-        refuse_violations(opened.rows, request)
+        refuse_violations(rows(), request)
 
 
 def _check_directive(dockerfile: bytes) -> str:

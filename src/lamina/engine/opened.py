@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lamina.registry.settings import Settings
     from lamina.sandbox.native import NativeRuntime
     from lamina.snapshot.protocol import Snapshotter
+    from lamina.trace.recorder import Recorder
 
 
 class Opened:
@@ -34,6 +35,8 @@ class Opened:
         self._writing: Layers | None = None
         self._snapshotter: Snapshotter | None = None
         self._runtime: NativeRuntime | None = None
+        self._recorder: Recorder | None = None
+        self._untraced = ""  # why there is none
         self.brought: BuildRequest | None = None  # of the last build, with its Dockerfile
         self._refused: Denied | None = None  # why there is no user namespace
         self._registries: Settings | None = None
@@ -120,13 +123,46 @@ class Opened:
             self._registries = settings(self._environ)
         return self._registries
 
-    def tools(self) -> Tools:
-        """What a RUN step needs; the process that starts all others is forked first, while we are thin."""
+    def tools(self, *, traced: bool = True) -> Tools:
+        """What a RUN step needs; the process that starts all others is forked first, while we are thin.
+
+        With `traced` false no step is to be traced: what does that is not started.
+        """
         self.enter()
+        recorder = self._make_recorder() if traced else None  # before the runtime, whose descriptors it must not keep
         runtime = self.runtime
         from lamina.build.session import Tools
 
-        return Tools(self.snapshotter, runtime)
+        if not traced:
+            return Tools(self.snapshotter, runtime)
+        self._untraced = self._untraced or self._unsuitable()
+        return Tools(self.snapshotter, runtime, None if self._untraced else recorder, self._untraced)
+
+    def _make_recorder(self) -> Recorder | None:
+        """What traces steps; forked now, so that it is ready when the first one runs."""
+        from lamina.mount import userns
+        from lamina.trace import support
+
+        if self._recorder is None and not self._untraced and userns.is_privileged():
+            self._untraced = support.why_not()
+            if not self._untraced:
+                from lamina.fs import xattr
+                from lamina.trace.recorder import Recorder
+                from lamina.trace.wire import Setting
+
+                ids = userns.current_ids()
+                uids, gids = [
+                    tuple([(each.inside, each.inside + each.length - 1) for each in ranges])
+                    for ranges in (ids.uids, ids.gids)
+                ]
+                prefix = xattr.overlay_prefix().encode()
+                self._recorder = Recorder(Setting(self.layout.database, prefix, uids, gids), self.layout.diff)
+        return self._recorder
+
+    def _unsuitable(self) -> str:
+        """Why what mounts layers cannot mount recorded ones."""
+        name = self.snapshotter.name
+        return "" if name == "overlay" else f"the {name} snapshotter copies all files for a step"
 
     def _clean_up(self) -> None:
         """Removes what an interruption left; what cannot be removed now is left to the next process."""
@@ -139,6 +175,8 @@ class Opened:
 
     def close(self) -> None:
         """Ends the runtime's processes and the lease."""
+        if self._recorder is not None:
+            self._recorder.close()
         if self._runtime is not None:
             self._runtime.close()
         if self._writing is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamina.engine.steps import StepRef
     from lamina.events import Observer
     from lamina.insight.builds import BuildDetail, BuildSummary
+    from lamina.insight.why import Why
 
 
 class Records:
@@ -41,6 +42,15 @@ class Records:
         from lamina.insight.builds import build
 
         return build(self._opened().rows, ref)
+
+    def why(self, ref: str = "") -> Why:
+        """Why each step of a build was done or reused; `ref` is a build, or an image that a build made.
+
+        NotFound, Conflict.
+        """
+        from lamina.insight.why import why
+
+        return why(self._opened().rows, ref)
 
     def log(self, ref: str, step: int) -> Iterator[Piece]:
         """All that the process of one step wrote, as it came. NotFound, Corrupt."""

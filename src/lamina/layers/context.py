@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
     from lamina.db.connect import Database
+    from lamina.oci.digest import DiffID
     from lamina.store.blobs import BlobStore
     from lamina.store.layout import Layout
     from lamina.store.lease import Lease
@@ -18,3 +19,9 @@ class Layers(NamedTuple):
     blobs: BlobStore
     db: Database
     lease: Lease
+
+    def open_file(self, diff_id: DiffID, path: bytes) -> BinaryIO:
+        """The content of one file of a layer, unbuffered. Corrupt when it is not there."""
+        from lamina.layers.difffiles import open_in_diff  # most of what knows the store reads no layer
+
+        return open_in_diff(self, diff_id, path)

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.db import cachedb
 from lamina.errors import NotFound
-from lamina.layers.difffiles import open_in_diff
 from lamina.tree.entry import Entry, Kind
-from lamina.tree.tree import resolve
+from lamina.tree.tree import parent_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +26,7 @@ _ROOT = Entry(b"", Kind.DIR)
 class Lookup:
     """Looks paths up in a stack of layers. Paths are relative bytes as in Entry; b"" is the root."""
 
-    __slots__ = ("_ctx", "_found", "_stack", "chain")
+    __slots__ = ("_ctx", "_found", "_stack", "_whole", "chain")
 
     def __init__(self, ctx: Layers, chain: Sequence[DiffID]) -> None:
         """`chain` are the diff IDs, top first; () is the empty file system of `FROM scratch`."""
@@ -35,6 +34,7 @@ class Lookup:
         self._stack = tuple(diff_id for diff_id in chain if diff_id != EMPTY_DIFF)
         self._ctx = ctx
         self._found: dict[bytes, Found | None] = {}
+        self._whole: set[bytes] = set()  # folders of which all that they hold is in _found
 
     def get(self, path: bytes) -> Entry | None:
         """The entry at `path`, no link followed; None where there is nothing.
@@ -49,6 +49,12 @@ class Lookup:
     def children(self, path: bytes) -> Sequence[Entry]:
         """What the folder at `path` holds, sorted by path; () where it is no folder."""
         return tuple([entry for _, entry in self._list(path).values()])
+
+    def prefetch(self, path: bytes) -> None:
+        """Looks up at once what the folder at `path` holds, before many questions about it."""
+        if path not in self._whole:
+            self._load(path)
+            self._whole.add(path)
 
     def walk(self, path: bytes = b"") -> Iterator[Entry]:
         """The entry at `path` and all below it; a folder comes before what is in it."""
@@ -75,7 +81,7 @@ class Lookup:
         found = self._find(path)
         if found is None or found[1].kind not in (Kind.FILE, Kind.HARDLINK):
             raise NotFound(f"/{os.fsdecode(path)}: no such file")
-        return open_in_diff(self._ctx, found[0], path)
+        return self._ctx.open_file(found[0], path)
 
     def tree(self) -> Tree:
         """The whole merged tree."""
@@ -94,6 +100,9 @@ class Lookup:
         return merged
 
     def _list(self, path: bytes) -> dict[bytes, Found]:
+        return self._load(path)
+
+    def _load(self, path: bytes) -> dict[bytes, Found]:
         if not self._stack:
             return {}
         found = cachedb.list_dir(self._ctx.db.read(), self._stack, path)
@@ -103,6 +112,8 @@ class Lookup:
 
     def _find(self, path: bytes) -> Found | None:
         if path not in self._found:
+            if path and parent_of(path) in self._whole:
+                return None
             found = cachedb.lookup(self._ctx.db.read(), self._stack, path) if self._stack else None
             self._found[path] = found
         return self._found[path]

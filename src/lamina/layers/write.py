@@ -47,13 +47,13 @@ def write_layer(
     Paths are canonical: links in them were resolved by the caller.
     InvalidInput when a source is not what its entry says (it changed meanwhile).
     """
-    ordered = _ordered(items, parent)
-    if not ordered:
+    whole = ordered(items, parent)
+    if not whole:
         return commit_empty(ctx, also=also)
     canonical = Canonical()
     with TempFolder(ctx) as temp:
         with Builder(temp) as builder:
-            entries = _build(builder, canonical, ordered)
+            entries = _build(builder, canonical, whole)
             builder.finish()
         return commit_diff(ctx, temp, entries, *canonical.finish(), also=also)
 
@@ -117,7 +117,7 @@ def _changed(entry: Entry) -> InvalidInput:
     return InvalidInput(f"{path} changed while it was read", hint="do not write to what is being copied")
 
 
-def _ordered(items: Iterable[LayerItem], parent: Lookup | None) -> list[LayerItem]:
+def ordered(items: Iterable[LayerItem], parent: Lookup | None) -> list[LayerItem]:
     """The items in their canonical form and order, with the folders on the way."""
     by_path = {item.entry.path: LayerItem(plain(item.entry), item.source) for item in items}
     for path in list(by_path):

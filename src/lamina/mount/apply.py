@@ -54,6 +54,8 @@ def detached(mount: Mount) -> int:
         sys.fsconfig(context, "source", mount.source or mount.kind)
         for lower in mount.lowers:
             sys.fsconfig(context, "lowerdir+", lower)
+        for data in mount.datas:
+            sys.fsconfig(context, "datadir+", data)
         if mount.upper:
             # Unlike `lowerdir+`, these two take a backslash for an escape.
             sys.fsconfig(context, "upperdir", mount.upper.replace("\\", "\\\\"))

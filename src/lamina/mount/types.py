@@ -25,3 +25,4 @@ class Mount:
     options: str = ""  # passed to the file system as they are (size=..., mode=..., userxattr)
     recursive: bool = False  # bind only
     inside: str = ""  # bind only; "/" and "." are the folder itself
+    datas: tuple[str, ...] = ()  # overlay only: folders with the data of files that `lowers` only name

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from lamina.sandbox.spec import ProcessSpec
 
-DESCRIPTORS = 6  # of a request: the spec, the setup and status sockets, stdin, stdout, stderr
+# Of a request: the spec, the setup and status sockets, stdin, stdout, stderr; the root, where it is mounted.
+DESCRIPTORS = 7
 _SETUP = programs.SETUP  # the setup socket, after stdin, stdout and stderr
 _SPARE = 16  # a number beyond those that are given out
 _TABLE_LIMIT = 16 << 20  # bytes of /etc/passwd that are looked at
@@ -86,6 +87,7 @@ def await_request(control: socket.socket, link: socket.socket, tools: Tools) -> 
         if not data:
             os._exit(0)
         request, channel, status, *stdio = fds
+        mounted = stdio.pop() if len(fds) == DESCRIPTORS else -1
         doing.what = "cannot make a mount namespace"
         _tell_spawner(link, status)
         if isinstance(prepared, OSError):
@@ -96,7 +98,7 @@ def await_request(control: socket.socket, link: socket.socket, tools: Tools) -> 
             os.dup2(fd, number)
         os.set_inheritable(_SETUP, True)  # to the trampoline
         channel = _SETUP
-        _run(spec, tools, prepared, doing)
+        _run(spec, tools, prepared, doing, mounted)
     except programs.CannotRun as error:
         _send(channel, wire.Failed(error.message, error.errno, error.status))
     except InvalidInput as error:
@@ -132,12 +134,12 @@ def _send(channel: int, reply: wire.Ready | wire.Failed, fds: Sequence[int] = ()
             pass  # who asked has gone, and we will too
 
 
-def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) -> None:
+def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing, mounted: int) -> None:
     root = prepared.root
     limits = _limits() if spec.ulimits else None
     os.setsid()
     doing.what = "cannot prepare the root file system"
-    root.mount_root(spec)
+    root.mount_root(spec, mounted)
     doing.what = "cannot set up the network"
     _set_up_network(spec)
     doing.what = "cannot prepare the mounts"
@@ -145,7 +147,7 @@ def _run(spec: ProcessSpec, tools: Tools, prepared: _Prepared, doing: _Doing) ->
     doing.what = "cannot enter the root file system"
     root.enter(spec)
     doing.what = "cannot look up the user"
-    identity = _identity(spec.user)
+    identity = spec.identity or _identity(spec.user)
     doing.what = "cannot mount"
     root.attach(spec)
     if spec.security == "sandbox":

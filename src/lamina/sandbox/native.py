@@ -45,7 +45,9 @@ class NativeRuntime:
         with self._lock:
             self._spawner()
 
-    def start(self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int) -> NativeProcess:
+    def start(
+        self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int, root: int = -1
+    ) -> NativeProcess:
         """See protocol.Runtime."""
         _check(spec)
         ours, setup = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -53,7 +55,8 @@ class NativeRuntime:
         with ours:
             with setup, status:
                 try:
-                    self._ask(spec, [setup.fileno(), status.fileno(), stdin, stdout, stderr])
+                    given = [root] if root >= 0 else []
+                    self._ask(spec, [setup.fileno(), status.fileno(), stdin, stdout, stderr, *given])
                 except BaseException:
                     watch.close()
                     raise
@@ -63,7 +66,7 @@ class NativeRuntime:
         request = wire.request_file(spec)
         try:
             if spec.terminal:
-                fds[2:] = [request] * 3  # something, to be replaced by the terminal
+                fds[2:5] = [request] * 3  # something, to be replaced by the terminal
             with self._lock:
                 control = self._spawner()
                 socket.send_fds(control, [b"!"], [request, *fds])

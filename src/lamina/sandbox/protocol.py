@@ -53,8 +53,10 @@ class Process(Protocol):
 class Runtime(Protocol):
     """Something that can run processes in a root file system."""
 
-    def start(self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int) -> Process:
+    def start(self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int, root: int = -1) -> Process:
         """Run `spec` with these descriptors, which stay the caller's; they are unused with a terminal.
+
+        `root` is the first mount of `spec.root`, made already and attached nowhere, where that is wanted.
 
         Raises ProcessFailed with status 127 or 126 when the program is not there or cannot be run,
         InvalidInput for a user that the root does not know, Denied, NoSpace, or another LaminaError

@@ -81,10 +81,15 @@ class Root:
         self._wanted: list[_Detached] = []  # by the spec
         self._host_devices: dict[str, int] = {}
 
-    def mount_root(self, spec: ProcessSpec) -> None:
-        """Mount what the spec says, out of sight of the host."""
+    def mount_root(self, spec: ProcessSpec, mounted: int) -> None:
+        """Mount what the spec says, out of sight of the host; `mounted` is the first, unless it is negative."""
         syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE, "")
-        for mount in (*spec.root, *spec.aside):
+        left = spec.root
+        if mounted >= 0:
+            syscalls.move_mount(mounted, left[0].target)
+            os.close(mounted)
+            left = left[1:]
+        for mount in (*left, *spec.aside):
             apply.apply(mount)
 
     def collect(self, spec: ProcessSpec, *, single_id: bool) -> None:

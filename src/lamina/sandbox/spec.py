@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from lamina.mount.types import Mount
+    from lamina.sandbox.accounts import Identity
 
 
 SHM_SIZE = 64 * 1024 * 1024  # bytes of /dev/shm where nobody says it
@@ -30,7 +31,8 @@ class ProcessSpec:
     namespace, so that nothing is left when it dies; the first one's target is the root. `mounts` come
     after, with targets inside the root. `aside` are mounts that nobody sees, with targets on the host: a bind
     of `mounts` can take its source from one of them. `user` is as in a Dockerfile: "", "name", "uid",
-    "name:group", "uid:gid", looked up in the root's own /etc/passwd and /etc/group. `env` is all of the
+    "name:group", "uid:gid", looked up in the root's own /etc/passwd and /etc/group, unless `identity` says what
+    is found there. `env` is all of the
     environment, aside from HOME, which is the user's home folder in /etc/passwd where `env` does not say it.
 
     `security` is sandbox, or insecure for a process with all powers that we have: every capability and system
@@ -54,3 +56,4 @@ class ProcessSpec:
     extra_hosts: tuple[tuple[str, str], ...] = field(default=())  # (name, address) for /etc/hosts
     ulimits: tuple[tuple[str, int, int], ...] = ()  # (Docker's name, soft, hard); -1 is no limit
     security: str = "sandbox"  # sandbox | insecure
+    identity: Identity | None = None

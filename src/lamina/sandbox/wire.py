@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from lamina.mount.types import Mount
 from lamina.sandbox import trampoline
+from lamina.sandbox.accounts import Identity
 from lamina.sandbox.spec import HeldFile, ProcessSpec
 
 REPLY_SIZE = 1 << 16  # bytes of the longest reply; one that is longer is cut off where it is made
@@ -66,6 +67,8 @@ def read_request(fd: int) -> ProcessSpec:
     for name in _MOUNTS:
         values[name] = tuple(Mount(*fields) for fields in values[name])
     values["files"] = tuple(HeldFile(*fields) for fields in values["files"])
+    if values["identity"] is not None:
+        values["identity"] = Identity(*values["identity"])
     return ProcessSpec(**values)
 
 
@@ -92,6 +95,8 @@ def _plain(spec: ProcessSpec) -> tuple[Any, ...]:
         )
     for name in ("files", "ulimits", "extra_hosts"):  # marshal knows tuples only by themselves
         values[name] = tuple(tuple(item) for item in values[name])
+    if spec.identity is not None:
+        values["identity"] = tuple(spec.identity)
     return tuple(values.values())
 
 

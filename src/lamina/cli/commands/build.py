@@ -102,15 +102,18 @@ def _ways(command: Command) -> None:
     command.switch("compress", "Compress the build context (Lamina sends it nowhere)")
     command.switch("force-rm", "Always remove intermediate containers (Lamina keeps none)")
     command.option("format", "string", "Format of --check, --call: text (default) or json")
+    command.switch("json", "Print what --plan says as JSON")
     command.option("network", "string", "Network of RUN instructions: host (default) or none")
     command.switch("no-cache", "Do not use cache when building the image")
     command.option("no-cache-filter", "list", "Do not cache specified stages", many=True)
+    command.switch("plan", "Say what would be reused and what would run, and why; build nothing")
     command.option("progress", "string", f"Set type of progress output: {', '.join(KINDS)}")
     command.switch("quiet", "Suppress the build output and print image ID on success", "q")
     command.switch("rm", "Remove intermediate containers (Lamina keeps none)")
     command.option("shm-size", "bytes", "Shared memory size for RUN (default 64m)")
     command.option("snapshotter", "name", "overlay or native")
     command.option("ulimit", "list", "Ulimit options (name=soft[:hard])", many=True)
+    command.switch("why", "Print why each step ran or was reused, as `lamina why` does, also if it fails")
 
 
 def run(session: Session, args: Args) -> int:
@@ -119,6 +122,10 @@ def run(session: Session, args: Args) -> int:
     progress = _progress(args, session.environ)
     drawer = choose(progress)
     request = _request(args, session.environ)
+    if args.given_any("plan json"):
+        from lamina.cli.commands.plan import run_plan  # nothing is built then
+
+        return run_plan(session, args, request)
     if args.given_any("call check format"):
         from lamina.cli.commands.check import run_check  # nothing is built then
 
@@ -133,6 +140,8 @@ def run(session: Session, args: Args) -> int:
         result = engine.build(request, drawer)
     except (LaminaError, KeyboardInterrupt) as error:
         _explain(drawer, request, error)
+        if args.on("why") and not isinstance(error, KeyboardInterrupt):
+            _say_why(session, request, getattr(error, "recorded_as", ""))
         _warn(session, request, progress, error)
         raise
     if iidfile and request.keeps_image:
@@ -144,6 +153,8 @@ def run(session: Session, args: Args) -> int:
         _warn(session, request, progress)
     if progress == "quiet" and request.keeps_image:
         print(result.id)
+    if args.on("why"):
+        _say_why(session, request, result.build_id)
     return 0
 
 
@@ -241,6 +252,16 @@ def _explain(drawer: Drawer, request: BuildRequest, error: BaseException) -> Non
     text = report(step, request.dockerfile_name, text, excerpt=not located)
     if text:
         print(text, file=sys.stderr)
+
+
+def _say_why(session: Session, request: BuildRequest, build_id: str) -> None:
+    """--why: to STDOUT, or to STDERR where STDOUT has an output of the build."""
+    from lamina.cli.commands.why import page  # a build from the cache mostly does without
+
+    if build_id:
+        why = session.engine.records.why(build_id)
+        taken = any(output.dest == "-" for output in request.output)
+        print(page(why, why.steps, whole=False), end="", file=sys.stderr if taken else sys.stdout)
 
 
 def _warn(session: Session, request: BuildRequest, progress: str, error: BaseException | None = None) -> None:

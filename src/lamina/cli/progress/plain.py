@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TextIO
 
 from lamina.cli.progress.drawer import Drawer
+from lamina.cli.progress.steps import cached
 from lamina.dockerfile.source import printable
 from lamina.events import Event, Notice, Progress, StepCached, StepFailed, StepFinished, StepStarted
 
@@ -74,4 +75,4 @@ def _ending(event: Event) -> str:
     if isinstance(event, StepFailed):
         return f"#{event.step} ERROR: {printable(event.message)}\n"
     assert isinstance(event, StepCached)
-    return f"#{event.step} CACHED\n"
+    return f"#{event.step} {cached(event.rule)}\n"

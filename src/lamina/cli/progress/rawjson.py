@@ -61,6 +61,8 @@ class RawJson(Drawer):
             found["completed"] = now
         if isinstance(event, StepCached):
             found["cached"] = True
+            if event.rule:
+                found["rule"] = event.rule  # BuildKit has no such thing; its readers pass over it
         if isinstance(event, StepFailed):
             found["error"] = event.message
         self._write("vertexes", found)

@@ -14,6 +14,7 @@ from lamina.events import (
     StepOutput,
     StepStarted,
 )
+from lamina.graph.rules import EXACT
 
 TAIL = 20  # lines of output that are kept of each step, for the failure report
 _LONGEST = 1 << 16  # bytes of a line; one that is longer counts as several
@@ -22,12 +23,13 @@ _LONGEST = 1 << 16  # bytes of a line; one that is longer counts as several
 class Step:
     """One step; `state` is running, cached, done, failed or stopped (another step failed first)."""
 
-    __slots__ = ("began", "partial", "seconds", "start", "state", "tail")
+    __slots__ = ("began", "partial", "rule", "seconds", "start", "state", "tail")
 
     def __init__(self, start: StepStarted, began: float) -> None:
         self.start = start
         self.began = began
         self.state = "running"
+        self.rule = ""  # by which it was reused
         self.seconds = 0.0
         self.partial = b""
         self.tail: deque[tuple[float, str]] = deque(maxlen=TAIL)  # seconds since it began, a line
@@ -58,6 +60,11 @@ class Step:
         kept = [(at - self.began, line) for line in shown]
         self.tail.extend(kept)
         return kept
+
+
+def cached(rule: str) -> str:
+    """How a step that was reused is shown: with the rule, unless that is the plain one."""
+    return f"CACHED ({rule})" if rule not in ("", EXACT) else "CACHED"
 
 
 class Steps:
@@ -93,7 +100,7 @@ class Steps:
         self, step: Step, event: StepCached | StepFinished | StepFailed, now: float
     ) -> list[tuple[float, str]]:
         if isinstance(event, StepCached):
-            step.state = "cached"
+            step.state, step.rule = "cached", event.rule
             return []
         step.state = "done" if isinstance(event, StepFinished) else "failed"
         step.seconds = event.seconds

@@ -1,0 +1,3 @@
+"""What differs from one place to the other."""
+
+DEBUG = False

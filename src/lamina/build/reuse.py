@@ -1,0 +1,228 @@
+"""The rules of reuse beyond the exact key: whose layer a step can have, and why it cannot have it.
+
+Here is only asked: nothing is written, nothing is taken. What is found is for adopting.adopt.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.build.errors import Swept
+from lamina.db import cachedb, traces
+from lamina.errors import Corrupt, LaminaError, NotFound
+from lamina.graph.key import Ingredient, recipe
+from lamina.graph.ops import CopyOp, RunOp
+from lamina.graph.rules import INDEPENDENT, UNTOUCHED, VERIFY
+from lamina.layers.lookup import Lookup
+from lamina.layers.readsets import difference
+from lamina.trace.index import COVERED
+from lamina.tree.entry import Kind
+from lamina.tree.readset import Observed, unpack
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from lamina.build.request import BuildRequest
+    from lamina.build.session import Session
+    from lamina.build.stagerun import StageRun, Work
+    from lamina.db.cachedb import Step
+    from lamina.db.traces import Trace
+    from lamina.graph.ops import Op
+    from lamina.oci.digest import DiffID
+    from lamina.tree.entry import Entry
+    from lamina.tree.readset import ReadSet
+
+POLICY = "1"  # of the recorder: what counts as read; with another, older traces do not count
+_PLAIN = (Kind.FILE, Kind.HARDLINK, Kind.WHITEOUT)  # what a file can be laid over
+AGE = "age"  # why a row does not count: it is older than --cache-ttl
+
+
+class Hit(NamedTuple):
+    """A step whose layer can be had, the rule that says so, and what it read.
+
+    `step` is the row that the one who has it gets, aside from what is its own: key, parent, text. `old` is a row
+    under its key that does not count.
+    """
+
+    rule: str
+    step: Step
+    trace: Trace
+    old: Step | None = None
+
+
+class Tried(NamedTuple):
+    """A recorded run of the same instruction whose layer cannot be had; one of the last three says why."""
+
+    trace: Trace
+    step: Step
+    differs: Observed | None = None  # this is not in the layers below as it was then
+    doubt: str = ""  # it is not known what it read
+    aged: bool = False  # --cache-ttl
+
+
+class Tries(NamedTuple):
+    """The recorded runs of an instruction, newest first, up to the one that can be reused."""
+
+    tried: tuple[Tried, ...]
+    hit: Hit | None = None
+
+
+class Miss(NamedTuple):
+    """Why a step has to be done.
+
+    `recipe` is that of the step, "" where it cannot be told (its USER is not there). `old` is the row under its
+    very key, when there is one that does not count, and `refusal` says why: AGE, VERIFY, or the rule that is
+    switched off. `tried` are the recorded runs of the same instruction that cannot be reused. `hit` is one that
+    could be, were it not for `held`: VERIFY, or its rule, which is switched off.
+    """
+
+    recipe: str
+    old: Step | None = None
+    refusal: str = ""
+    tried: tuple[Tried, ...] = ()
+    hit: Hit | None = None
+    held: str = ""
+
+    @property
+    def verify(self) -> Hit | None:
+        """What the result of the step is to be compared with (--cache-rule verify)."""
+        return self.hit if self.held == VERIFY else None
+
+
+def search(run: StageRun, work: Work) -> Hit | Miss:
+    """What `work` can reuse though the cache has no row for it that counts; else why not. Swept.
+
+    With --no-cache that is nothing: what this build itself has done is found by its exact key.
+    """
+    found = recipe_of(work, run.lookup())
+    if run.no_cache:
+        return Miss(found)
+    old = cachedb.get_step(run.session.ctx.db.read(), work.key.digest)
+    refusal = "" if old is None else refusal_of(run, work.op, old)
+    miss = Miss(found, old if refusal else None, refusal)
+    tried, hit = try_all(run.session, work.op, found, run.chain())
+    hit = hit and hit._replace(old=miss.old)
+    held = "" if hit is None else held_by(run.session.request, hit.rule)
+    if hit is not None and not held:
+        return hit
+    return miss._replace(tried=tried, hit=hit, held=held)
+
+
+def held_by(request: BuildRequest, rule: str) -> str:
+    """What keeps one of the rules independent and untouched from being used: VERIFY, or its own name."""
+    if rule in request.rules_off:
+        return rule
+    return VERIFY if request.verify else ""
+
+
+def try_all(
+    session: Session, op: Op, name: str, chain: Sequence[DiffID], above: Sequence[Iterable[Entry]] = ()
+) -> Tries:
+    """Asks of each recorded run of the recipe `name` whether its layer can be had on `chain`, top first. Swept.
+
+    `above` are the entries of layers on top of them that are not in the store, as for readsets.values.
+    """
+    if not name or (isinstance(op, CopyOp) and op.link):  # --link stands on nothing: its key says all
+        return Tries(())
+    c = session.ctx.db.read()
+    rule = UNTOUCHED if isinstance(op, RunOp) else INDEPENDENT
+    tried: list[Tried] = []
+    for trace in traces.candidates(c, name):
+        step = _origin(c, trace)
+        if step is None:
+            continue  # another result has taken its place, or it was pruned
+        one = Tried(trace, step, aged=is_aged(session.request, op, step))
+        if not one.aged:
+            one = _compared(session, op, one, chain, above)
+        if not (one.aged or one.doubt or one.differs):
+            return Tries(tuple(tried), Hit(rule, step._replace(rule=rule, recipe=name), trace))
+        tried.append(one)
+    return Tries(tuple(tried))
+
+
+def _compared(
+    session: Session, op: Op, one: Tried, chain: Sequence[DiffID], above: Sequence[Iterable[Entry]]
+) -> Tried:
+    trace = one.trace
+    if trace.read_set is None:
+        return one._replace(doubt=trace.doubt or "it is not known what it read")
+    try:
+        differs = difference(session.ctx, chain, unpack(trace.read_set), trace.failed, above)
+        if differs is None and isinstance(op, RunOp):
+            differs = _uncovered(session, chain, unpack(trace.read_set), above)
+        return one._replace(differs=differs)
+    except Corrupt as error:
+        return one._replace(doubt=error.message)
+    except NotFound:
+        raise Swept from None
+
+
+def _uncovered(
+    session: Session, chain: Sequence[DiffID], read_set: ReadSet, above: Sequence[Iterable[Entry]]
+) -> Observed | None:
+    """Where the sandbox lays a file of its own over what is no plain file here; then it shows.
+
+    A read set leaves these places out where they were plain files, or nothing at all.
+    """
+    below = Lookup(session.ctx, chain)
+    for path in COVERED:
+        found = [entry for layer in above for entry in layer if entry.path == path][:1] or [below.get(path)]
+        if found[0] is not None and found[0].kind not in _PLAIN:
+            where = Observed(path)
+            if where not in read_set.observed:
+                return where
+    return None
+
+
+def _origin(c: sqlite3.Connection, trace: Trace) -> Step | None:
+    """The row of the step that left this trace, as long as it stands for the same layer."""
+    step = cachedb.get_step(c, trace.step)
+    return step if step is not None and step.diff_id == trace.diff_id else None
+
+
+def note_failures(session: Session, miss: Miss) -> None:
+    """Notes what differed, so that it is tried first the next time. Most times it is known already."""
+    new = [one for one in miss.tried if one.differs is not None and one.differs != one.trace.failed]
+    if not new:
+        return
+    with session.ctx.db.write(durable=False) as c:
+        for one in new:
+            assert one.differs is not None
+            traces.note_failed(c, one.trace, one.differs)
+
+
+def recipe_of(work: Work, below: Lookup) -> str:
+    """Names the same instruction on whatever parent; "" when its USER is not to be found in `below`."""
+    if not isinstance(work.op, RunOp):
+        return recipe(work.key)
+    from lamina.build.identity import find_identity  # only RUN has one
+
+    try:
+        who = find_identity(work.op.user, below)
+    except LaminaError:
+        return ""
+    groups = ",".join(map(str, who.groups))
+    identity = Ingredient("identity", f"{who.uid}:{who.gid} {groups} {who.home}")
+    return recipe(work.key, identity, Ingredient("policy", POLICY))
+
+
+def refusal_of(run: StageRun, op: Op, step: Step) -> str:
+    """Why a row under the very key of a step does not count: "" when it does, else as in Miss."""
+    request = run.session.request
+    if step.key in run.session.fresh:
+        return ""
+    for rule in (run.rule_of(op, step), step.rule):
+        if rule in request.rules_off:
+            return rule
+    if request.verify and step.rule in (INDEPENDENT, UNTOUCHED):
+        return VERIFY
+    return AGE if is_aged(request, op, step) else ""
+
+
+def is_aged(request: BuildRequest, op: Op, step: Step) -> bool:
+    """Whether a step may have asked the network for something so long ago that it is to ask again."""
+    if request.cache_ttl is None or not isinstance(op, RunOp) or op.network == "none":
+        return False
+    return time.time() - step.ran >= request.cache_ttl

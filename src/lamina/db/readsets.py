@@ -1,0 +1,215 @@
+"""What observations find in the merged view of layers: one pass over the layers, top first.
+
+From each layer come the rows that are wanted: all its rows are read when they are few, else those are sought.
+What a row hides of the layers below is wanted no more; so the folders that lie on the way are wanted too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.db.files import rows_of, unpack_xattrs
+from lamina.errors import NotFound
+from lamina.tree.entry import Entry, Kind
+from lamina.tree.readset import NOTHING, listing_of, value, value_of
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from lamina.oci.digest import DiffID
+    from lamina.tree.readset import Observed
+
+    Row = tuple[bytes, bytes, str, int, int, int, int, bytes, int, bytes, bytes, int]  # the columns below
+    Link = tuple[bytes, bytes]  # of a file with several names: that of its FILE, and another
+
+_COLUMNS = (
+    "f.parent, f.name, f.kind, f.mode, f.uid, f.gid, f.size, f.link, f.rdev, f.xattrs, f.digest, f.opaque"
+)
+_DEARER = 2  # what it costs to seek a row, when to read on to the next one costs 1
+_AT_ONCE = 128  # rows that one query seeks
+_ROOT = value_of(Entry(b"", Kind.DIR))
+
+
+def values(
+    c: sqlite3.Connection,
+    diff_ids: Sequence[DiffID],
+    observed: Sequence[Observed],
+    above: Sequence[Iterable[Entry]] = (),
+) -> list[bytes]:
+    """The whole value (tree.readset) of each observation in the merged view of these layers, top first.
+
+    `above` are layers on top of them that are not in the store, top first too. NotFound when the store has
+    not all of the others; Corrupt when they lack the digest of a file.
+    """
+    view = _View(observed)
+    for entries in above:
+        view.add(*_of_entries(tuple(entries)))
+    for number, count in _diffs(c, diff_ids):
+        rows = _all(c, number) if count <= view.wanted * _DEARER else _sought(c, number, view)
+        view.add(rows, _links(c, number))
+    return view.values(observed)
+
+
+class _Folder:
+    """A folder that something is wanted of."""
+
+    __slots__ = ("folders", "kinds", "names", "path")
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+        self.names: set[bytes] = set()  # that were looked up in it, and are not found yet
+        self.folders: dict[bytes, _Folder] = {}  # in it that something is wanted of, by name
+        self.kinds: dict[bytes, str] | None = None  # all names that are found in it, if it was listed
+
+
+class _View:
+    """What is found of the observations in the layers that were added, and what is still wanted."""
+
+    def __init__(self, observed: Iterable[Observed]) -> None:
+        root = _Folder(b"")
+        root.folders[b""] = root  # which may have a row: without a name, in itself
+        self.folders = {b"": root}  # those that lower layers may show something in, by path
+        self._listed: dict[bytes, _Folder] = {}
+        self._found: dict[bytes, bytes] = {}
+        self.wanted = 0  # about how many rows of a layer may be of use
+        for path, listed in observed:
+            inside, _, name = (path, b"", b"") if listed else path.rpartition(b"/")
+            folder = self.folders.get(inside) or self._add_folder(inside)
+            if listed:
+                folder.kinds = {}
+                self._listed[path] = folder
+            else:
+                folder.names.add(name)
+            self.wanted += 1
+        self.wanted += len(self.folders)
+
+    def _add_folder(self, path: bytes) -> _Folder:
+        added = folder = self.folders[path] = _Folder(path)
+        while True:
+            inside, _, name = folder.path.rpartition(b"/")
+            parent = self.folders.get(inside)
+            if parent is not None:
+                parent.folders[name] = folder
+                return added
+            parent = self.folders[inside] = _Folder(inside)
+            parent.folders[name] = folder
+            folder = parent
+
+    def add(self, rows: Iterable[Row], links: Iterable[Link]) -> None:
+        """Takes what the next lower layer has, in any order; `links` is read when a file is found."""
+        folder_at = self.folders.get
+        hidden: list[_Folder] = []
+        names: dict[bytes, list[bytes]] | None = None
+        for inside, name, kind, mode, uid, gid, size, link, device, packed, digest, opaque in rows:
+            folder = folder_at(inside)
+            if folder is None:
+                continue
+            if name in folder.names:
+                folder.names.remove(name)
+                if names is None:
+                    names = _names(links)
+                path = inside + b"/" + name if inside else name
+                several = names.get(link if kind == "h" else path, ())
+                xattrs = unpack_xattrs(packed) if packed else ()
+                self._found[path] = value(kind, mode, uid, gid, size, link, device, xattrs, digest, several)
+            if folder.kinds is not None:
+                folder.kinds.setdefault(name, kind)
+            if (kind != "d" or opaque) and name in folder.folders:
+                hidden.append(folder.folders[name])
+        self._hide(hidden)
+
+    def _hide(self, folders: list[_Folder]) -> None:
+        """Lower layers show nothing in these folders, nor below them."""
+        while folders:
+            folder = folders.pop()
+            if self.folders.pop(folder.path, None) is not None:
+                folders += folder.folders.values()
+
+    def values(self, observed: Iterable[Observed]) -> list[bytes]:
+        """The value of each observation, when all layers were added."""
+        found = self._found
+        if not found.get(b""):
+            found[b""] = _ROOT
+        listed = {path: _listing(folder.kinds or {}) for path, folder in self._listed.items()}
+        return [listed[path] if is_listing else found.get(path, NOTHING) for path, is_listing in observed]
+
+
+def _listing(kinds: dict[bytes, str]) -> bytes:
+    return listing_of([(name, kind) for name, kind in kinds.items() if kind != "w" and name])
+
+
+def _names(links: Iterable[Link]) -> dict[bytes, list[bytes]]:
+    """All names of each file that has several, by that of the FILE."""
+    names: dict[bytes, list[bytes]] = {}
+    for first, other in links:
+        names.setdefault(first, [first]).append(other)
+    return names
+
+
+# --- layers ------------------------------------------------------------------------------------
+
+
+def _of_entries(entries: Sequence[Entry]) -> tuple[Iterable[Row], Iterable[Link]]:
+    """What a layer that is not in the store has."""
+    rows = [(*row[1:8], *row[9:]) for row in rows_of(0, entries)]  # without number and mtime
+    return rows, ((entry.link, entry.path) for entry in entries if entry.kind is Kind.HARDLINK)
+
+
+def _diffs(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> list[tuple[int, int]]:
+    """The number of each diff, and how many entries it has; one that is there twice counts on top."""
+    names = tuple(dict.fromkeys(diff_ids))
+    marks = ", ".join("?" * len(names))
+    rows = c.execute(f"SELECT diff_id, num, entries FROM diffs WHERE diff_id IN ({marks})", names)
+    found = {name: (number, count) for name, number, count in rows}
+    for name in names:
+        if name not in found:
+            raise NotFound(f"layer {name} is not in the store")
+    return [found[name] for name in names]
+
+
+def _all(c: sqlite3.Connection, number: int) -> Iterable[Row]:
+    return c.execute(f"SELECT {_COLUMNS} FROM files AS f WHERE f.diff = ?", (number,))
+
+
+def _sought(c: sqlite3.Connection, number: int, view: _View) -> list[Row]:
+    """Those rows of a diff that the view wants, and few others."""
+    whole: list[bytes] = []
+    single: list[bytes] = []
+    for path, folder in view.folders.items():
+        if folder.kinds is not None:
+            whole.append(path)
+        else:
+            for name in sorted(folder.names | folder.folders.keys()):  # near each other in the table
+                single += (path, name)
+    # a folder that was listed, and one row by the whole key
+    found = _query(c, number, whole, "parent", "f.parent = want.parent")
+    return found + _query(c, number, single, "parent, name", "f.parent = want.parent AND f.name = want.name")
+
+
+def _query(c: sqlite3.Connection, number: int, keys: list[bytes], columns: str, where: str) -> list[Row]:
+    found: list[Row] = []
+    width = columns.count(",") + 1
+    for at in range(0, len(keys), width * _AT_ONCE):
+        part: list[bytes | None] = [*keys[at : at + width * _AT_ONCE]]
+        # few lengths: SQLite need not read a new text each time; NULL is equal to nothing
+        count = 1 << (len(part) // width - 1).bit_length()
+        part += [None] * (count * width - len(part))
+        marks = ", ".join(["(" + ", ".join("?" * width) + ")"] * count)
+        # CROSS JOIN holds SQLite to this order: each key, then its rows
+        found += c.execute(
+            f"""WITH want ({columns}) AS (VALUES {marks})
+            SELECT {_COLUMNS} FROM want CROSS JOIN files AS f WHERE f.diff = ? AND {where}""",
+            (*part, number),
+        ).fetchall()
+    return found
+
+
+def _links(c: sqlite3.Connection, number: int) -> Iterator[Link]:
+    """The further names of files; asked when they are read."""
+    # with a bound for `link` SQLite takes the index that has nothing else, and not the table
+    rows = c.execute(
+        "SELECT link, parent, name FROM files WHERE diff = ? AND kind = 'h' AND link > x''", (number,)
+    )
+    for link, parent, name in rows:
+        yield link, parent + b"/" + name if parent else name
