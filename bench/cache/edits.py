@@ -101,7 +101,12 @@ FLASK = (
         (_TINI, _PIP),
     ),
     Edit("flask", "Dockerfile: RUN apt-get below COPY", lambda p: _swap(p, "RUN apt-get", "COPY")),
-    Edit("flask", "Dockerfile: RUN apt-get at the end", lambda p: _swap(p, "RUN apt-get", "RUN pip")),
+    Edit(
+        "flask",
+        "Dockerfile: RUN apt-get at the end",
+        lambda p: _swap(p, "RUN apt-get", "RUN pip"),
+        (_PIP,),  # Python lists /usr/bin, the folder of pip
+    ),
     Edit(
         "flask",
         "Dockerfile: a second COPY above",
@@ -110,9 +115,21 @@ FLASK = (
     ),
     Edit(
         "flask",
+        "Dockerfile: apt-get install publicsuffix above",
+        lambda p: p.above("COPY . .", _apt("publicsuffix")),
+        ("RUN apt-get publicsuffix",),
+    ),
+    Edit(
+        "flask",
         "Dockerfile: apt-get install tree above",
-        lambda p: p.above("WORKDIR", _apt("tree")),
-        ("RUN apt-get tree",),
+        lambda p: p.above("COPY . .", _apt("tree")),
+        ("RUN apt-get tree", _PIP),  # Python lists /usr/bin, the folder of pip
+    ),
+    Edit(
+        "flask",
+        "Dockerfile: apt-get install libyaml-0-2 above",
+        lambda p: p.above("COPY . .", _apt("libyaml-0-2")),
+        ("RUN apt-get libyaml-0-2", _PIP),  # every dynamic program reads /etc/ld.so.cache
     ),
     Edit(
         "flask",
@@ -146,7 +163,13 @@ NODE = (
 
 C = (
     Edit("c", "README.md is edited", lambda p: p.append("README.md", "More.\n"), (_ALL,)),
-    Edit("c", "include/more.h is added", lambda p: p.append("include/more.h", "/* more */\n"), (_ALL,)),
+    Edit("c", "docs/more.txt is added", lambda p: p.append("docs/more.txt", "More.\n"), (_ALL,)),
+    Edit(
+        "c",
+        "include/more.h is added",
+        lambda p: p.append("include/more.h", "/* more */\n"),
+        (_ALL, _MAKE),  # GNU make lists the folders of what it needs
+    ),
     Edit(
         "c", "count.c: a comment", lambda p: p.append("src/count.c", "/* all */\n"), (_ALL, _MAKE)
     ),  # the program is the same

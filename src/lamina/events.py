@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+EXACT = "exact"  # a rule of reuse (see graph.rules): the step has the same key, on the same layers
+
 
 class StepStarted(NamedTuple):
     """A step of a build begins to be worked on (its cache is looked up first)."""

@@ -6,7 +6,8 @@ import hashlib
 import os
 from typing import TYPE_CHECKING
 
-from lamina.build.planning import REUSE, RUN, UNKNOWN, BuildPlan, plan
+from lamina.build.plan import REUSE, RUN, UNKNOWN, BuildPlan
+from lamina.build.planning import plan
 from lamina.build.request import BuildRequest
 from lamina.graph.rules import EXACT, SAME_CONTENT
 from lamina.layers.planned import PlannedLayers
@@ -31,7 +32,9 @@ def planned(kitchen: Kitchen, dockerfile: str, **options: object) -> BuildPlan:
     before = everything(kitchen.folder)
     ctx = PlannedLayers.of(kitchen.layout)
     try:
-        found = plan(ctx, request_of(kitchen, dockerfile, **options), HOST)
+        registries = kitchen.registries
+        ask = None if registries is None else lambda: registries
+        found = plan(ctx, request_of(kitchen, dockerfile, **options), HOST, ask)
     finally:
         ctx.db.close()
     assert everything(kitchen.folder) == before
@@ -59,12 +62,15 @@ def everything(folder: Path) -> dict[str, tuple[object, ...]]:
 
 
 def shown(found: BuildPlan) -> list[str]:
-    """`RUN make: reuse (untouched)` of each step but FROM."""
-    return [
-        f"{' '.join(step.text.split()[:2])}: {step.status}" + (f" ({step.rule})" if step.rule else "")
-        for step in found.steps
-        if step.status not in ("from", "pull")
-    ]
+    """`3 reuse (untouched)`, `4 run`, `5 unknown, waits for 4` of each step but FROM."""
+    lines = []
+    for step in found.steps:
+        if step.status not in ("from", "pull"):
+            rule = f" ({step.rule})" if step.rule else ""
+            waits = step.reason.waits_for if step.reason is not None else ()
+            after = f", waits for {' '.join(map(str, waits))}" if waits else ""
+            lines.append(f"{step.number} {step.status}{rule}{after}")
+    return lines
 
 
 def agreed(kitchen: Kitchen, dockerfile: str, **options: object) -> tuple[BuildPlan, BuildResult]:

@@ -199,4 +199,6 @@ def test_a_commit_that_fails_leaves_nothing(kitchen: Kitchen, monkeypatch: pytes
 
 def _counts(kitchen: Kitchen) -> list[int]:
     c = kitchen.db.read()
-    return [c.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("steps", "traces", "layers")]
+    return [
+        c.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("steps", "traces", "layers")
+    ]

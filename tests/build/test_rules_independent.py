@@ -11,6 +11,7 @@ import pytest
 
 from lamina.db import cachedb
 from lamina.events import StepCached
+from lamina.mount import userns
 from lamina.oci.config import ContainerConfig
 from tests.build.ruled import check_sound, how, outline, row, rules
 
@@ -43,14 +44,20 @@ TABLE = {
     "the folder is gone": ("COPY a /app/a", "RUN mkdir /app", "RUN echo > /x", False),
     "the folder has another mode": ("COPY a /app/a", "RUN mkdir /app", "RUN mkdir -m 700 /app", False),
     "the folder is another's": ("COPY a /app/a", "RUN mkdir /app", "RUN mkdir /app && chown 5:6 /app", False),
-    "the folder is setgid now": ("COPY a /app/n/a", "RUN mkdir /app", "RUN mkdir /app && chmod 2755 /app", False),
+    "the folder is setgid now": (
+        "COPY a /app/n/a", "RUN mkdir /app", "RUN mkdir /app && chmod 2755 /app", False,
+    ),
     "a link leads to another folder": (
         "COPY a /app/a", "RUN mkdir /1 /2 && ln -s 1 /app", "RUN mkdir /1 /2 && ln -s 2 /app", False,
     ),
     "a link on the way": ("COPY a /v/app/a", "RUN mkdir /v", "RUN mkdir /w && ln -s w /v", False),
-    "the target of the link is there now": ("COPY a /app/a", "RUN ln -s n /app", "RUN mkdir /n && ln -s n /app", False),
+    "the target of the link is there now": (
+        "COPY a /app/a", "RUN ln -s n /app", "RUN mkdir /n && ln -s n /app", False,
+    ),
     "the name is a folder now": ("COPY a /app", "RUN echo > /x", "RUN mkdir /app", False),
-    "a folder of the source is there already": ("COPY d /app", "RUN mkdir /app", "RUN mkdir -p /app/sub", False),
+    "a folder of the source is there already": (
+        "COPY d /app", "RUN mkdir /app", "RUN mkdir -p /app/sub", False,
+    ),
     "a file of the source is there already": (
         "COPY d /app", "RUN mkdir /app", "RUN mkdir /app && echo > /app/x", False,
     ),
@@ -73,19 +80,30 @@ TABLE = {
         "COPY --parents d/sub/y /app/", "RUN mkdir /app", "RUN mkdir -p -m 700 /app/d/sub", False,
     ),
     "a here-document": ("COPY <<EOF /app/e\nhello\nEOF", "RUN echo 1 > /x", "RUN echo 2 > /x", True),
-    "a here-document where a folder is now": ("COPY <<EOF /app/e\nhello\nEOF", "RUN echo > /x", "RUN mkdir -p /app/e", False),
+    "a here-document where a folder is now": (
+        "COPY <<EOF /app/e\nhello\nEOF", "RUN echo > /x", "RUN mkdir -p /app/e", False,
+    ),
     "a working directory": ("WORKDIR /app/w", "RUN echo 1 > /x", "RUN echo 2 > /x", True),
-    "a working directory that is there now": ("WORKDIR /app/w", "RUN echo 1 > /x", "RUN mkdir -p /app/w", False),
-    "a working directory behind a link": ("WORKDIR /app/w", "RUN mkdir /app", "RUN mkdir /v && ln -s v /app", False),
-    "a working directory for a user": ("USER worker\nWORKDIR /app/w\nUSER root", "RUN echo 1 > /x", "RUN echo 2 > /x", True),
+    "a working directory that is there now": (
+        "WORKDIR /app/w", "RUN echo 1 > /x", "RUN mkdir -p /app/w", False,
+    ),
+    "a working directory behind a link": (
+        "WORKDIR /app/w", "RUN mkdir /app", "RUN mkdir /v && ln -s v /app", False,
+    ),
+    "a working directory for a user": (
+        "USER worker\nWORKDIR /app/w\nUSER root", "RUN echo 1 > /x", "RUN echo 2 > /x", True,
+    ),
     "a working directory for a user who is another now": (
-        "USER worker\nWORKDIR /app/w\nUSER root", "RUN echo > /x", "RUN echo worker:x:77:78:w:/:/bin/sh > /etc/passwd", False,
+        "USER worker\nWORKDIR /app/w\nUSER root",
+        "RUN echo > /x", "RUN echo worker:x:77:78:w:/:/bin/sh > /etc/passwd", False,
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_what_lies_below(shop: Kitchen, name: str) -> None:
+    if name == "the folder is another's" and userns.current_ids().single:
+        pytest.skip("there is one user ID here")
     step, before, after, reusable = TABLE[name]
     text = "FROM busybox\n{}\n" + step + "\n"
     first = shop.build(text.format(before))
@@ -160,14 +178,18 @@ def test_from_a_stage_whose_files_are_equal(shop: Kitchen) -> None:
     assert rules(shop.build(text.format("; echo > /another", 3))) == ["ran", "ran", "independent"]
     assert shop.build(text.format("; echo > /another", 3)).cached
     assert rules(shop.build("FROM busybox\nCOPY --from=busybox /etc/group /app/g\n")) == ["ran"]
-    assert rules(shop.build("FROM busybox\nRUN echo > /y\nCOPY --from=busybox /etc/group /app/g\n"))[-1] == "independent"
+    assert (
+        rules(shop.build("FROM busybox\nRUN echo > /y\nCOPY --from=busybox /etc/group /app/g\n"))[-1]
+        == "independent"
+    )
 
 
 def test_link_stands_on_nothing(shop: Kitchen) -> None:
     shop.build("FROM busybox\nCOPY --link a /app/a\n")
     assert rules(shop.build("FROM busybox\nRUN mkdir /app\nCOPY --link a /app/a\n")) == ["ran", "exact"]
     again = shop.build(
-        "FROM busybox\nRUN mkdir /app\nCOPY --link a /app/a\n", rules_off=frozenset(["independent", "same-content"])
+        "FROM busybox\nRUN mkdir /app\nCOPY --link a /app/a\n",
+        rules_off=frozenset(["independent", "same-content"]),
     )
     assert rules(again) == ["exact", "exact"]
 
@@ -199,7 +221,11 @@ def test_a_folder_that_gives_way_is_listed(shop: Kitchen) -> None:
     with tarfile.open(fileobj=out, mode="w") as archive:
         for name, kind in (("old", tarfile.SYMTYPE), ("old", tarfile.DIRTYPE)):
             member = tarfile.TarInfo(name)
-            member.type, member.linkname, member.mode = kind, "nowhere" if kind == tarfile.SYMTYPE else "", 0o755
+            member.type, member.linkname, member.mode = (
+                kind,
+                "nowhere" if kind == tarfile.SYMTYPE else "",
+                0o755,
+            )
             archive.addfile(member)
     shop.write({"t.tar": out.getvalue()})
     text = "FROM busybox\nRUN mkdir -p /app/old && echo > /app/old/{}\nADD t.tar /app/\n"

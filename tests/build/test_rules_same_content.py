@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(120)
 
+
 def write_old(kitchen: Kitchen) -> None:
     """A file in the context whose time no RUN gives to its own."""
     kitchen.write({"a": "x"})
@@ -44,9 +45,10 @@ def test_two_ways_to_the_same_content(kitchen: Kitchen) -> None:
     changes = kitchen.db.read().total_changes
     assert rules(kitchen.build(other)) == ["exact", "exact"]
     assert kitchen.db.read().total_changes - changes == 1 + len(kitchen.started), "its record only"
-    assert outline(kitchen, result.image_id).contents == outline(
-        kitchen, kitchen.build(other, no_cache=True).image_id
-    ).contents
+    assert (
+        outline(kitchen, result.image_id).contents
+        == outline(kitchen, kitchen.build(other, no_cache=True).image_id).contents
+    )
 
 
 def test_switched_off(kitchen: Kitchen) -> None:

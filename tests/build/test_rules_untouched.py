@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lamina.build.reuse import Hit
-from lamina.db import traces
+from lamina.db import cachedb, traces
 from lamina.tree.readset import Observed
 from tests.build.ruled import all_traces, as_if_read, check_sound, how, outline, row, rules
 from tests.build.test_swept import begun
@@ -33,7 +33,9 @@ def traced_on(kitchen: Kitchen, head: str) -> Kitchen:
     kitchen.write({"etc/one": "1", "etc/two": "2", "etc/conf.d/a": "a"})
     stood_on = kitchen.build(head)
     kitchen.build(head + COUNT + "\n")
-    as_if_read(kitchen, stood_on.image_id, COUNT[4:], "etc", "etc/one", "etc/none", "etc/conf.d/", "etc/conf.d")
+    as_if_read(
+        kitchen, stood_on.image_id, COUNT[4:], "etc", "etc/one", "etc/none", "etc/conf.d/", "etc/conf.d"
+    )
     return kitchen
 
 
@@ -101,7 +103,11 @@ def test_who_it_runs_as_counts(kitchen: Kitchen) -> None:
     as_if_read(kitchen, stood_on.image_id, "id > /tmp/id", "tmp", "bin/id")
     other = kitchen.build(text.format("echo o:x:5:6::/:/bin/sh >> /etc/passwd"))
     assert rules(other) == ["ran", "untouched"]
-    for line in ("worker:x:77:4321:w:/home/worker", "worker:x:1234:77:w:/home/worker", "worker:x:1234:4321:w:/srv"):
+    for line in (
+        "worker:x:77:4321:w:/home/worker",
+        "worker:x:1234:77:w:/home/worker",
+        "worker:x:1234:4321:w:/srv",
+    ):
         assert rules(kitchen.build(text.format(f"echo {line}:/bin/sh > /etc/passwd"))) == ["ran", "ran"]
     member = kitchen.build(text.format("echo other:x:88:worker >> /etc/group"))
     assert rules(member) == ["ran", "ran"]
@@ -117,18 +123,12 @@ def test_the_row_and_the_history(traced: Kitchen) -> None:
     assert result.steps[1].diff_id == done.diff_id
     config = traced.config(result.image_id)
     assert config.history[-1].created == done.created, "when it was really made"
-    rows = [step for step in _rows(traced) if step.rule == "untouched"]
+    rows = [step for step in cachedb.steps(traced.db.read()) if step.rule == "untouched"]
     assert [(step.ran, step.seconds, step.created, step.recipe) for step in rows] == [
         (done.ran, done.seconds, done.created, done.recipe)
     ]
     assert rows[0].key != done.key
     assert taken.created == done.created
-
-
-def _rows(kitchen: Kitchen) -> list[object]:
-    from lamina.db import cachedb
-
-    return list(cachedb.steps(kitchen.db.read()))  # type: ignore[return-value]
 
 
 def test_the_newest_that_fits_is_taken(kitchen: Kitchen) -> None:
@@ -200,15 +200,22 @@ def test_with_no_cache_what_the_build_did_itself_counts(kitchen: Kitchen) -> Non
     text = "FROM busybox AS a\nRUN echo > /x\nFROM busybox AS b\nRUN echo > /x\nFROM a\nCOPY --from=b /x /y\n"
     result = kitchen.build(text, no_cache=True)
     assert sorted(rules(result)) == ["exact", "ran", "ran"]
-    text = "FROM busybox AS a\nWORKDIR /w\nFROM busybox AS b\nRUN echo > /x\nWORKDIR /w\nFROM a\nCOPY --from=b /x /y\n"
+    text = "FROM busybox AS a\nWORKDIR /w\nFROM busybox AS b\nRUN echo > /x\nWORKDIR /w\n"
+    text += "FROM a\nCOPY --from=b /x /y\n"
     kitchen.build(text)
     assert rules(kitchen.build(text, no_cache=True)) == ["ran"] * 4
 
 
 def test_what_no_cache_replaced_is_not_reused(traced: Kitchen) -> None:
     traced.build(f"FROM busybox\nCOPY etc /etc\n{COUNT}\n", no_cache=True)
-    assert [trace.read_set for trace in all_traces(traced) if trace.recipe == row(traced, COUNT[4:]).recipe] == [None]
-    assert rules(traced.build(f"FROM busybox\nCOPY etc /etc\nRUN echo > /other\n{COUNT}\n")) == ["exact", "ran", "ran"]
+    assert [
+        trace.read_set for trace in all_traces(traced) if trace.recipe == row(traced, COUNT[4:]).recipe
+    ] == [None]
+    assert rules(traced.build(f"FROM busybox\nCOPY etc /etc\nRUN echo > /other\n{COUNT}\n")) == [
+        "exact",
+        "ran",
+        "ran",
+    ]
 
 
 def test_a_pruned_step_is_not_reused(traced: Kitchen) -> None:
@@ -250,7 +257,7 @@ def test_a_layer_that_goes_while_it_is_taken(traced: Kitchen, monkeypatch: pytes
 
     hold_nothing(traced)
     real = reuse.search
-    gone = []
+    gone: list[object] = []
 
     def search(*args: object) -> object:
         found = real(*args)  # type: ignore[arg-type]

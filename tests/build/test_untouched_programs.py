@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .untouched.case import Case, check
+from .untouched.case import Case, check_here
 from .untouched.nodes import built, file, folder, link, script
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ PROGRAMS = [
     Case("program of the shell", "hello > /out 2>&1", {"bin/hello": script("echo 1")}, {"bin/hello": script("echo 2")}),
     Case("the shell itself", "echo $A > /out", {"bin/sh": link("busybox")}, {"bin/sh": file('#!/bin/busybox sh\nexport A=1; exec /bin/busybox sh "$@"\n', 0o755)}),
     Case("SHELL", "x", {"data/shell": script("echo 1 > /out")}, {"data/shell": script("echo 2 > /out")}, 'SHELL ["/data/shell"]\n'),
-    Case("setuid", "/data/tool caps > /tmp/out", {"data/tool": built("probe")}, {"data/tool": built("probe", 0o4755)}, "USER 1000\n"),
-    Case("capabilities of a file", "/data/tool caps > /tmp/out", {"data/tool": built("probe")}, {"data/tool": built("probe", security__capability=CAP_CHOWN)}, "USER 1000\n"),
+    Case("setuid", "/data/tool caps > /tmp/out", {"data/tool": built("probe")}, {"data/tool": built("probe", 0o4755)}, "USER 1000\n", needs="ids"),
+    Case("capabilities of a file", "/data/tool caps > /tmp/out", {"data/tool": built("probe")}, {"data/tool": built("probe", security__capability=CAP_CHOWN)}, "USER 1000\n", needs="ids"),
     Case("chroot", "chroot /data/r /probe cat /f > /out", {"data/r/probe": built("probe"), "data/r/f": file("1")}, {"data/r/f": file("2")}),
     Case("chroot: a link in it", "chroot /data/r /probe cat /l > /out", {"data/r/probe": built("probe"), "data/r/a": file("1"), "data/r/b": file("2"), "data/r/l": link("/a")}, {"data/r/l": link("/b")}),
 ]
@@ -65,19 +65,19 @@ PROGRAMS = [
 USERS_OF_A_STEP = [
     Case("getpwnam", "id worker > /out 2>&1", passwd(), passwd(uid=99)),
     Case("getpwuid", "whoami > /out 2>&1", passwd(), {"etc/passwd": file("boss:x:0:0::/:/bin/sh\n")}),
-    Case("chown by name", "touch /n; chown worker /n", passwd(), passwd(uid=99)),
+    Case("chown by name", "touch /n; chown worker /n", passwd(), passwd(uid=99), needs="ids"),
     Case("~ of a name", "echo ~worker > /out", passwd(), passwd(home="/data")),
-    Case("USER by name", "id -u > /tmp/out", passwd(), passwd(uid=99), "USER worker\n"),
+    Case("USER by name", "id -u > /tmp/out", passwd(), passwd(uid=99), "USER worker\n", needs="ids"),
     Case("HOME of USER by name", "echo $HOME > /tmp/out", passwd(), passwd(home="/data"), "USER worker\n"),
     Case("HOME of USER by number", "echo $HOME > /tmp/out", passwd(), passwd(home="/data"), "USER 1234\n"),
     Case("HOME of root", "echo $HOME > /tmp/out", passwd(), passwd(root="/data")),
-    Case("group of USER by name", "id -g > /tmp/out", {"etc/group": file(GROUPS.format(""))}, {"etc/group": file(GROUPS.format("").replace("77", "88"))}, "USER worker:others\n"),
-    Case("further groups of USER", "id -G > /tmp/out", {"etc/group": file(GROUPS.format(""))}, {"etc/group": file(GROUPS.format("worker"))}, "USER worker\n"),
-    Case("USER by a passwd that is a link", "id -u > /tmp/out", {**passwd(), "etc/passwd": link("p1"), "etc/p1": passwd()["etc/passwd"], "etc/p2": passwd(uid=7)["etc/passwd"]}, {"etc/passwd": link("p2")}, "USER worker\n"),
+    Case("group of USER by name", "id -g > /tmp/out", {"etc/group": file(GROUPS.format(""))}, {"etc/group": file(GROUPS.format("").replace("77", "88"))}, "USER worker:others\n", needs="ids"),
+    Case("further groups of USER", "id -G > /tmp/out", {"etc/group": file(GROUPS.format(""))}, {"etc/group": file(GROUPS.format("worker"))}, "USER worker\n", needs="ids"),
+    Case("USER by a passwd that is a link", "id -u > /tmp/out", {**passwd(), "etc/passwd": link("p1"), "etc/p1": passwd()["etc/passwd"], "etc/p2": passwd(uid=7)["etc/passwd"]}, {"etc/passwd": link("p2")}, "USER worker\n", needs="ids"),
 ]
 # fmt: on
 
 
 @pytest.mark.parametrize("case", [*LOADER, *PROGRAMS, *USERS_OF_A_STEP], ids=lambda case: case.name)
 def test_is_done_again(lab: Lab, case: Case) -> None:
-    check(lab, case)
+    check_here(lab, case)

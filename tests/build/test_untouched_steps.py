@@ -9,8 +9,10 @@ import pytest
 
 from lamina.build.given import Secret, SshForward
 from lamina.graph.rules import UNTOUCHED
+from lamina.trace import daemon, session
 
-from .untouched.case import Case, check
+from .untouched.case import Case, check_here
+from .untouched.fixtures import laboratory
 from .untouched.lab import Parent, is_reused, later, with_other
 from .untouched.nodes import Tree, built, changed, copied, file, folder, link, on_top
 
@@ -53,7 +55,7 @@ MOUNTS = [
 def test_mounts(lab: Lab, case: Case) -> None:
     if "base0" in case.run:
         case = case._replace(run=case.run.replace("base0", lab.image(Parent(()))))
-    check(lab, case)
+    check_here(lab, case)
 
 
 def test_a_bind_counts_with_its_content(lab: Lab) -> None:
@@ -252,6 +254,28 @@ def test_the_cache_of_ld_so(lab: Lab) -> None:
     assert lab.read(after.image_id, "out") == "value 2\n"
 
 
+def test_on_nothing_at_all(lab: Lab) -> None:
+    """A step whose only files are in a mount."""
+    mount = f"--mount=from={lab.image(Parent(()))},source=bin,target=/bin"
+    lines = f"FROM scratch\n{{}}RUN {mount} echo 1 > /out; ls /data > /out2 2>&1; true\n"
+    first = lab.build(lines.format(""))
+    lab.write({"f": "1"})
+    beside = lab.build(lines.format("COPY f /srv/f\n"))
+    assert ways(beside) == ["run", UNTOUCHED]
+    assert beside.steps[-1].diff_id == first.steps[-1].diff_id
+    assert ways(lab.build(lines.format("COPY f /data/f\n"))) == ["run", "run"]
+
+
+def test_empty_and_equal_layers_between(lab: Lab) -> None:
+    tree, again = {**ONE, "srv/a": file()}, {"data/g": file("3")}
+    first = lab.step(Parent((tree,)), "RUN cat /data/f > /out; : layers")
+    twice = Parent((again, tree, again, {}, tree))
+    assert lab.step(twice, "RUN cat /data/f > /out; : layers").diff_id == first.diff_id
+    assert not lab.step(Parent((tree, again, TWO)), "RUN cat /data/f > /out; : layers").cached
+    result = run(lab, tree, "RUN true\nRUN true 2\nRUN cat /data/f > /out; : layers")
+    assert ways(result) == ["run", "run", UNTOUCHED]
+
+
 # --- doubt and switches ------------------------------------------------------------------------
 
 
@@ -330,7 +354,11 @@ def test_two_builds_record_at_once(lab: Lab) -> None:
         assert not lab.step(parent(trees[1 - number], "two"), lines[number]).cached
 
 
-def test_too_much_is_doubt(lab: Lab) -> None:
-    lines = "RUN probe storm /data/none 110000 > /out"
-    lab.step(parent(ONE), lines)
-    assert not lab.step(parent(ONE, "two"), lines).cached
+def test_too_much_is_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (daemon, session):
+        monkeypatch.setattr(module, "MOST", 1000)
+    lines = "RUN probe storm /data/none {} > /out"
+    with laboratory() as lab:  # its recorder is forked from here
+        for count in (900, 1100):
+            lab.step(parent(ONE), lines.format(count))
+            assert lab.step(parent(ONE, "two"), lines.format(count)).cached == (count == 900)

@@ -109,7 +109,8 @@ def test_show_as_json(program: Lamina, failing: Path) -> None:
 
 
 def test_logs(program: Lamina, failing: Path) -> None:
-    (failing / "hello").write_text(str(failing))  # so that the steps after it run
+    dockerfile = failing / "Dockerfile"
+    dockerfile.write_text(FAILS.replace("SIZE=big", f"SIZE={failing.parent.name}"))  # so that step 4 runs
     fail(program, failing)
     text = program("build", "logs")
     assert "#1 [1/6] FROM busybox\n#1 CACHED\n" in text

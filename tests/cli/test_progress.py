@@ -50,6 +50,26 @@ def test_plain_cached_and_done() -> None:
     assert text == "#1 [base 1/3] COPY a b\n#1 CACHED\n\n#2 [2/3] RUN make\n#2 DONE 1.3s\n\n"
 
 
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        ("", "CACHED"),
+        ("exact", "CACHED"),
+        ("same-content", "CACHED (same-content)"),
+        ("untouched", "CACHED (untouched)"),
+    ],
+)
+def test_the_rule_of_a_step_that_was_reused(rule: str, shown: str) -> None:
+    """Only where it is not the plain one; in a terminal as well."""
+    events = _start(1, "COPY a b"), StepCached(1, "sha256:x", rule)
+    assert _plain(*events) == f"#1 [1/3] COPY a b\n#1 {shown}\n\n"
+    steps = Steps(0.0)
+    for event in events:
+        steps.apply(event, 0.0)
+    (line,) = [line.text for line in picture(steps, 1.0, 80, 24) if "COPY" in line.text]
+    assert line.startswith(f" => {shown} [1/3] COPY a b  ")
+
+
 def test_plain_output_comes_in_whole_lines() -> None:
     text = _plain(
         _start(1, "RUN x"),

@@ -59,8 +59,14 @@ def test_vertexes() -> None:
         begun["started"],
     )
     assert datetime.fromisoformat(done["completed"][:26]) >= datetime.fromisoformat(done["started"][:26])
+    assert "rule" not in cached
     assert "cached" not in done
     assert "error" not in done
+
+
+def test_the_rule_of_a_step_that_was_reused() -> None:
+    _, out = _drawn(_start(1, "COPY a b"), StepCached(1, "sha256:x", "independent"))
+    assert _lines(out)[-1]["vertexes"][0]["rule"] == "independent"
 
 
 def test_logs_have_every_byte() -> None:

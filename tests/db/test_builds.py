@@ -24,7 +24,11 @@ def build_row(build_id: str, status: str = "completed", log_bytes: int = 0) -> t
 
 
 def step_row(number: int, status: str = "run", kept: str = "") -> tuple[Value, ...]:
-    return (number, "", f"RUN {number}", number, number, 9, status, 0.1, 0.2, "", None, "k", "", "{}", kept)
+    text, rule, reason = f"RUN {number}", "", ""
+    return (
+        number, "", text, number, number, 9, status, 0.1, 0.2, "", None, "k", f"c{number}", "{}", kept,
+        rule, reason,
+    )  # fmt: skip
 
 
 def add(c: sqlite3.Connection, *names: str, log_bytes: int = 0) -> None:
@@ -145,3 +149,15 @@ def test_what_failed_steps_left(db: Database) -> None:
         assert recorded.kept(tx) == {}
         recorded.delete(tx, "a1")
     assert recorded.builds(db.read()) == []
+
+
+def test_what_reasons_are_found_by(db: Database) -> None:
+    with db.write() as tx:
+        add(tx, "a1", "b1", "c1")
+    c = db.read()
+    assert recorded.alike(c, "Dockerfile", "/app", "", most=9) == ["c1", "b1", "a1"]
+    assert recorded.alike(c, "Dockerfile", "/app", "", without="c1") == ["b1"]
+    assert recorded.alike(c, "Dockerfile", "/app", "other") == []
+    assert recorded.making(c, "sha256:i") == "c1"
+    assert recorded.making(c, "sha256:other") is None
+    assert recorded.bases_on(c, ["c1", "c2"]) == [("c1", "k")] * 3, "only what a FROM led to"

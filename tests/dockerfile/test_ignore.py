@@ -166,3 +166,32 @@ def test_both_ways_of_matching_agree(pattern: str, path: str) -> None:
 
     tokens = _tokens(pattern)
     assert walk(tokens, path) == bool(re.compile(expression(tokens), re.DOTALL).fullmatch(path))
+
+
+def test_the_line_that_decides() -> None:
+    patterns = IgnoreFile.parse(b"# logs\n*.log\n  a  \n!a/keep\n!**/*.md\na/keep/not\n")
+    found = {path: patterns.deciding(path) for path in ("b", "x.log", "a/b/c", "a/keep/x", "a/keep/not/x")}
+    assert found == {
+        "b": None,
+        "x.log": (2, "*.log", False, "x.log"),
+        "a/b/c": (3, "a", False, "a"),
+        "a/keep/x": (4, "!a/keep", True, "a/keep"),
+        "a/keep/not/x": (6, "a/keep/not", False, "a/keep/not"),
+    }
+
+
+@given(
+    st.lists(st.text("!ab*?/.", min_size=1, max_size=6), max_size=5),
+    st.lists(st.sampled_from(["a", "b", "ab", "a.b"]), min_size=1, max_size=4).map("/".join),
+)
+def test_what_decides_says_the_same_as_what_is_left_out(lines: list[str], path: str) -> None:
+    try:
+        patterns = IgnoreFile.parse("\n".join(lines).encode())
+    except InvalidInput:
+        return
+    decides = patterns.deciding(path)
+    assert patterns.matches(path) == (decides is not None and not decides.takes_back)
+    if decides is not None:
+        assert f"{path}/".startswith(f"{decides.path}/")
+        assert lines[decides.line - 1] == decides.pattern
+        assert decides.takes_back == decides.pattern.startswith("!")

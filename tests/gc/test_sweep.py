@@ -9,7 +9,8 @@ import pytest
 from tests.gc.making import open_store
 from tests.store.processes import kill, line_of, spawn
 
-from lamina.db import cachedb, imagedb, layerdb, leases
+from lamina.db import cachedb, imagedb, layerdb, leases, traces
+from lamina.db.traces import Trace
 from lamina.errors import Conflict
 from lamina.gc.recover import recover
 from lamina.gc.sweep import sweep
@@ -63,6 +64,29 @@ def test_the_cache_that_no_image_uses(ctx: Context, make: Maker) -> None:
     freed = sweep(ctx, cache=True, all_images=False, all_cache=True)
     assert freed.steps == 2 and freed.layers == ()
     assert imagedb.images(ctx.db.read()) == [image]
+    make.check()
+
+
+def test_what_steps_read_goes_with_them_and_with_their_layers(ctx: Context, make: Maker) -> None:
+    make.image("app", "a")
+    keys = {"in the image": "a", "not in it": "b", "only read": "c"}
+    for key, word in keys.items():
+        diff = make.diff(word)
+        if word != "c":
+            make.step(key, diff.diff_id)
+        with ctx.db.write() as tx:
+            traces.put(tx, Trace("recipe", diff.diff_id, "", key, 0, None, "doubt"))
+    make.let_go()
+
+    def left() -> list[str]:
+        return sorted(trace.step for trace in traces.candidates(ctx.db.read(), "recipe"))
+
+    sweep(ctx, cache=False, all_images=False)  # no step has the layer c
+    assert left() == ["in the image", "not in it"]
+    sweep(ctx, cache=True, all_images=False)
+    assert left() == ["in the image"]
+    sweep(ctx, cache=True, all_images=False, all_cache=True)  # the layer stays, but the step is forgotten
+    assert left() == []
     make.check()
 
 

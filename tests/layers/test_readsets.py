@@ -6,10 +6,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from lamina.db import cachedb, layerdb
+from lamina.db import cachedb, layerdb, readsets
 from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.layers.lookup import EMPTY_DIFF, Lookup
 from lamina.layers.readsets import Observing, difference, differences, values
@@ -38,10 +38,10 @@ def layer(draw: st.DrawFn) -> list[Entry]:
 
     def leaf(path: bytes) -> Entry:
         kind = draw(st.sampled_from(LEAVES))
-        small = st.sampled_from([0, 1])
+        small = st.integers(0, 1)
         made = Entry(path, kind, draw(st.sampled_from([0o644, 0o600])), draw(small), draw(small))
         if kind is Kind.FILE:
-            if files and draw(st.booleans()):
+            if draw(st.booleans()) and files:
                 file = draw(st.sampled_from(files))
                 return file._replace(path=path, kind=Kind.HARDLINK, link=file.path)
             size = draw(st.integers(0, 2))
@@ -171,6 +171,26 @@ def test_what_differs_is_what_has_another_value(
         assert difference(store, chain, read_set) is None
 
 
+@given(STACKS, STACKS, STACKS, LARGE, st.data())
+@SLOW
+def test_what_two_stacks_with_the_same_bottom_show_otherwise(
+    store: Layers, shared: Stack, stack: Stack, other: Stack, large: list[bool], data: st.DataObject
+) -> None:
+    """Of two tops the second is the first with a layer more, or less, or is drawn by itself."""
+    observed = data.draw(st.lists(st.sampled_from(every_path(shared, stack, other)), unique=True, min_size=1))
+    observed += [Observed(b"none/%d" % number) for number in range(200)]  # worth a comparison
+    more = data.draw(st.sampled_from([other, stack + other[:1], stack[1:], stack[:-1]]))
+    with Stacked(store, shared) as base, Stacked(store, stack, large) as top, Stacked(store, more) as top2:
+        one, two = [*top, *base], [*top2, *base]
+        before, after = values(store, one, observed), values(store, two, observed)
+        expected = sorted(o for o, a, b in zip(observed, before, after, strict=True) if a != b)
+        found = readsets.differing(store.db.read(), one, two, sorted(observed))
+        event("all" if found is None else "some" if found else "none")
+        assert found is None or found == expected
+        first = difference(store, two, make(observed, before), None, one)
+        assert first == (expected[0] if expected else None)
+
+
 # --- by hand: one thing each -------------------------------------------------------------------
 
 FILE = Entry(b"etc/file", Kind.FILE, 0o644, size=3, digest=DIGEST)
@@ -242,6 +262,24 @@ def test_what_is_tried_first_is_told_at_once(store: Layers) -> None:
         assert len(asked) <= 4
         assert difference(store, chain, read_set, many[1]) == many[4000]
         assert difference(store, chain, read_set) == many[4000]
+
+
+def test_a_layer_on_top_that_nobody_looked_into_is_all_that_is_read(store: Layers) -> None:
+    app, newer = [Entry(b"app", Kind.DIR), Entry(b"app/x", Kind.FILE)], [Entry(b"app", Kind.DIR)]
+    deeper = [ETC, FILE._replace(mode=0o600)]
+    with Stacked(store, [BASE, app, newer, deeper]) as (top, second, first, base):
+        many = [*SEEN, Observed(b"app"), *[Observed(b"none/%d" % number) for number in range(9)]]
+        whole = values(store, [first, base], many)
+        asked: list[str] = []
+        store.db.read().set_trace_callback(asked.append)
+        assert difference(store, [second, base], make(many, whole), None, [first, base]) is None
+        store.db.read().set_trace_callback(None)
+        (number,) = store.db.read().execute("SELECT num FROM diffs WHERE diff_id = ?", (base,)).fetchone()
+        assert asked and not any(f"diff = {number}" in each for each in asked)
+        changed = difference(store, [top, base], make(many, whole), None, [first, base])
+        assert changed == Observed(b"app")  # that `top` lacks; its mode of etc/file comes after
+        with pytest.raises(NotFound):
+            readsets.differing(store.db.read(), [DiffID(sha256(b"gone")), base], [base], many)
 
 
 def test_layers_that_change_nothing_and_layers_that_are_not_there(store: Layers) -> None:
@@ -316,7 +354,7 @@ def test_observing_answers_as_lookup_does_and_notes_what_it_is_asked(store: Laye
 
 
 def observed(seen: Observing) -> list[tuple[bytes, bool]]:
-    return [tuple(each) for each in seen.read_set().observed]
+    return [(each.path, each.listed) for each in seen.read_set().observed]
 
 
 def test_observing_notes_what_others_ask_through_it(store: Layers) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lamina.errors import Denied, InvalidInput, LaminaError
+from lamina.mount import apply
 from lamina.mount.types import Mount
+from lamina.sandbox.accounts import Identity
 from lamina.sandbox.spec import HeldFile
 from tests.sandbox.conftest import Box
 
@@ -134,3 +138,31 @@ def test_insecure_has_devices(box: Box) -> None:
         ).status
         == 0
     )
+
+
+def test_a_root_that_is_mounted_already(box: Box) -> None:
+    (box.lower / "of").write_text("the lower\n")
+    spec = box.spec("/bin/sh", "-c", "cat /of; echo x > /made; grep -c merged /proc/mounts")
+    root = apply.detached(spec.root[0])
+    outer = Path("/proc/self/mounts").read_text()
+    with open(os.devnull, "r+b") as null, tempfile.TemporaryFile() as out:
+        # the lowers that the spec names are not looked at any more
+        gone = replace(spec.root[0], lowers=("/nowhere",))
+        process = box.runtime.start(
+            replace(spec, root=(gone,)), null.fileno(), out.fileno(), null.fileno(), root
+        )
+        os.close(root)
+        try:
+            assert process.wait() == 1  # grep found none
+        finally:
+            process.close()
+        out.seek(0)
+        assert out.read() == b"the lower\n0\n"
+    assert (box.upper / "made").read_text() == "x\n"
+    assert Path("/proc/self/mounts").read_text() == outer
+
+
+def test_an_identity_that_is_known(box: Box, many_ids: None) -> None:
+    who = Identity(1000, 1001, (1001, 50), "/somewhere")
+    ran = box.sh("id -u; id -g; id -G; echo $HOME", user="nobody-knows", identity=who)
+    assert ran.lines == ["1000", "1001", "1001 50", "/somewhere"], ran

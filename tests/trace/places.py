@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from tests.layers.stores import open_store
+from tests.machine import quick_place
 
 from lamina.fs import xattr
 from lamina.layers.apply import apply_layer
@@ -21,8 +23,6 @@ from lamina.trace import support
 from lamina.trace.recorder import Recorder, Recording
 from lamina.trace.wire import Setting
 from lamina.tree.readset import unpack
-from tests.layers.stores import open_store
-from tests.machine import quick_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.trace.places import Place, run, view
 
 from lamina.testing import trees
 from lamina.testing.trees import CAPABILITY, char, fifo, file, folder, hardlink, symlink, whiteout
-from tests.trace.places import Place, names, run, view
 
 if TYPE_CHECKING:
     from lamina.oci.digest import DiffID
@@ -44,11 +43,26 @@ def layers(place: Place, *, devices: bool) -> list[DiffID]:
         file("strange \n\\:,name/\udcff:", b"odd"),
     ]
     if devices:
-        lowest += [char("null", 1, 3), char("high", 300, 70000), file("bin", b"", xattrs={"security.capability": CAPABILITY})]
+        lowest += [
+            char("null", 1, 3),
+            char("high", 300, 70000),
+            file("bin", b"", xattrs={"security.capability": CAPABILITY}),
+        ]
     return [
-        place.layer(folder("a"), file("a/deep", b"now a file"), folder("etc"), file("etc/hosts", b"of the image\n")),
-        place.layer(folder("hidden", opaque=True), file("hidden/above", b"a"), folder("replaced"), file("replaced/in")),
-        place.layer(folder("a"), folder("a/deep"), whiteout("a/deep/gone"), whiteout("a/two"), file("turned"), whiteout("linked2")),
+        place.layer(
+            folder("a"), file("a/deep", b"now a file"), folder("etc"), file("etc/hosts", b"of the image\n")
+        ),
+        place.layer(
+            folder("hidden", opaque=True), file("hidden/above", b"a"), folder("replaced"), file("replaced/in")
+        ),
+        place.layer(
+            folder("a"),
+            folder("a/deep"),
+            whiteout("a/deep/gone"),
+            whiteout("a/two"),
+            file("turned"),
+            whiteout("linked2"),
+        ),
         place.layer(*lowest),
     ]
 

@@ -109,8 +109,8 @@ class Adopted(NamedTuple):
 def adopt(ctx: Layers, parent: Layer | None, work: Work, step: Step, old: Step | None) -> Adopted | None:
     """Takes the layer of another step over for `work`; None when it is gone.
 
-    `step` is the row that `work` gets, aside from its key: it says by which rule, and when the layer was made.
-    `old` is a row under its key that does not count. What another build has put there meanwhile wins.
+    `step` is the row that `work` gets, aside from its key: it says by which rule, and when the layer was
+    made. `old` is a row under its key that does not count. What another build has put there meanwhile wins.
     """
     adopted: list[Adopted] = []
 
@@ -144,7 +144,9 @@ def _placed(
         _put_alias(c, work.alias, step)
     if step.diff_id is not None and step.diff_id != diff.diff_id:
         diff = layerdb.need_diff(c, step.diff_id)
-    return diff, stack(c, ctx, parent.chain_id if parent else None, diff, _text(work.created_by), step.created)
+    return diff, stack(
+        c, ctx, parent.chain_id if parent else None, diff, _text(work.created_by), step.created
+    )
 
 
 def _forget(c: sqlite3.Connection, work: Work, recipe: str) -> None:
@@ -158,8 +160,9 @@ def put_alias(ctx: Layers, work: Work, step: Step) -> None:
     """Notes that the quick key of a step stands for a step that is there."""
     assert work.alias is not None
     with ctx.db.write(durable=False) as c:
-        if cachedb.get_step(c, step.key) is not None:
-            _put_alias(c, work.alias, step)
+        row = cachedb.get_step(c, step.key)
+        if row is not None:
+            _put_alias(c, work.alias, row)
 
 
 def _put_alias(c: sqlite3.Connection, alias: CacheKey, step: Step) -> None:
@@ -185,7 +188,9 @@ def restack(ctx: Layers, parent: Layer | None, work: Work, step: Step, rule: str
     found: list[Layer] = []
 
     def also(c: sqlite3.Connection, diff: Diff) -> None:
-        found.append(stack(c, ctx, parent.chain_id if parent else None, diff, _text(work.created_by), step.created))
+        found.append(
+            stack(c, ctx, parent.chain_id if parent else None, diff, _text(work.created_by), step.created)
+        )
         if rule == SAME_CONTENT and cachedb.get_step(c, step.key) == step:
             cachedb.delete_step(c, step.key)
             cachedb.put_step(c, step._replace(parent=_name(parent), rule=step.rule or rule))

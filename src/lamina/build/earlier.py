@@ -26,11 +26,15 @@ _LONGEST = 500  # characters of them that are looked at
 
 
 class Nearest(NamedTuple):
-    """The earlier step that is most like a new one: its row in the cache, its record; or one of them."""
+    """The earlier step that is most like a new one: its row in the cache, its record; or one of them.
+
+    `elsewhere`: it only has the same line of history; the last build of this Dockerfile had no such step.
+    """
 
     step: Step | None
     record: BuildStep | None = None
     build: str = ""
+    elsewhere: bool = False
 
 
 class Earlier:
@@ -57,16 +61,20 @@ class Earlier:
         """By recipe, else by its text or place in the last build, else by its line of history."""
         same = cachedb.steps_of_recipe(self._rows, recipe, 8) if recipe else []
         if same:
-            step = self._whole(same[0])
-            return Nearest(step, self._record_of(step.key), self._build_of(step.key))
+            return self.with_record(self._whole(same[0]))
         record = self.record_like(work.number)
         if record is not None and record.key:
             row = cachedb.get_step(self._rows, record.key)
             return Nearest(self._whole(row) if row else None, record, self.build)
         rows = cachedb.steps_created_by(self._rows, plain(work.created_by))
         if rows:
-            return Nearest(self._whole(rows[-1]))
+            return Nearest(self._whole(rows[-1]), elsewhere=True)
         return Nearest(None, record, self.build) if record is not None else None
+
+    def with_record(self, step: Step) -> Nearest:
+        """A row with its record, if it is one of the last build."""
+        record = next((each for each in self.steps if each.key == step.key), None)
+        return Nearest(step, record, self.build if record is not None else "")
 
     def record_like(self, number: int) -> BuildStep | None:
         """The step of the last build that is the same in the Dockerfile: by its text, else by its place."""
@@ -86,12 +94,10 @@ class Earlier:
         return next((step for step in left if _are_alike(step.text, text)), None)
 
     def bases_of(self, chain: Iterable[Layer]) -> dict[str, str]:
-        """Of these layers those that a FROM led to: `name@digest` by chain ID, as far as it is known."""
+        """Of these layers those that an image in a FROM ends with: `name@digest` by chain ID."""
         names = [layer.chain_id for layer in chain]
-        found: dict[str, str] = {}
-        for name, key in recorded.bases_on(self._rows, names) if names else ():
-            found[name] = found.get(name) or key
-        return found
+        rows = recorded.bases_on(self._rows, names) if names else []
+        return {name: key for name, key in reversed(rows) if key}
 
     def name_of(self, chain_id: str) -> str:
         """An image with just these layers, as `name@digest`; where none is left, the layers' own name."""
@@ -109,12 +115,6 @@ class Earlier:
         found = cachedb.steps_making(self._rows, step.diff_id) if step.diff_id else []
         whole = [one for one in found if one.created_by == step.created_by and not _is_quick(one)]
         return next((one for one in whole if one.parent == step.parent), whole[-1] if whole else step)
-
-    def _record_of(self, key: str) -> BuildStep | None:
-        return next((step for step in self.steps if step.key == key), None)
-
-    def _build_of(self, key: str) -> str:
-        return self.build if self._record_of(key) is not None else ""
 
 
 def _word(text: str) -> str:

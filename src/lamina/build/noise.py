@@ -1,7 +1,7 @@
 """Known noise: what comes out otherwise each time that a step is done, whatever it stands on.
 
-Only --cache-rule verify looks here. A difference is noise when its path has a line in the table below and, where
-the line has a test, when the two contents are the same but for what the test leaves out.
+Only --cache-rule verify looks here. A difference is noise when its path has a line in the table below and,
+where the line has a test, when the two contents are the same but for what the test leaves out.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ def noise(ctx: Layers, layers: tuple[DiffID, DiffID], path: bytes, what: str) ->
     return ""
 
 
-def _same(
-    ctx: Layers, layers: tuple[DiffID, DiffID], path: bytes, without: Callable[[bytes], bytes]
-) -> bool:
+def _same(ctx: Layers, layers: tuple[DiffID, DiffID], path: bytes, without: Callable[[bytes], bytes]) -> bool:
     try:
         old, new = (_read(ctx, diff_id, path) for diff_id in layers)
     except LaminaError:

@@ -55,12 +55,13 @@ def below(
     base = _base(run, earlier, bases, old, new)
     above = [*base, *both.steps()]
     if tried is not None and tried.differs is not None:
-        return [*_read(both, tried), *above], "", 0
+        found = _read(both, tried)
+        return [*found, *[change for change in base if change.step in {each.step for each in found}]], "", 0
     told, more = both.all()
-    found = [*above, *told]
+    found = [*above, *(told or both.made_anew())] if both.doubt else [*above, *told]
     if not found and not more:
         found = [Change("step", "the layers below", "moved")]
-    return found, "", more
+    return found, both.doubt, more
 
 
 def _read(both: Comparison, tried: Tried) -> list[Change]:
@@ -90,7 +91,7 @@ def _observed(both: Comparison, differs: Observed, read_set: ReadSet | None) -> 
     found = both.listing(differs.path) if differs.listed else both.at("read", differs.path)
     if found:
         return found
-    maker = both.maker(differs.path, both.after.get(differs.path))
+    maker = both.maker(differs.path)
     return (Change("read", shown(differs.path), "unknown", None, None, maker.number, maker.line),)
 
 

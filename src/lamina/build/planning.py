@@ -9,11 +9,13 @@ from __future__ import annotations
 import tempfile
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 from lamina.build.build import plans_of
 from lamina.build.copying import copied, lookup_below, made_folders
+from lamina.build.earlier import earlier_of
 from lamina.build.errors import Swept
+from lamina.build.plan import FROM, PULL, REUSE, RUN, UNKNOWN, BuildPlan, PlannedStep
 from lamina.build.planrun import (
     PlannedContexts,
     PlannedRun,
@@ -24,6 +26,7 @@ from lamina.build.planrun import (
 )
 from lamina.build.reasons import explain
 from lamina.build.records import Recorder
+from lamina.db import cachedb
 from lamina.db.cachedb import Ingredient, Step
 from lamina.db.traces import Trace
 from lamina.errors import LaminaError
@@ -48,54 +51,7 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
 
-FROM, PULL = "from", "pull"  # what FROM is there for, or would be
-REUSE, RUN, UNKNOWN = "reuse", "run", "unknown"
 _ATTEMPTS = 3  # when others remove what the cache has while we plan
-
-
-class PlannedStep(NamedTuple):
-    """What a build would do about one step.
-
-    `status` is reuse (`rule` says by which rule), run, unknown (not known yet), and for FROM from, or pull
-    when its image is not in the store. `reason` says why it would be run, or what it waits for. `seconds` is
-    how long it took the last time that it was done, None where that is not known. `like` is a step before it
-    that is the very same one, and would be done once for both, 0 for none.
-    """
-
-    number: int
-    stage: str
-    text: str
-    line: int
-    place: int  # in its stage, from 1
-    places: int
-    status: str
-    rule: str = ""
-    reason: Reason | None = None
-    seconds: float | None = None
-    like: int = 0
-
-
-class BuildPlan(NamedTuple):
-    """What a build would do, in the order of its steps; `notes` are what a build would warn of, and more."""
-
-    dockerfile: str  # its name
-    steps: tuple[PlannedStep, ...]
-    notes: tuple[str, ...]
-    pulls: tuple[str, ...] = ()  # the images that would be pulled
-
-    def count(self, status: str) -> int:
-        """How many steps have this status."""
-        return sum([step.status == status for step in self.steps])
-
-    @property
-    def seconds(self) -> float:
-        """How long what would be run took the last time, as far as that is known."""
-        return sum([step.seconds or 0.0 for step in self.steps if step.status == RUN])
-
-    @property
-    def untimed(self) -> int:
-        """How many steps would be run of which it is not known how long they take."""
-        return sum([step.status == RUN and step.seconds is None for step in self.steps])
 
 
 def plan(
@@ -197,14 +153,25 @@ class _Planner:
         """All steps of a stage of whose base nothing is known."""
         run.done = True
         for number in range(first + 1, first + self._session.counts[run.stage.number]):
-            if run.no_cache:
-                self._note(number, RUN, reason=Reason(self._uncached))
-            else:
-                self._note(number, UNKNOWN, reason=Reason(reasons.UNKNOWN_YET, waits_for=run.waits))
+            self._note_waiting(run, number, Reason(reasons.UNKNOWN_YET, waits_for=run.waits))
+
+    def _note_waiting(self, run: PlannedRun, number: int, reason: Reason) -> None:
+        """A step of whose layers below nothing is known: whether it would be done, only --no-cache says."""
+        seconds = self._last_time(number)
+        if run.no_cache:
+            self._note(number, RUN, reason=self._uncached, seconds=seconds)
+        else:
+            self._note(number, UNKNOWN, reason=reason, seconds=seconds)
 
     @property
-    def _uncached(self) -> str:
-        return reasons.NO_CACHE if self._session.request.no_cache else reasons.NO_CACHE_FILTER
+    def _uncached(self) -> Reason:
+        return Reason(reasons.NO_CACHE if self._session.request.no_cache else reasons.NO_CACHE_FILTER)
+
+    def _last_time(self, number: int) -> float | None:
+        """How long a step took that cannot be sought by what it depends on: as the last build recorded it."""
+        record = earlier_of(self._session).record_like(number)
+        step = cachedb.get_step(self._session.ctx.db.read(), record.key) if record and record.key else None
+        return step.seconds if step is not None else None
 
     def _judge(self, run: PlannedRun, work: Work) -> None:
         """What would become of a step. Waiting."""
@@ -220,7 +187,9 @@ class _Planner:
         if first.status == RUN:
             self._note(work.number, REUSE, EXACT, seconds=first.seconds, like=first.number)
         else:
-            self._note(work.number, first.status, reason=first.reason, like=first.number)
+            self._note(
+                work.number, first.status, reason=first.reason, seconds=first.seconds, like=first.number
+            )
         run.wait(work.key.digest, {*run.waits, *shared.waits})
 
     def _reused(self, work: Work, rule: str, step: Step | None) -> None:
@@ -228,8 +197,11 @@ class _Planner:
 
     def _done(self, run: PlannedRun, work: Work) -> None:
         """A step that would be done: its layer, where it can be told without doing it."""
-        reason = Reason(self._uncached) if run.no_cache and run.waits else explain(run, work, run.miss)
-        self._note(work.number, RUN, reason=reason, seconds=reason.seconds)
+        if run.no_cache and run.waits:
+            self._note_waiting(run, work.number, self._uncached)
+        else:
+            reason = explain(run, work, run.miss)
+            self._note(work.number, RUN, reason=reason, seconds=reason.seconds)
         elsewhere = isinstance(work.op, CopyOp) and work.op.remotes
         if isinstance(work.op, RunOp) or elsewhere or (run.waits and not stands_on_nothing(work.op)):
             self._wait(run, work, {*run.waits, work.number})
@@ -275,13 +247,8 @@ class _Planner:
     def _unknown(self, run: PlannedRun, waiting: Waiting) -> None:
         """A step of which it cannot be told whether it would be done."""
         number, work = run.number, run.work
-        steps = waiting.steps or (run.waits if not waiting.why else ())
-        if run.no_cache:
-            self._note(number, RUN, reason=Reason(self._uncached))
-        else:
-            self._note(
-                number, UNKNOWN, reason=Reason(reasons.UNKNOWN_YET, doubt=waiting.why, waits_for=steps)
-            )
+        steps = tuple(sorted({*waiting.steps, *(() if run.is_linked else run.waits)}))
+        self._note_waiting(run, number, Reason(reasons.UNKNOWN_YET, doubt=waiting.why, waits_for=steps))
         waits = {*run.waits, *steps, *([number] if waiting.why or run.no_cache else [])}
         if work is None:
             run.wait(f"step {number}", waits)

@@ -18,6 +18,7 @@ from lamina.build.session import Session
 from lamina.build.stagerun import StageRun
 from lamina.db import cachedb, layerdb
 from lamina.db.layerdb import Layer
+from lamina.dockerfile import Add, Copy
 from lamina.dockerfile.remotes import is_http, parse_git, redacted
 from lamina.errors import InvalidInput, Unsupported
 from lamina.events import Notice
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lamina.build.context import Context
-    from lamina.build.planning import PlannedStep
+    from lamina.build.plan import PlannedStep
     from lamina.build.records import Recorder
     from lamina.build.remote import Remotes
     from lamina.build.request import BuildRequest
@@ -211,6 +212,12 @@ class PlannedRun(StageRun):
     def number(self) -> int:
         """Of the step that was come to last."""
         return self._number
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether that is a COPY --link, which does not depend on the layers below."""
+        instruction = self.stage.instructions[self._position - 1] if self._position else self.stage.source
+        return isinstance(instruction, Copy | Add) and instruction.link
 
     def inherit(self, parent: PlannedRun) -> None:
         """Takes over what the stage that this one begins from waits for."""

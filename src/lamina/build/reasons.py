@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from lamina.build.earlier import Nearest, earlier_of
+from lamina.build.earlier import earlier_of
 from lamina.build.layersource import LayerSource
 from lamina.build.parents import MOST, below, steps_only
 from lamina.build.records import plain
@@ -15,10 +15,12 @@ from lamina.db import cachedb
 from lamina.graph import reason as codes
 from lamina.graph.differences import Sources, changes
 from lamina.graph.masking import masked, secrets_of
+from lamina.graph.ops import RunOp
 from lamina.graph.reason import Change, Reason
-from lamina.graph.rules import VERIFY
+from lamina.graph.rules import INDEPENDENT, VERIFY
 
 if TYPE_CHECKING:
+    from lamina.build.earlier import Nearest
     from lamina.build.reuse import Miss, Tried
     from lamina.build.session import Session
     from lamina.build.stagerun import StageRun, Work
@@ -57,7 +59,7 @@ def _explain(run: StageRun, work: Work, miss: Miss | None) -> Reason:
     if before is not None:
         return Reason(codes.GONE, doubt=_GONE, build=earlier.build)
     tried = _closest(miss)
-    nearest = Nearest(tried.step) if tried is not None else None
+    nearest = earlier.with_record(tried.step) if tried is not None else None
     nearest = nearest or earlier.nearest(work, miss.recipe if miss else "")
     if nearest is None:
         return Reason(codes.FIRST)
@@ -66,6 +68,7 @@ def _explain(run: StageRun, work: Work, miss: Miss | None) -> Reason:
     return _changed(run, work, nearest, nearest.step, tried)
 
 
+_ELSEWHERE = "the last build of this Dockerfile had no such step: compared with the same words elsewhere"
 _GONE = "its layer is not in the store any more"
 
 
@@ -111,11 +114,15 @@ def _changed(run: StageRun, work: Work, nearest: Nearest, step: Step, tried: Tri
     found, doubt = _ingredients(run, work, step), ""
     old, new = dict(step.ingredients), dict(work.key.ingredients)
     more = 0
-    if old.get("parent", "") != new.get("parent", "") and "link" not in new and "link" not in old:
+    # what COPY and WORKDIR stand on counts by the rule independent alone, which wants all else the same
+    counts = isinstance(work.op, RunOp) or not found or INDEPENDENT in run.session.request.rules_off
+    if counts and old.get("parent", "") != new.get("parent", "") and "link" not in new and "link" not in old:
         layers, doubt, more = below(run, work, nearest, step, tried)
         found += layers
+    if nearest.elsewhere:
+        doubt = "; ".join(filter(None, (_ELSEWHERE, doubt)))
     if tried is not None and tried.doubt:
-        doubt = f"not traced: {tried.doubt}"
+        doubt = "; ".join(filter(None, (f"not traced: {tried.doubt}", doubt)))
     reason = Reason(codes.CHANGED, tuple(found), doubt, step.seconds, more, build=nearest.build)
     if not found and not more:
         return reason._replace(code=codes.UNKNOWN, doubt=doubt or "nothing that can be told differs")
@@ -131,15 +138,11 @@ def _ingredients(run: StageRun, work: Work, step: Step) -> list[Change]:
     quick = any(label == "source layers" for label, _ in step.ingredients)
     if quick and work.alias is not None:
         key = work.alias
-    op = work.op
-    written = getattr(op, "sources", ())
-    counts = (
-        [sum(len(one.entries) - one.is_folder for one in matches) for matches in work.sources.picked] if work.sources else []
-    )
+    picked = work.sources.picked if work.sources else ()
+    counts = [sum(len(one.entries) - one.is_folder for one in matches) for matches in picked]
+    sources = Sources(getattr(work.op, "sources", ()), tuple(counts))
     secrets = secrets_of(run.state.env.items())
-    found = changes(
-        step.ingredients, [*key.ingredients, *key.listing], Sources(written, tuple(counts)), secrets
-    )
+    found = changes(step.ingredients, [*key.ingredients, *key.listing], sources, secrets)
     return _with_makers(run, work, found)
 
 

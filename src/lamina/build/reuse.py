@@ -9,20 +9,21 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build.errors import Swept
-from lamina.db import cachedb, traces
+from lamina.db import cachedb, layerdb, traces
 from lamina.errors import Corrupt, LaminaError, NotFound
 from lamina.graph.key import Ingredient, recipe
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.rules import INDEPENDENT, UNTOUCHED, VERIFY
 from lamina.layers.lookup import Lookup
 from lamina.layers.readsets import difference
+from lamina.oci.digest import ChainID
 from lamina.trace.index import COVERED
 from lamina.tree.entry import Kind
 from lamina.tree.readset import Observed, unpack
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from lamina.build.request import BuildRequest
     from lamina.build.session import Session
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from lamina.db.traces import Trace
     from lamina.graph.ops import Op
     from lamina.oci.digest import DiffID
-    from lamina.tree.entry import Entry
     from lamina.tree.readset import ReadSet
 
 POLICY = "1"  # of the recorder: what counts as read; with another, older traces do not count
@@ -42,8 +42,8 @@ AGE = "age"  # why a row does not count: it is older than --cache-ttl
 class Hit(NamedTuple):
     """A step whose layer can be had, the rule that says so, and what it read.
 
-    `step` is the row that the one who has it gets, aside from what is its own: key, parent, text. `old` is a row
-    under its key that does not count.
+    `step` is the row that the one who has it gets, aside from what is its own: key, parent, text. `old` is a
+    row under its key that does not count.
     """
 
     rule: str
@@ -72,10 +72,10 @@ class Tries(NamedTuple):
 class Miss(NamedTuple):
     """Why a step has to be done.
 
-    `recipe` is that of the step, "" where it cannot be told (its USER is not there). `old` is the row under its
-    very key, when there is one that does not count, and `refusal` says why: AGE, VERIFY, or the rule that is
-    switched off. `tried` are the recorded runs of the same instruction that cannot be reused. `hit` is one that
-    could be, were it not for `held`: VERIFY, or its rule, which is switched off.
+    `recipe` is that of the step, "" where it cannot be told (its USER is not there). `old` is the row under
+    its very key, when there is one that does not count, and `refusal` says why: AGE, VERIFY, or the rule that
+    is switched off. `tried` are the recorded runs of the same instruction that cannot be reused. `hit` is one
+    that could be, were it not for `held`: VERIFY, or its rule, which is switched off.
     """
 
     recipe: str
@@ -117,13 +117,8 @@ def held_by(request: BuildRequest, rule: str) -> str:
     return VERIFY if request.verify else ""
 
 
-def try_all(
-    session: Session, op: Op, name: str, chain: Sequence[DiffID], above: Sequence[Iterable[Entry]] = ()
-) -> Tries:
-    """Asks of each recorded run of the recipe `name` whether its layer can be had on `chain`, top first. Swept.
-
-    `above` are the entries of layers on top of them that are not in the store, as for readsets.values.
-    """
+def try_all(session: Session, op: Op, name: str, chain: Sequence[DiffID]) -> Tries:
+    """Asks each run of the recipe `name` whether its layer can be had on `chain` (top first). Swept."""
     if not name or (isinstance(op, CopyOp) and op.link):  # --link stands on nothing: its key says all
         return Tries(())
     c = session.ctx.db.read()
@@ -135,23 +130,22 @@ def try_all(
             continue  # another result has taken its place, or it was pruned
         one = Tried(trace, step, aged=is_aged(session.request, op, step))
         if not one.aged:
-            one = _compared(session, op, one, chain, above)
+            one = _compared(session, op, one, chain)
         if not (one.aged or one.doubt or one.differs):
             return Tries(tuple(tried), Hit(rule, step._replace(rule=rule, recipe=name), trace))
         tried.append(one)
     return Tries(tuple(tried))
 
 
-def _compared(
-    session: Session, op: Op, one: Tried, chain: Sequence[DiffID], above: Sequence[Iterable[Entry]]
-) -> Tried:
+def _compared(session: Session, op: Op, one: Tried, chain: Sequence[DiffID]) -> Tried:
     trace = one.trace
     if trace.read_set is None:
         return one._replace(doubt=trace.doubt or "it is not known what it read")
     try:
-        differs = difference(session.ctx, chain, unpack(trace.read_set), trace.failed, above)
+        read_set = unpack(trace.read_set)
+        differs = difference(session.ctx, chain, read_set, trace.failed, _done_on(session, trace))
         if differs is None and isinstance(op, RunOp):
-            differs = _uncovered(session, chain, unpack(trace.read_set), above)
+            differs = _uncovered(session, chain, read_set)
         return one._replace(differs=differs)
     except Corrupt as error:
         return one._replace(doubt=error.message)
@@ -159,20 +153,25 @@ def _compared(
         raise Swept from None
 
 
-def _uncovered(
-    session: Session, chain: Sequence[DiffID], read_set: ReadSet, above: Sequence[Iterable[Entry]]
-) -> Observed | None:
+def _done_on(session: Session, trace: Trace) -> list[DiffID]:
+    """The layers, top first, that the run of a trace stood on; none where the store has them no more."""
+    try:
+        below = layerdb.chain(session.ctx.db.read(), ChainID(trace.parent)) if trace.parent else []
+    except NotFound:
+        return []
+    return [layer.diff_id for layer in reversed(below)]
+
+
+def _uncovered(session: Session, chain: Sequence[DiffID], read_set: ReadSet) -> Observed | None:
     """Where the sandbox lays a file of its own over what is no plain file here; then it shows.
 
     A read set leaves these places out where they were plain files, or nothing at all.
     """
     below = Lookup(session.ctx, chain)
     for path in COVERED:
-        found = [entry for layer in above for entry in layer if entry.path == path][:1] or [below.get(path)]
-        if found[0] is not None and found[0].kind not in _PLAIN:
-            where = Observed(path)
-            if where not in read_set.observed:
-                return where
+        entry = below.get(path)
+        if entry is not None and entry.kind not in _PLAIN and Observed(path) not in read_set.observed:
+            return Observed(path)
     return None
 
 

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from lamina.db.layerdb import Layer
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
-    from lamina.tree.entry import Entry
 
-_MOST_ROWS = 2000  # paths that are looked for in the rows of layers
+_MOST_ENTRIES = 60_000  # of layers that only one stack has: more are not compared, it would take too long
+_MOST_ROWS = 2000  # paths of either stack that are found in them
 _MOST_PATHS = 200  # that are looked at one by one
+_MANY = 4  # of these in one folder are looked up together with all that the folder holds
 _RANKS = {"content": 0, "type": 0, "target": 0, "added": 1, "removed": 2}
 # What hardly ever is why somebody cares: it is named last.
 _NOISE = re.compile(
-    rb"var/(log|cache|lib/apt/lists)/|tmp/|run/|usr/share/(doc|man|locale|info)/|root/\.|(.*/)?__pycache__(/|$)"
+    rb"(var/(log|cache|lib/apt/lists)|tmp|run|usr/share/(doc|man|locale|info))(/|$)|root/\.|(.*/)?__pycache__(/|$)"
 )
 _SHELL = re.compile(r"(RUN )(?:\|\d+ .*? )?/bin/sh -c (.*?)(?: # buildkit)?", re.DOTALL)
 
@@ -60,6 +61,10 @@ class Comparison:
         self.before, self.after = Lookup(ctx, old.chain), Lookup(ctx, new.chain)
         self._makers = self._by_diff(makers)
         self._paths: list[bytes] | None = None
+        self.count = 0  # entries of the layers that only one stack has
+        self.doubt = ""
+        self._entries: dict[DiffID, int] = {}
+        self._known: dict[bool, list[set[str]]] = {}  # of the old stack, and of the new
 
     def _by_diff(self, makers: Mapping[str, Maker]) -> dict[DiffID, Maker]:
         """Which step brought each of the new layers; those of the base came with FROM."""
@@ -72,19 +77,28 @@ class Comparison:
         return found
 
     def paths(self) -> list[bytes]:
-        """Where rows of layers differ that only one stack has: sorted, at most 4000."""
+        """Where rows of layers differ that only one stack has: sorted. `doubt` says why these are not all."""
         if self._paths is None:
-            mine, theirs = self._own()
+            mine, theirs = self.own()
+            self.count = sum([self._entries.get(name, 0) for name in (*mine, *theirs)])
+            if self.count > _MOST_ENTRIES:
+                mine = theirs = []
             found = set(differing.differing(self._c, theirs, mine, _MOST_ROWS))
             found.update(differing.differing(self._c, mine, theirs, _MOST_ROWS))
             found.discard(b"")
             self._paths = sorted(found)
+            if self.count > _MOST_ENTRIES:
+                self.doubt = f"the layers below have too many files to compare each: {self.count}"
+            elif len(found) >= _MOST_ROWS:
+                self.doubt = "there are more differences than are counted"
         return self._paths
 
-    def _own(self) -> tuple[list[DiffID], list[DiffID]]:
+    def own(self) -> tuple[list[DiffID], list[DiffID]]:
         """The layers that only the old, and only the new stack has; in another order all from there on."""
         old, new = ([layer.diff_id for layer in stack.layers] for stack in (self.old, self.new))
-        contents = differing.content_ids(self._c, [*old, *new])
+        known = differing.contents(self._c, [*old, *new])
+        self._entries = {name: entries for name, (_, entries) in known.items()}
+        contents = {name: content for name, (content, _) in known.items()}
         same = 0
         for one, other in zip(old, new, strict=False):
             if contents.get(one, one) != contents.get(other, other):
@@ -105,7 +119,7 @@ class Comparison:
         found = differences(of_entry(old) if old else None, of_entry(new) if new else None)
         if not found:
             return ()
-        maker = self.maker(path, new)
+        maker = self.maker(path)
         name = shown(path)
         return tuple([Change(kind, name, *each, maker.number, maker.line) for each in found])
 
@@ -119,28 +133,31 @@ class Comparison:
         if not came and not gone:
             return ()
         first = (came or gone)[0]
-        maker = self.maker(first, self.after.get(first))
+        maker = self.maker(first)
         lost, new_ones = _names(path, gone), _names(path, came)
         return (Change("read", shown(path), "listing", lost, new_ones, maker.number, maker.line),)
 
-    def maker(self, path: bytes, new: Entry | None) -> Maker:
+    def maker(self, path: bytes) -> Maker:
         """The step of this build that brought what is at `path`, or took it away."""
-        if new is not None:
-            found = cachedb.lookup(self._c, self.new.chain, path)
-            return self._makers.get(found[0], NOBODY) if found else NOBODY
+        source = self.after.source(path)
+        if source is not None:
+            return self._makers.get(source, NOBODY)
         for layer in reversed(self.new.layers):
             row = cachedb.file(self._c, layer.diff_id, path)
             if row is not None and row.kind is Kind.WHITEOUT:
                 return self._makers.get(layer.diff_id, NOBODY)
-        found = cachedb.lookup(self._c, self.old.chain, path)
-        at = next((n for n, layer in enumerate(self.old.layers) if found and layer.diff_id == found[0]), None)
+        source = self.before.source(path)
+        at = next((n for n, layer in enumerate(self.old.layers) if layer.diff_id == source), None)
         if at is None:
             return NOBODY
         if at < self.old.base and self.new.base:
             return self._makers.get(self.new.layers[0].diff_id, NOBODY)
-        text = plain_text(self.old.layers[at].created_by)
-        same = [layer for layer in self.new.layers[self.new.base :] if plain_text(layer.created_by) == text]
-        return self._makers.get(same[0].diff_id, NOBODY) if same else NOBODY
+        before, after = self._texts(self.old), self._texts(self.new)
+        place = at - self.old.base
+        same = [number for number, texts in enumerate(after) if texts & before[place]]
+        if not same and place < len(after) and not after[place] & set().union(*before):
+            same = [place]  # the step that is there instead
+        return self._makers.get(self.new.layers[self.new.base + same[0]].diff_id, NOBODY) if same else NOBODY
 
     def all(self) -> tuple[list[Change], int]:
         """What differs at all paths, the most telling first; and how many paths are not told."""
@@ -148,6 +165,7 @@ class Comparison:
         left = 0
         under = b"\0"  # a folder that came or went as a whole
         whole: dict[bytes, int] = {}
+        self._prefetch()
         for path in self.paths():
             if path.startswith(under):
                 whole[under] += 1
@@ -169,6 +187,14 @@ class Comparison:
             change for *_, path, found in groups for change in _with_count(found, whole.get(path + b"/", 0))
         ]
         return told, left
+
+    def _prefetch(self) -> None:
+        """Looks up whole folders of which many entries will be asked for."""
+        folders = [path.rpartition(b"/")[0] for path in self.paths()[:_MOST_PATHS]]
+        for folder in set(folders):
+            if folders.count(folder) > _MANY:
+                self.before.prefetch(folder)
+                self.after.prefetch(folder)
 
     def steps(self) -> list[Change]:
         """The instructions above that came, went, changed their text or their place."""
@@ -192,10 +218,22 @@ class Comparison:
 
     def _texts(self, stack: Stack) -> list[set[str]]:
         """Of each layer above the base the instructions that it came of: two may have made the same."""
+        known = self._known.get(stack is self.old)
+        if known is None:
+            known = self._known[stack is self.old] = self._texts_of(stack)
+        return known
+
+    def _texts_of(self, stack: Stack) -> list[set[str]]:
         layers = stack.layers[stack.base :]
         others = differing.histories(self._c, [layer.diff_id for layer in layers])
         lines = [{layer.created_by} | others.get(layer.diff_id, set()) for layer in layers]
         return [{plain_text(line) for line in each} for each in lines]
+
+    def made_anew(self) -> list[Change]:
+        """The steps whose layers only the new stack has."""
+        theirs = set(self.own()[1])
+        found = [self._step(layer, "content") for layer in self.new.layers if layer.diff_id in theirs]
+        return list(dict.fromkeys(found))
 
     def _step(self, layer: Layer, what: str, before: str | None = None) -> Change:
         maker = self._makers.get(layer.diff_id, NOBODY)

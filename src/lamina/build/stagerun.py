@@ -10,13 +10,12 @@ from lamina.build.sources import copy_sources
 from lamina.db import cachedb
 from lamina.dockerfile import Copy
 from lamina.errors import Cancelled, LaminaError
-from lamina.events import StepCached, StepFailed
+from lamina.events import EXACT, StepCached, StepFailed
 from lamina.graph import stages
 from lamina.graph.advance import advance
 from lamina.graph.copies import context_op
 from lamina.graph.ingredients import copy_from_key, copy_key, pinned_key, run_key, workdir_key
 from lamina.graph.ops import CopyOp, RunOp
-from lamina.graph.rules import EXACT, SAME_CONTENT
 from lamina.graph.state import from_image, from_scratch, from_stage
 from lamina.oci.digest import chain_id
 
@@ -276,10 +275,14 @@ class StageRun:
         """By which rule a row under the very key of a step is reused."""
         stands_on_nothing = isinstance(op, CopyOp) and op.link
         same = step.parent is None or step.parent == (self.top.chain_id if self.top else "")
-        return EXACT if same or stands_on_nothing else SAME_CONTENT
+        if same or stands_on_nothing:
+            return EXACT
+        from lamina.graph.rules import SAME_CONTENT  # rare
+
+        return SAME_CONTENT
 
     def find_reusable(self) -> bool:
-        """The same by what the step looked at below: the rules independent and untouched; else sets `miss`."""
+        """The same by what it looked at below: the rules independent and untouched; else sets `miss`."""
         work = self.work
         assert work is not None
         if self.miss is not None and self.miss.recipe:

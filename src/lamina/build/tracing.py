@@ -1,7 +1,7 @@
 """Tracing: what a RUN reads of the layers below it is recorded while it runs, where that is possible.
 
-A step is never worse off for it: what cannot be traced runs as ever, with the reason kept in place of the read
-set; and what failed while its recording failed is run again without.
+A step is never worse off for it: what cannot be traced runs as ever, with the reason kept in place of the
+read set; and what failed while its recording failed is run again without.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from lamina.trace.recorder import Recording
 
 # From outside, and not in the key: what they show may be another thing the next time.
-_OUTSIDE = {"ssh": "it may ask an SSH agent (--mount=type=ssh)", "secret": "it has a secret (--mount=type=secret)"}
+_OUTSIDE = {
+    "ssh": "it may ask an SSH agent (--mount=type=ssh)",
+    "secret": "it has a secret (--mount=type=secret)",
+}
 # Inode numbers are long in a recorded file system: old 32-bit programs cannot take them. These load such.
 _LOADERS_32 = (b"lib/ld-linux.so.2", b"usr/lib/ld-linux.so.2", b"lib/ld-linux-armhf.so.3")
 _MACHINES_32 = frozenset({"386", "arm", "mips", "mipsle"})
@@ -51,7 +54,7 @@ class Tracing:
 
     @contextmanager
     def root(self, mounts: tuple[Mount, ...]) -> Iterator[int]:
-        """The root file system of the process while it is started, mounted already; -1 for one that is not."""
+        """The root of the process while it is started, mounted already; -1 for one that is not."""
         fd = -1
         if self._recording is not None:
             try:
@@ -109,6 +112,8 @@ def _doubt(run: StageRun, op: RunOp, tools: Tools, below: Lookup) -> str:
         return "it was done with --cache-rule -untouched"
     if tools.recorder is None:
         return tools.untraced or "steps are not traced here"
+    if UNTOUCHED in run.session.request.rules_off:
+        return f"the rule {UNTOUCHED} was switched off"
     if op.security == "insecure":
         return "it has all powers (--security=insecure)"
     for mount in op.mounts:

@@ -1,8 +1,8 @@
-"""--cache-rule verify: a step that could have been reused is done all the same, and the two layers are compared.
+"""--cache-rule verify: a step that could have been reused is done all the same, and compared.
 
-When they differ only in times and in known noise (build.noise), the build goes on with the recorded layer, as it
-would have without being verified. A real difference is told, the new layer is used, and the recorded read set,
-which did not see enough, is forgotten.
+When they differ only in times and in known noise (build.noise), the build goes on with the recorded layer, as
+it would have without being verified. A real difference is told, the new layer is used, and the recorded read
+set, which did not see enough, is forgotten.
 """
 
 from __future__ import annotations
@@ -33,15 +33,18 @@ _MOST = 20  # differences that are told one by one
 
 
 class Unlike(NamedTuple):
-    """A path at which two layers differ, and in what; `reason` says why that is known noise, if it is."""
+    """A path at which two layers differ, and in what; `reason` says why that is known noise, if it is.
+
+    `what` is added, removed, type, or some of mode, owner, content, target, device, xattrs and opaque.
+    """
 
     path: bytes
-    what: str  # added, removed, type, content, mode, owner, target, device, xattrs, opaque; several with commas
+    what: str
     reason: str = ""
 
 
 class Verification(Adoption):
-    """An Adoption that decides later: the layer is committed alone, and `settle` compares it with the other."""
+    """An Adoption that decides later: the layer is committed alone; `settle` compares it with the other."""
 
     def __init__(self, run: StageRun, work: Work, start: float, replace: bool, recipe: str, hit: Hit) -> None:
         ctx = run.session.ctx

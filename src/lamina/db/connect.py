@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from _thread import _local
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from lamina.errors import Conflict, Corrupt, Denied, InvalidInput, LaminaError, NoSpace
 
@@ -53,7 +53,7 @@ class Database:
         self._pid = os.getpid()
 
     @classmethod
-    def open(cls, path: str, *, create: bool = True) -> Database:
+    def open(cls, path: str, *, create: bool = True) -> Self:
         """Opens the database and brings its tables up to date.
 
         Without `create`, a file that is not there is not made: the database is an empty one in memory. It is
@@ -65,7 +65,7 @@ class Database:
             found.read()
         except (Denied, NoSpace):
             # SQLite has no place for the files beside it. Without a log to apply, the file alone is right.
-            if create or not os.access(path, os.R_OK) or _has_log(path):
+            if create or not os.access(path, os.R_OK) or has_log(path):
                 raise
             found._frozen = True
             found.read()
@@ -163,7 +163,7 @@ class Snapshot:
 def _connect(path: str, *, frozen: bool = False) -> Connection:
     try:
         connection = sqlite3.connect(
-            _frozen_uri(path) if frozen else path,
+            frozen_uri(path) if frozen else path,
             timeout=BUSY_SECONDS,
             isolation_level=None,
             check_same_thread=False,
@@ -188,7 +188,7 @@ def _connect(path: str, *, frozen: bool = False) -> Connection:
     return connection
 
 
-def _has_log(path: str) -> bool:
+def has_log(path: str) -> bool:
     """Whether there may be transactions that are not in the file itself."""
     try:
         return os.stat(path + "-wal").st_size > 0
@@ -196,7 +196,7 @@ def _has_log(path: str) -> bool:
         return False
 
 
-def _frozen_uri(path: str) -> str:
+def frozen_uri(path: str) -> str:
     """A file that nobody writes while it is read: SQLite then needs no lock and no file beside it."""
     for character in "%?#":
         path = path.replace(character, f"%{ord(character):02x}")

@@ -33,12 +33,13 @@ def differing(
     return sorted([parent + b"/" + name if parent else name for parent, name in found])
 
 
-def content_ids(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, str]:
-    """What each of these layers contains, without times (tree.content)."""
+def contents(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, tuple[str, int]]:
+    """What each of these layers contains, without times (tree.content), and how many entries it has."""
     rows = c.execute(
-        f"SELECT diff_id, content_id FROM diffs WHERE diff_id IN ({_marks(diff_ids)})", tuple(diff_ids)
+        f"SELECT diff_id, content_id, entries FROM diffs WHERE diff_id IN ({_marks(diff_ids)})",
+        tuple(diff_ids),
     )
-    return dict(rows)
+    return {diff_id: (content_id, entries) for diff_id, content_id, entries in rows}
 
 
 def histories(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, set[str]]:

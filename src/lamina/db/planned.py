@@ -8,10 +8,12 @@ judged by the very code that a build goes by.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, NoReturn
 
-from lamina.db.connect import SCHEMA_VERSION, Connection, Database, translate
+from lamina.db.connect import SCHEMA_VERSION, Connection, Database, frozen_uri, has_log, translate
 from lamina.db.files import rows_of
 
 if TYPE_CHECKING:
@@ -56,11 +58,10 @@ class PlannedDatabase(Database):
     def _copy(self, path: str) -> None:
         from lamina.db.migrations import migrate  # few stores are older
 
+        copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=Connection)
+        copy.pid = os.getpid()
         try:
-            copy = sqlite3.connect(":memory:", isolation_level=None, factory=Connection)
-            with sqlite3.connect(f"file:{_quoted(path)}?mode=ro", uri=True) as old:
-                old.backup(copy)
-            old.close()
+            _back_up(path, copy)
         except sqlite3.Error as error:
             raise translate(error, path) from error
         migrate(copy, path)
@@ -117,6 +118,19 @@ def _add_views(connection: Connection) -> None:
         )
 
 
+def _back_up(path: str, copy: sqlite3.Connection) -> None:
+    """Copies a database; one whose folder cannot be written has no log, or cannot be read."""
+    try:
+        old = sqlite3.connect(path)
+        with closing(old):
+            old.backup(copy)
+    except sqlite3.OperationalError:
+        if has_log(path):
+            raise
+        with closing(sqlite3.connect(frozen_uri(path), uri=True)) as old:
+            old.backup(copy)
+
+
 def _version(path: str) -> int:
     """The schema of a database as its file says it; that of this Lamina where it cannot be told."""
     try:
@@ -125,9 +139,3 @@ def _version(path: str) -> int:
     except OSError:
         return SCHEMA_VERSION  # to open it will say what is wrong
     return int.from_bytes(head[_VERSION_AT:], "big") if len(head) == _VERSION_AT + 4 else SCHEMA_VERSION
-
-
-def _quoted(path: str) -> str:
-    for character in "%?#":
-        path = path.replace(character, f"%{ord(character):02x}")
-    return path

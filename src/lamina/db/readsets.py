@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.db.files import rows_of, unpack_xattrs
+from lamina.db.files import unpack_xattrs
 from lamina.errors import NotFound
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.readset import NOTHING, listing_of, value, value_of
@@ -31,24 +31,42 @@ _AT_ONCE = 128  # rows that one query seeks
 _ROOT = value_of(Entry(b"", Kind.DIR))
 
 
-def values(
-    c: sqlite3.Connection,
-    diff_ids: Sequence[DiffID],
-    observed: Sequence[Observed],
-    above: Sequence[Iterable[Entry]] = (),
-) -> list[bytes]:
+def values(c: sqlite3.Connection, diff_ids: Sequence[DiffID], observed: Sequence[Observed]) -> list[bytes]:
     """The whole value (tree.readset) of each observation in the merged view of these layers, top first.
 
-    `above` are layers on top of them that are not in the store, top first too. NotFound when the store has
-    not all of the others; Corrupt when they lack the digest of a file.
+    NotFound when the store has not all of them; Corrupt when they lack the digest of a file.
     """
+    return _view(c, _diffs(c, diff_ids), observed).values(observed)
+
+
+def differing(
+    c: sqlite3.Connection, one: Sequence[DiffID], other: Sequence[DiffID], observed: Sequence[Observed]
+) -> list[Observed] | None:
+    """The observations that find something else in the other stack; both are top first.
+
+    None where that costs as much as all values: where they have no layer in common at the bottom, or much on
+    top of those. NotFound, Corrupt.
+    """
+    shared = 0
+    while shared < min(len(one), len(other)) and one[-1 - shared] == other[-1 - shared]:
+        shared += 1
+    tops = [_diffs(c, stack[: len(stack) - shared]) for stack in (one, other)]
+    if not shared or sum([count for top in tops for _, count in top]) > len(observed):
+        return None
+    upper, upper_too = [_view(c, top, observed) for top in tops]
+    apart = upper.apart(upper_too, observed)  # elsewhere what they have in common shows, in both or in none
+    if not apart:
+        return []
+    both = zip(apart, values(c, one, apart), values(c, other, apart), strict=True)
+    return [each for each, value, value_too in both if value != value_too]
+
+
+def _view(c: sqlite3.Connection, diffs: Sequence[tuple[int, int]], observed: Sequence[Observed]) -> _View:
     view = _View(observed)
-    for entries in above:
-        view.add(*_of_entries(tuple(entries)))
-    for number, count in _diffs(c, diff_ids):
+    for number, count in diffs:
         rows = _all(c, number) if count <= view.wanted * _DEARER else _sought(c, number, view)
         view.add(rows, _links(c, number))
-    return view.values(observed)
+    return view
 
 
 class _Folder:
@@ -66,23 +84,21 @@ class _Folder:
 class _View:
     """What is found of the observations in the layers that were added, and what is still wanted."""
 
-    def __init__(self, observed: Iterable[Observed]) -> None:
+    def __init__(self, observed: Sequence[Observed]) -> None:
         root = _Folder(b"")
         root.folders[b""] = root  # which may have a row: without a name, in itself
-        self.folders = {b"": root}  # those that lower layers may show something in, by path
+        folders = self.folders = {b"": root}  # those that lower layers may show something in, by path
         self._listed: dict[bytes, _Folder] = {}
         self._found: dict[bytes, bytes] = {}
-        self.wanted = 0  # about how many rows of a layer may be of use
         for path, listed in observed:
-            inside, _, name = (path, b"", b"") if listed else path.rpartition(b"/")
-            folder = self.folders.get(inside) or self._add_folder(inside)
             if listed:
+                folder = self._listed[path] = folders.get(path) or self._add_folder(path)
                 folder.kinds = {}
-                self._listed[path] = folder
             else:
+                inside, _, name = path.rpartition(b"/")
+                folder = folders.get(inside) or self._add_folder(inside)
                 folder.names.add(name)
-            self.wanted += 1
-        self.wanted += len(self.folders)
+        self.wanted = len(observed) + len(folders)  # about how many rows of a layer are of use
 
     def _add_folder(self, path: bytes) -> _Folder:
         added = folder = self.folders[path] = _Folder(path)
@@ -126,13 +142,24 @@ class _View:
             if self.folders.pop(folder.path, None) is not None:
                 folders += folder.folders.values()
 
-    def values(self, observed: Iterable[Observed]) -> list[bytes]:
+    def apart(self, other: _View, observed: Sequence[Observed]) -> list[Observed]:
+        """Where they have found something else, or want something else of what lies below."""
+        return [each for each in observed if self._found_until_now(each) != other._found_until_now(each)]
+
+    def _found_until_now(self, observed: Observed) -> tuple[object, bool]:
+        path, listed = observed
+        if listed:
+            return self._listed[path].kinds, path in self.folders
+        return self._found.get(path), path.rpartition(b"/")[0] in self.folders
+
+    def values(self, observed: Sequence[Observed]) -> list[bytes]:
         """The value of each observation, when all layers were added."""
-        found = self._found
-        if not found.get(b""):
-            found[b""] = _ROOT
+        found = self._found.get
         listed = {path: _listing(folder.kinds or {}) for path, folder in self._listed.items()}
-        return [listed[path] if is_listing else found.get(path, NOTHING) for path, is_listing in observed]
+        return [
+            listed[path] if is_listing else found(path, NOTHING if path else _ROOT)
+            for path, is_listing in observed
+        ]
 
 
 def _listing(kinds: dict[bytes, str]) -> bytes:
@@ -148,12 +175,6 @@ def _names(links: Iterable[Link]) -> dict[bytes, list[bytes]]:
 
 
 # --- layers ------------------------------------------------------------------------------------
-
-
-def _of_entries(entries: Sequence[Entry]) -> tuple[Iterable[Row], Iterable[Link]]:
-    """What a layer that is not in the store has."""
-    rows = [(*row[1:8], *row[9:]) for row in rows_of(0, entries)]  # without number and mtime
-    return rows, ((entry.link, entry.path) for entry in entries if entry.kind is Kind.HARDLINK)
 
 
 def _diffs(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> list[tuple[int, int]]:

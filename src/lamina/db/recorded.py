@@ -125,10 +125,10 @@ def making(c: sqlite3.Connection, image_id: str) -> str | None:
 
 
 def bases_on(c: sqlite3.Connection, chain_ids: Sequence[str]) -> list[tuple[str, str]]:
-    """The FROMs that led to one of these chain IDs: which, and what the step's key says; newest first."""
+    """The FROMs of images that end with one of these chain IDs: which, and `name@digest`; newest first."""
     marks = ", ".join("?" * len(chain_ids))
     rows = c.execute(
-        f"SELECT chain_id, key FROM build_steps WHERE place = 1 AND chain_id IN ({marks}) "
+        f"SELECT chain_id, key FROM build_steps WHERE place = 1 AND key <> '' AND chain_id IN ({marks}) "
         "ORDER BY build DESC, step LIMIT 100",
         tuple(chain_ids),
     )

@@ -70,6 +70,11 @@ def delete_of(c: sqlite3.Connection, recipe: str, step: str) -> None:
     c.execute("DELETE FROM traces WHERE recipe = ? AND step = ?", (recipe, step))
 
 
+def delete_lost(c: sqlite3.Connection) -> None:
+    """Afterwards there are no traces of steps that have no row any more: nothing can be reused by them."""
+    c.execute("DELETE FROM traces WHERE step NOT IN (SELECT key FROM steps)")
+
+
 _TRACE = "recipe, diff_id, parent, step, paths, read_set, doubt, failed"
 
 

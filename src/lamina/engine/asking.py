@@ -12,7 +12,7 @@ from lamina.events import ignore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lamina.build.planning import BuildPlan
+    from lamina.build.plan import BuildPlan
     from lamina.build.request import BuildRequest
     from lamina.containers.changes import ContainerChange
     from lamina.engine.attesting import Bill

@@ -10,8 +10,9 @@ from lamina.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lamina.build.planning import BuildPlan
+    from lamina.build.plan import BuildPlan
     from lamina.build.request import BuildRequest, BuildResult
+    from lamina.build.session import Tools
     from lamina.containers.context import Containers
     from lamina.engine.opened import Opened
     from lamina.events import Observer
@@ -40,8 +41,12 @@ def listed(opened: Opened, *, all: bool, size: bool) -> list[ContainerSummary]:
 def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildResult:
     """A build, then the outputs that were asked for."""
     from lamina.build import build as builds
-    from lamina.graph.rules import UNTOUCHED
     from lamina.oci.platform import host
+
+    def tools() -> Tools:
+        from lamina.graph.rules import UNTOUCHED  # a build from the cache runs nothing
+
+        return opened.tools(traced=UNTOUCHED not in request.rules_off)
 
     def approve(brought: BuildRequest) -> None:
         opened.brought = brought
@@ -53,14 +58,13 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
 
         outputs = Outputs(opened.ctx, request, observer)
     machine = host(os.uname().machine)
-    traced = UNTOUCHED not in request.rules_off
     result = builds.build(
         opened.ctx,
         request,
         machine,
         observer,
         opened.enter,
-        lambda: opened.tools(traced=traced),
+        tools,
         approve,
         opened.registries,
     )

@@ -29,6 +29,7 @@ def info(opened: Opened) -> Info:
         cpus=len(os.sched_getaffinity(0)),
         memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         filesystem=_filesystem(opened.layout.root),
+        untraced=opened.why_untraced(),
     )
 
 

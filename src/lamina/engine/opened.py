@@ -10,6 +10,7 @@ from lamina.errors import Denied, LaminaError
 from lamina.insight.rows import Rows
 from lamina.layers.context import Layers
 from lamina.store.blobs import BlobStore
+from lamina.store.files import remove_tree
 from lamina.store.layout import Layout
 from lamina.store.lease import Lease
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lamina.sandbox.native import NativeRuntime
     from lamina.snapshot.protocol import Snapshotter
     from lamina.trace.recorder import Recorder
+    from lamina.trace.wire import Setting
 
 
 class Opened:
@@ -129,7 +131,9 @@ class Opened:
         With `traced` false no step is to be traced: what does that is not started.
         """
         self.enter()
-        recorder = self._make_recorder() if traced else None  # before the runtime, whose descriptors it must not keep
+        recorder = (
+            self._make_recorder() if traced else None
+        )  # before the runtime, whose descriptors it must not keep
         runtime = self.runtime
         from lamina.build.session import Tools
 
@@ -146,18 +150,39 @@ class Opened:
         if self._recorder is None and not self._untraced and userns.is_privileged():
             self._untraced = support.why_not()
             if not self._untraced:
-                from lamina.fs import xattr
                 from lamina.trace.recorder import Recorder
-                from lamina.trace.wire import Setting
 
-                ids = userns.current_ids()
-                uids, gids = [
-                    tuple([(each.inside, each.inside + each.length - 1) for each in ranges])
-                    for ranges in (ids.uids, ids.gids)
-                ]
-                prefix = xattr.overlay_prefix().encode()
-                self._recorder = Recorder(Setting(self.layout.database, prefix, uids, gids), self.layout.diff)
+                self._recorder = Recorder(self._trace_setting(), self.layout.diff)
         return self._recorder
+
+    def _trace_setting(self) -> Setting:
+        """What is the same for all recordings here."""
+        from lamina.fs import xattr
+        from lamina.mount import userns
+        from lamina.trace.wire import Setting
+
+        ids = userns.current_ids()
+        uids, gids = [
+            tuple([(each.inside, each.inside + each.length - 1) for each in ranges])
+            for ranges in (ids.uids, ids.gids)
+        ]
+        return Setting(self.layout.database, xattr.overlay_prefix().encode(), uids, gids)
+
+    def why_untraced(self) -> str:
+        """Why steps are not traced here, found out by tracing something; "" when they are."""
+        from lamina.mount import userns
+        from lamina.trace import support
+
+        unsuitable = self._unsuitable()
+        if unsuitable or not userns.is_privileged():
+            return unsuitable or "mounting needs root, or a user namespace"
+        from lamina.snapshot.overlay import mount_options
+
+        folder = f"{self.layout.mnt}/{self.ctx.lease.temp_name()}"
+        try:
+            return support.try_it(folder, mount_options(volatile=True), self._trace_setting())
+        finally:
+            remove_tree(folder)
 
     def _unsuitable(self) -> str:
         """Why what mounts layers cannot mount recorded ones."""
@@ -176,7 +201,7 @@ class Opened:
     def close(self) -> None:
         """Ends the runtime's processes and the lease."""
         if self._recorder is not None:
-            self._recorder.close()
+            self._recorder.stop()
         if self._runtime is not None:
             self._runtime.close()
         if self._writing is not None:
@@ -185,3 +210,5 @@ class Opened:
                 self._clean_up()
         if self._reading is not None:
             self._reading.close()
+        if self._recorder is not None:
+            self._recorder.close()

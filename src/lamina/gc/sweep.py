@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.cachemounts.removing import Gone, prune
-from lamina.db import cachedb, containerdb, contexts, imagedb, indexdb, urls
+from lamina.db import cachedb, containerdb, contexts, imagedb, indexdb, traces, urls
 from lamina.gc import reach
 from lamina.gc.collect import collect
 from lamina.layers.context import Layers
@@ -50,6 +50,8 @@ def sweep(
         steps = _idle_steps(tx, now, everything=all_cache) if cache or all_cache else []
         for key in steps:
             cachedb.delete_step(tx, key)
+        if steps:
+            traces.delete_lost(tx)
         _forget_contexts(tx, everything=all_cache)
     done = collect(ctx)
     mounts = prune(Layers(*ctx)) if cache or all_cache else Gone((), 0)

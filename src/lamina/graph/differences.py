@@ -166,15 +166,21 @@ def _mount(name: str, what: str, old: str | None, new: str | None) -> list[Chang
         return [Change("file", title, "unlisted")]
     if old is None or new is None:
         return [Change("text", title, what)]
-    before, after = json.loads(old), json.loads(new)
+    before, after = _options(old), _options(new)
     return [
-        Change("text", f"{title} {option}", "value", _option(before.get(option)), _option(after.get(option)))
-        for option in {**before, **after}
-        if before.get(option) != after.get(option)
+        Change("text", f"{title} {name}", "value", before.get(name, ""), after.get(name, ""))
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
     ]
 
 
-def _option(value: object) -> str:
+def _options(text: str) -> dict[str, str]:
+    return {name: _option(name, value) for name, value in json.loads(text).items()}
+
+
+def _option(name: str, value: object) -> str:
+    if name == "mode" and isinstance(value, int):
+        return f"{value:04o}"
     return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -263,7 +269,7 @@ def _of_path(path: str, old: tuple[str, ...] | None, new: tuple[str, ...] | None
 
 
 def _named(change: Change, sources: Sources) -> Change:
-    """With the source as it is written in place of its number; and how many files it has, if only that helps."""
+    """With the source as it is written in place of its number; where it helps, how many files it has."""
     number = change.name.removeprefix("source ")
     at = int(number) - 1 if change.kind == "file" and number.isdigit() else -1
     if not 0 <= at < len(sources.written):

@@ -105,11 +105,17 @@ def differences(old: Facts | None, new: Facts | None) -> list[tuple[str, str | N
 
 
 def _xattrs(text: str) -> Iterator[tuple[str, str]]:
-    """Names and values. A value is cut at what looks like the next name: it is text that was bytes."""
-    found = list(_XATTR.finditer(text))
-    ends = [match.start() for match in found[1:]] + [len(text)]
-    for match, end in zip(found, ends, strict=False):
-        yield match[1], text[match.end() : end]
+    """Names and values. A value that is no ASCII has another length: it ends where a name seems to be."""
+    found = _XATTR.match(text)
+    while found is not None:
+        start = found.end()
+        end = start + int(found[2])
+        following = _XATTR.match(text, end)
+        if following is None and end != len(text):
+            following = _XATTR.search(text, start)
+            end = following.start() if following is not None else len(text)
+        yield found[1], text[start:end]
+        found = following
 
 
 def _how(facts: Facts) -> str:

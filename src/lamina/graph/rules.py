@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-EXACT = "exact"  # same key, on the same layers
+from lamina.events import EXACT as EXACT  # same key, on the same layers
+
 SAME_CONTENT = "same-content"  # same key: the layers below are others, but hold the same content
 INDEPENDENT = "independent"  # COPY, ADD, WORKDIR: all that they look at below is the same
 UNTOUCHED = "untouched"  # RUN: all that it read below is the same

@@ -34,6 +34,7 @@ class Info(NamedTuple):
     cpus: int
     memory: int  # bytes
     filesystem: str  # kind of the file system that the root is on
+    untraced: str = ""  # why what RUN steps read cannot be recorded; "" when it is
 
 
 class MountSummary(NamedTuple):

@@ -46,6 +46,11 @@ class Lookup:
             return found[1]
         return None if path else _ROOT
 
+    def source(self, path: bytes) -> DiffID | None:
+        """The layer that has the entry at `path`; None where there is nothing."""
+        found = self._find(path)
+        return found[0] if found is not None else None
+
     def children(self, path: bytes) -> Sequence[Entry]:
         """What the folder at `path` holds, sorted by path; () where it is no folder."""
         return tuple([entry for _, entry in self._list(path).values()])

@@ -10,7 +10,7 @@ from lamina.layers.lookup import EMPTY_DIFF, Lookup
 from lamina.tree.readset import SHORT, Observed, digest_of, make
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from lamina.db.cachedb import Found
     from lamina.layers.context import Layers
@@ -59,19 +59,17 @@ class Observing(Lookup):
         return super()._find(path)
 
 
-def values(
-    ctx: Layers,
-    chain: Sequence[DiffID],
-    observed: Sequence[Observed],
-    above: Sequence[Iterable[Entry]] = (),
-) -> list[bytes]:
+def values(ctx: Layers, chain: Sequence[DiffID], observed: Sequence[Observed]) -> list[bytes]:
     """The whole value (tree.readset.value_of, listing_value) of each observation in these layers, top first.
 
-    `above` are the entries of layers on top of them that are not in the store, top first too; in each of them
-    every folder that an entry lies in has an entry of its own. NotFound, Corrupt.
+    NotFound when a layer is not in the store; Corrupt when the digest of a file is not known.
     """
-    stack = [diff_id for diff_id in chain if diff_id != EMPTY_DIFF]
-    return readsets.values(ctx.db.read(), stack, observed, above)
+    return readsets.values(ctx.db.read(), _stack(chain), observed)
+
+
+def _stack(chain: Sequence[DiffID]) -> list[DiffID]:
+    """The layers that change something; the others need not be in the store."""
+    return [diff_id for diff_id in chain if diff_id != EMPTY_DIFF]
 
 
 def difference(
@@ -79,28 +77,28 @@ def difference(
     chain: Sequence[DiffID],
     read_set: ReadSet,
     first: Observed | None = None,
-    above: Sequence[Iterable[Entry]] = (),
+    old: Sequence[DiffID] = (),
 ) -> Observed | None:
     """What these layers (top first) show otherwise than the read set says; None when all is the same.
 
-    `first` is tried first: what differed the last time mostly does again. `above`, errors: as for `values`.
+    `first` is tried first: what differed the last time mostly does again. `old` are the layers that the read
+    set is of, where they are still there: if few on top are others, those alone are compared. Errors as for
+    `values`.
     """
     if first is not None:
         at = bisect_left(read_set.observed, first)
         known = read_set.observed[at : at + 1] == (first,)
-        if known and values(ctx, chain, [first], above)[0][:SHORT] != read_set.values[at]:
+        if known and values(ctx, chain, [first])[0][:SHORT] != read_set.values[at]:
             return first
-    return next(iter(differences(ctx, chain, read_set, above)), None)
+    found = readsets.differing(ctx.db.read(), _stack(old), _stack(chain), read_set.observed) if old else None
+    if found is None:
+        found = differences(ctx, chain, read_set)
+    return found[0] if found else None
 
 
-def differences(
-    ctx: Layers,
-    chain: Sequence[DiffID],
-    read_set: ReadSet,
-    above: Sequence[Iterable[Entry]] = (),
-) -> list[Observed]:
+def differences(ctx: Layers, chain: Sequence[DiffID], read_set: ReadSet) -> list[Observed]:
     """As `difference`: everything that differs, in the order of the read set."""
-    whole = values(ctx, chain, read_set.observed, above)
+    whole = values(ctx, chain, read_set.observed)
     if digest_of(read_set.observed, whole) == read_set.digest:
         return []
     every = zip(read_set.observed, whole, read_set.values, strict=True)

@@ -45,9 +45,7 @@ class NativeRuntime:
         with self._lock:
             self._spawner()
 
-    def start(
-        self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int, root: int = -1
-    ) -> NativeProcess:
+    def start(self, spec: ProcessSpec, stdin: int, stdout: int, stderr: int, root: int = -1) -> NativeProcess:
         """See protocol.Runtime."""
         _check(spec)
         ours, setup = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -82,7 +82,7 @@ class Root:
         self._host_devices: dict[str, int] = {}
 
     def mount_root(self, spec: ProcessSpec, mounted: int) -> None:
-        """Mount what the spec says, out of sight of the host; `mounted` is the first, unless it is negative."""
+        """Mount what the spec says, out of sight of the host; `mounted` is the first, if not negative."""
         syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_PRIVATE, "")
         left = spec.root
         if mounted >= 0:

@@ -31,9 +31,9 @@ class ProcessSpec:
     namespace, so that nothing is left when it dies; the first one's target is the root. `mounts` come
     after, with targets inside the root. `aside` are mounts that nobody sees, with targets on the host: a bind
     of `mounts` can take its source from one of them. `user` is as in a Dockerfile: "", "name", "uid",
-    "name:group", "uid:gid", looked up in the root's own /etc/passwd and /etc/group, unless `identity` says what
-    is found there. `env` is all of the
-    environment, aside from HOME, which is the user's home folder in /etc/passwd where `env` does not say it.
+    "name:group", "uid:gid", looked up in the root's own /etc/passwd and /etc/group, unless `identity` says
+    what is found there. `env` is all of the environment, aside from HOME, which is the user's home folder in
+    /etc/passwd where `env` does not say it.
 
     `security` is sandbox, or insecure for a process with all powers that we have: every capability and system
     call, and nothing of /proc, /sys and the devices hidden or protected.

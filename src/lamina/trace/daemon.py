@@ -1,14 +1,14 @@
 """The daemon of one recording: it answers what the kernel asks of the merged view, and notes what that was.
 
-Every name is asked for once, whoever looks it up: the kernel remembers the answers, also that there is nothing.
-So what was asked is what the step could learn of the layers below it. The daemon never touches the mount.
+Every name is asked for once, whoever looks it up: the kernel remembers the answers, also that there is
+nothing. So what was asked is what the step could learn of the layers below it. The daemon never touches the
+mount.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import select
 from typing import TYPE_CHECKING
 
 from lamina.trace import protocol
@@ -34,6 +34,7 @@ class Daemon:
         self.looked_up: set[bytes] = {b""}
         self.listed: set[bytes] = set()
         self.doubt = ""
+        self._listing: tuple[int, list[tuple[bytes, int, int]]] = (0, [])  # of the folder that was read last
         self._calls = {
             protocol.LOOKUP: self._lookup,
             protocol.GETATTR: self._getattr,
@@ -54,20 +55,17 @@ class Daemon:
         """What was noted is not all there was."""
         self.doubt = self.doubt or f"the recorder failed: {error!r}"
 
-    def serve(self, until: int) -> None:
-        """Answers until the mount is gone, or the descriptor `until` can be read."""
-        poller = select.poll()
-        poller.register(self._fuse, select.POLLIN)
-        poller.register(until, select.POLLIN)
-        while True:
-            ready = poller.poll()
-            for fd, event in ready:
-                if fd == until:
-                    return
-                if event & ~select.POLLIN or not self.answer():
-                    poller.unregister(self._fuse)
+    def serve(self) -> None:
+        """Answers until the mount is gone. When that cannot go on, the connection is cut."""
+        try:
+            while self._answer():
+                pass
+        except Exception as error:
+            self.fail(error)
+        finally:
+            os.close(self._fuse)  # else whoever waits for an answer would wait for ever
 
-    def answer(self) -> bool:
+    def _answer(self) -> bool:
         """Takes one request and answers it; False when the mount is gone."""
         try:
             request = os.read(self._fuse, protocol.READ_SIZE)
@@ -78,13 +76,9 @@ class Daemon:
                 return False
             raise
         _, opcode, unique, node, _, _, _, _, _ = protocol.REQUEST.unpack_from(request)
-        if opcode in protocol.SILENT:
-            return True
         call = self._calls.get(opcode)
         problem, data = 0, b""
-        if call is None:
-            problem = errno.EROFS if opcode in protocol.CHANGES else errno.ENOSYS
-        else:
+        if call is not None:
             try:
                 data = call(node, request[protocol.REQUEST.size :])
             except _Refused as refused:
@@ -92,11 +86,14 @@ class Daemon:
             except Exception as error:  # the step must not fail because of us, if it can do without this
                 self.fail(error)
                 problem = errno.EIO
+        elif opcode in protocol.SILENT:
+            return True
+        else:
+            problem = errno.EROFS if opcode in protocol.CHANGES else errno.ENOSYS
         try:
             os.write(self._fuse, protocol.ANSWER.pack(16 + len(data), -problem, unique) + data)
         except OSError as error:
-            if error.errno not in _AGAIN:  # who asked was killed
-                return error.errno not in _GONE
+            return error.errno in _AGAIN  # who asked was killed
         return True
 
     def _lookup(self, number: int, body: bytes) -> bytes:
@@ -138,10 +135,12 @@ class Daemon:
     def _readdir(self, number: int, body: bytes) -> bytes:
         _, offset, size, _ = protocol.READ_IN.unpack_from(body)
         folder = self._index.node(number)
-        if not offset:
-            self._note(self.listed, folder.path, folder)
+        self._note(self.listed, folder.path, folder)  # whatever the offset: a reader may begin in the middle
+        if not offset or self._listing[0] != number:
+            dots = [(b".", folder.mode, number), (b"..", folder.mode, self._index.above(folder).id)]
+            self._listing = (number, dots + self._index.names(folder))
         found = bytearray()
-        for position, (name, mode, node) in enumerate(self._index.names(folder)[offset:], offset + 1):
+        for position, (name, mode, node) in enumerate(self._listing[1][offset:], offset + 1):
             row = protocol.dirent(node, position, mode, name)
             if len(found) + len(row) > size:
                 break

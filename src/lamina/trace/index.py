@@ -1,8 +1,8 @@
 """The merged view of the layers of one recording: what stat, links and attributes say, folder by folder.
 
-Folders are read from the database when they are first looked into, each by one query for each layer that shows
-in it. Names that are not there, and all that was asked before, are answered from memory. Where the sandbox
-mounts something in every process, a name is there in any case: at the bottom, below all layers.
+Folders are read from the database when they are first looked into, each by one query for each layer that
+shows in it. Names that are not there, and all that was asked before, are answered from memory. Where the
+sandbox mounts something in every process, a name is there in any case: at the bottom, below all layers.
 """
 
 from __future__ import annotations
@@ -148,6 +148,15 @@ class Index:
             node = found
         return True
 
+    def above(self, folder: Node) -> Node:
+        """The folder that a folder is in; of the root, itself."""
+        above = self.node(protocol.ROOT_ID)
+        for name in folder.path.split(b"/")[:-1]:
+            found = self.find(above, name)
+            assert found is not None
+            above = found
+        return above
+
     def names(self, folder: Node) -> list[tuple[bytes, int, int]]:
         """The names in a folder with the types of what they name, as bits of a mode, and the nodes' IDs."""
         children = folder.children
@@ -155,7 +164,9 @@ class Index:
             children = self.read(folder)
         return [
             (name, child.mode if isinstance(child, Node) else _TYPES[child.rows[0][1]], child.id)
-            for name, child in [(name, self._numbered(folder, name, child)) for name, child in children.items()]
+            for name, child in [
+                (name, self._numbered(folder, name, child)) for name, child in children.items()
+            ]
         ]
 
     def _numbered(self, folder: Node, name: bytes, child: _Rows | Node) -> _Rows | Node:

@@ -1,4 +1,4 @@
-"""The two mounts of a recording: ours, which shows names without data, and the overlay that a step runs on."""
+"""The two mounts of a recording: ours, which shows files without data, and the overlay of a step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DEVICE = "/dev/fuse"
 
 
 def connect() -> tuple[int, int]:
-    """(the connection, the descriptor of a mount that is attached nowhere) of a new file system of ours. OSError.
+    """A new file system of ours: (the connection, its mount, which is attached nowhere). OSError.
 
     The connection is for one process alone: it is cut when the last copy of its descriptor is closed.
     """
@@ -37,7 +37,7 @@ def connect() -> tuple[int, int]:
 
 
 def overlay(mount: Mount, names: int, data: str) -> int:
-    """The overlay `mount` with the mount `names` for all of its lowers, attached nowhere; its descriptor. OSError.
+    """The overlay `mount` with the mount `names` for all of its lowers, attached nowhere. OSError.
 
     `data` is the folder that has the files of all layers. One device number for all files, as without a
     recording, needs xino.

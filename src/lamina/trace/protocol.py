@@ -62,7 +62,7 @@ def init_answer(body: bytes) -> bytes:
 
 
 def inode(node: int) -> int:
-    """The inode number of a node. Overlay adds 2**63: programs that keep it as a float must still tell them apart."""
+    """An inode number: programs that keep it as a float tell them apart after overlay added 2**63."""
     return node << 11
 
 

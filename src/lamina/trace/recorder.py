@@ -7,8 +7,8 @@
         recording.ended()
         traced = recording.finish(paths)       # those at which the step's layer has something
 
-What is seen: a name that was looked up, whether it was there or not; a folder that was listed. A file that was
-looked up counts with its content, a folder with its mode and owner, a link with its target.
+What is seen: a name that was looked up, whether it was there or not; a folder that was listed. A file that
+was looked up counts with its content, a folder with its mode and owner, a link with its target.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import LaminaError
 from lamina.trace import mounting, wire
-from lamina.trace.wire import Traced as Traced
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lamina.mount.types import Mount
     from lamina.oci.digest import DiffID
-    from lamina.trace.wire import Setting
+    from lamina.trace.wire import Setting, Traced
 
 _LONGEST_START = 5000  # milliseconds that a daemon may take to begin
-_LONGEST_END = 60_000  # and to say what was read
+_LONGEST_END = 20_000  # and to say what was read
 _CHUNK = 1 << 20
+_SILENT = "the recorder does not answer"
 
 
 class Untraced(LaminaError):
@@ -50,15 +50,20 @@ class Recorder:
         main = threading.current_thread() is threading.main_thread()
         self._control, self._pid = server.fork_server(setting, dies_with_us=main)
         self._owner = os.getpid()
+        self._silent = False
 
     def start(self, chain: Sequence[DiffID]) -> Recording:
         """Begins to record what a step on these layers (top first) reads. Untraced."""
+        if self._silent:
+            raise Untraced(_SILENT)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with theirs:
-                socket.send_fds(self._control, [b"\n".join([name.encode() for name in chain]) or b"\n"], [theirs.fileno()])
+                request = "\n".join(chain).encode() or b"\n"
+                socket.send_fds(self._control, [request], [theirs.fileno()])
             if not _readable(ours, _LONGEST_START):
-                raise Untraced("the recorder does not answer")
+                self._silent = True  # nobody waits for it twice
+                raise Untraced(_SILENT)
             said, fds, _, _ = socket.recv_fds(ours, 4096, 1)
             if said != wire.READY or not fds:
                 raise Untraced(wire.decode(said).doubt)
@@ -70,9 +75,13 @@ class Recorder:
             ours.close()
             raise
 
-    def close(self) -> None:
-        """Ends the server; recordings that go on end by themselves."""
+    def stop(self) -> None:
+        """Lets the server end, without waiting for it; recordings that go on end by themselves."""
         self._control.close()
+
+    def close(self) -> None:
+        """Ends the server."""
+        self.stop()
         if self._owner == os.getpid():
             os.waitpid(self._pid, 0)
 

@@ -4,9 +4,9 @@ One daemon always waits, connected to /dev/fuse and to the database; that one ta
 control socket, which brings a socket of its own for the recording. A little later another is made. The end of
 the control socket is the end of the server, and the end of a recording's socket that of its daemon.
 
-It is a fork of a process that has the database open. SQLite knows of that connection in here too, so the files
-under it stay open; nothing is done with them. The daemons open their own, and there is no transaction at the
-time of the fork.
+It is a fork of a process that has the database open. SQLite remembers that connection in here too, and locks
+by its files: so those stay open, and whoever forks is in no transaction and lives longer. The daemons have
+connections of their own.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import socket
 from typing import TYPE_CHECKING, NoReturn
 
 from lamina.mount import syscalls
+from lamina.oci.digest import DiffID
 from lamina.trace.wire import REQUEST_SIZE
 
 if TYPE_CHECKING:
     from lamina.trace.wire import Setting
 
 _PAUSE = 50  # milliseconds before another daemon is made
+_MOST_FAILURES = 5  # daemons in a row that died before they took a request
 
 
 def fork_server(setting: Setting, *, dies_with_us: bool) -> tuple[socket.socket, int]:
@@ -85,6 +87,7 @@ def _serve(control: socket.socket, setting: Setting) -> NoReturn:
     from lamina.trace import session  # what only the daemons need, on this side of the fork
 
     del session
+    failures = 0
     while True:
         link, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
@@ -94,11 +97,12 @@ def _serve(control: socket.socket, setting: Setting) -> NoReturn:
             finally:
                 os._exit(1)
         other_end.close()
-        poller = select.poll()
-        poller.register(control, 0)
-        poller.register(link, select.POLLIN)
-        _wait(poller, control, link)
+        _wait(control, link)
+        failures = 0 if link.recv(1) else failures + 1
         link.close()
+        if failures == _MOST_FAILURES:
+            os._exit(1)
+        _pause(control)
         _bury()
 
 
@@ -111,18 +115,20 @@ def _bury() -> None:
         pass
 
 
-def _wait(poller: select.poll, control: socket.socket, link: socket.socket) -> None:
-    """Until the daemon was taken, and a while longer: a new one would take the processor from it."""
-    while True:
-        ready = poller.poll()
-        if any(fd == control.fileno() for fd, _ in ready):
-            os._exit(0)
-        if ready:
-            link.close()
-            break
-    quiet = select.poll()
-    quiet.register(control, 0)
-    if any(event & select.POLLHUP for _, event in quiet.poll(_PAUSE)):
+def _wait(control: socket.socket, link: socket.socket) -> None:
+    """Until the daemon takes a request, or dies."""
+    poller = select.poll()
+    poller.register(control, 0)  # its end only: requests are the daemon's
+    poller.register(link, select.POLLIN)
+    if any(fd == control.fileno() for fd, _ in poller.poll()):
+        os._exit(0)
+
+
+def _pause(control: socket.socket) -> None:
+    """A while, or until another request is there: a new daemon would take the processor from the step."""
+    poller = select.poll()
+    poller.register(control, select.POLLIN)
+    if any(event & select.POLLHUP for _, event in poller.poll(_PAUSE)):
         os._exit(0)
 
 
@@ -135,6 +141,8 @@ def _await_request(control: socket.socket, link: socket.socket, setting: Setting
     data, fds, _, _ = socket.recv_fds(control, REQUEST_SIZE, 1)
     control.close()
     if data:
-        link.close()  # that is the sign
-        Session(socket.socket(fileno=fds[0]), setting, prepared).run(data.decode().split())
+        link.send(b"!")
+        link.close()
+        chain = [DiffID(name) for name in data.decode().split()]
+        Session(socket.socket(fileno=fds[0]), setting, prepared).run(chain)
     os._exit(0)

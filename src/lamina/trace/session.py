@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+from _thread import start_new_thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import readsets
@@ -38,6 +40,8 @@ def prepare(setting: Setting) -> Prepared:
     try:
         database = Database.open(setting.database, create=False)
         return Prepared(database, *mounting.connect())
+    except OSError as error:
+        return Prepared(None, -1, -1, f"a FUSE mount was refused: {error.strerror}")
     except Exception as error:
         return Prepared(None, -1, -1, str(error))
 
@@ -65,13 +69,20 @@ class Session:
         socket.send_fds(self._peer, [wire.READY], [mount])
         os.close(mount)
         daemon = Daemon(fuse, index)
-        try:
-            daemon.serve(self._peer.fileno())
-        except Exception as error:
-            daemon.fail(error)
-        self._finish(daemon, index, c, chain)
+        # A thread waits for the end, so that the other one need not look for it between two answers.
+        start_new_thread(self._finish, (daemon, index, c, chain))
+        daemon.serve()
+        while True:
+            signal.pause()
 
     def _finish(self, daemon: Daemon, index: Index, c: sqlite3.Connection, chain: Sequence[DiffID]) -> None:
+        """Waits until the builder says that the step has ended; afterwards the process ends, too."""
+        try:
+            self._tell(daemon, index, c, chain)
+        finally:
+            os._exit(0)
+
+    def _tell(self, daemon: Daemon, index: Index, c: sqlite3.Connection, chain: Sequence[DiffID]) -> None:
         first = self._peer.recv(1)
         try:
             found = _Found(daemon, index, c, chain) if first == wire.ENDED and not daemon.doubt else None

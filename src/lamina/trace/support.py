@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from lamina.errors import LaminaError
+if TYPE_CHECKING:
+    from lamina.trace.wire import Setting
 
 _DEVICE = "/dev/fuse"
 _LEAST = (6, 16)  # overlay takes files without data from a lower there, by mounts made as ours are
@@ -26,17 +28,17 @@ def _version(release: str) -> tuple[int, int]:
     return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 else (0, 0)
 
 
-def try_it(folder: str, data: str, prefix: bytes) -> str:
-    """Makes a recording of two files below the folder `folder`, which is there and empty; "" or why not.
+def try_it(folder: str, options: str, setting: Setting) -> str:
+    """Makes a small recording in the new folder `folder`; "" when it works, else why not.
 
-    `data` is the folder with the files of all layers, which nothing is read from but its file system.
+    `options` are those of the overlay mounts here. What is left in the folder is the caller's to remove.
     """
     missing = why_not()
     if missing:
         return missing
-    from lamina.trace.canary import sing  # what mounts, for few commands
+    from lamina.trace.canary import sing  # few ask
 
     try:
-        return sing(folder, data, prefix)
-    except (OSError, LaminaError) as error:
-        return str(error)
+        return sing(folder, options, setting)
+    except OSError as error:
+        return f"it was refused: {error.strerror}"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 REQUEST_SIZE = 1 << 17  # bytes of the longest request for a recording: a chain of more than a thousand layers
 # What a daemon says first: it is ready, and the mount comes with this; or it is not, and why.
 READY, REFUSED = b"r", b"n"
-# What it is told at the end: that the step ended, so that it can begin to count up. Then what it is asked: whether
-# all went well; or what was read, with the paths at which the layer has something.
+# What it is told at the end: that the step ended, so that it can begin to count up. Then what it is asked:
+# whether all went well; or what was read, with the paths at which the layer has something.
 ENDED, ASK_STATE, ASK_READ_SET = b".", b"?", b"+"
 
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def laboratory(*programs: str) -> Iterator[Lab]:
-    """A lab with programs of this machine beside the probes; nothing is left of it."""
-    folder = tempfile.mkdtemp(prefix="lamina-untouched-", dir=quick_place())
+def laboratory(*programs: str, folder: str = "") -> Iterator[Lab]:
+    """A lab with programs of this machine beside the probes, in a new folder; nothing is left of it."""
+    folder = folder or tempfile.mkdtemp(prefix="lamina-untouched-", dir=quick_place())
     made = Lab(Path(folder))
     try:
         made.make_base()

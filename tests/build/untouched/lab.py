@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from lamina.build.session import Tools
 from lamina.db import cachedb
-from lamina.fs import xattr
 from lamina.graph.rules import UNTOUCHED
 from lamina.layers.lookup import Lookup
 from lamina.layers.write import write_layer
-from lamina.mount import userns
 from lamina.oci.config import ContainerConfig, History, ImageConfig, RootFS
 from lamina.oci.digest import DiffID
 from lamina.trace import support
 from lamina.trace.recorder import Recorder
-from lamina.trace.wire import Setting
 from lamina.transfer.register import register_image
 from tests.build.kitchen import HOST, Kitchen
 from tests.build.untouched import probes
 from tests.build.untouched.nodes import TIME, Node, Tree, built, copied, file, folder, items, link
 from tests.machine import busybox
+from tests.trace.places import setting_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from lamina.build.request import StepResult
     from lamina.oci.digest import ImageID
@@ -57,6 +56,7 @@ class Lab(Kitchen):
     """A kitchen with a base of busybox and probes, where steps are recorded."""
 
     recorder: Recorder | None = None
+    _records = True
 
     def tools(self) -> Tools:
         """As Kitchen's. Skips the test where nothing can be recorded."""
@@ -64,13 +64,22 @@ class Lab(Kitchen):
             missing = support.why_not()
             if missing:
                 pytest.skip(missing)
-            one_id = userns.current_ids().single
-            setting = Setting(self.layout.database, xattr.overlay_prefix().encode(), one_id)
-            self.recorder = Recorder(setting, self.layout.diff)
+            self.recorder = Recorder(setting_of(self.ctx), self.layout.diff)
         made = super().tools()
+        if not self._records:
+            return made._replace(untraced="a test wants it so")
         if self.snapshotter == "native":
             return made._replace(untraced="the native snapshotter copies all files")
         return made._replace(recorder=self.recorder)
+
+    @contextmanager
+    def untraced(self) -> Iterator[None]:
+        """Steps are not recorded meanwhile."""
+        self._records = False
+        try:
+            yield
+        finally:
+            self._records = True
 
     def close(self) -> None:
         """As Kitchen's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.tree.entry import Kind
-from tests.build.untouched.nodes import Change, Tree, changed, fifo, file, folder, link, script
+from tests.build.untouched.nodes import Change, Tree, changed, file, folder, link, script
 
 if TYPE_CHECKING:
     import random
@@ -28,15 +28,12 @@ def mutated(world: Tree, names: Sequence[str], rng: random.Random) -> Change:
 def _possible(world: Tree, change: Change) -> Change:
     """Without what would lie below something that is no folder."""
     result = changed(world, change)
-    lost = {
-        path
-        for path in result
-        if any(
-            above in result and result[above].kind is not Kind.DIR
-            for above in _above(path)
-        )
-    }
-    return {path: node for path, node in change.items() if path not in lost}
+    return {path: node for path, node in change.items() if all(_is_folder(result, up) for up in _above(path))}
+
+
+def _is_folder(tree: Tree, path: str) -> bool:
+    """Whether there is a folder, or nothing is said of what is there."""
+    return path not in tree or tree[path].kind is Kind.DIR
 
 
 def _above(path: str) -> list[str]:
@@ -67,7 +64,7 @@ def _add(world: Tree, names: Sequence[str], rng: random.Random) -> Change:
     if path == "etc/passwd":
         more, uid = rng.choice(["", "x:x:1:1::/:\n"]), rng.choice(["1234", "9"])
         return {path: file(_PASSWD.format(more).replace("1234", uid))}
-    return {path: rng.choice([file("new\n"), script("echo new"), folder(), link("nowhere"), fifo()])}
+    return {path: rng.choice([file("new\n"), script("echo new"), folder(), link("nowhere")])}
 
 
 def _mode(world: Tree, names: Sequence[str], rng: random.Random) -> Change:
@@ -87,7 +84,7 @@ def _attribute(world: Tree, names: Sequence[str], rng: random.Random) -> Change:
 
 def _kind(world: Tree, names: Sequence[str], rng: random.Random) -> Change:
     path = _pick(world, rng, Kind.FILE, Kind.SYMLINK)
-    return {path: rng.choice([folder(), link("/etc/app.conf"), file("other\n"), fifo()])}
+    return {path: rng.choice([folder(), link("/etc/app.conf"), file("other\n")])}
 
 
 def _retarget(world: Tree, names: Sequence[str], rng: random.Random) -> Change:

@@ -52,6 +52,8 @@ def _fields(info: Info) -> dict[str, object]:
         "NCPU": info.cpus,
         "MemTotal": info.memory,
         "ServerVersion": info.version,
+        "Tracing": not info.untraced,
+        "Untraced": info.untraced,
     }
 
 
@@ -66,6 +68,7 @@ def _lines(info: Info) -> list[str]:
         f"Lamina Version: {info.version}",
         f"Snapshotter: {info.snapshotter}",
         f" Backing Filesystem: {info.filesystem}",
+        f"Traced Steps: {f'no: {info.untraced}' if info.untraced else 'yes'}",
         f"Root: {info.root}",
         f"Rootless: {'true' if info.rootless else 'false'}",
         f" User IDs: {info.ids}",

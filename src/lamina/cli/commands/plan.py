@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from lamina.build.planning import FROM, REUSE, RUN, UNKNOWN
+from lamina.build.plan import FROM, REUSE, RUN, UNKNOWN
 from lamina.cli.commands.build_ls import duration
 from lamina.cli.commands.context_ls import counted
 from lamina.cli.listing import table
@@ -17,7 +17,7 @@ from lamina.errors import InvalidInput
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.build.planning import BuildPlan, PlannedStep
+    from lamina.build.plan import BuildPlan, PlannedStep
     from lamina.build.request import BuildRequest
     from lamina.cli.flags import Args
     from lamina.cli.session import Session

@@ -135,7 +135,8 @@ def _counts(why: Why) -> str:
     saving = f", which saved {duration(saved)}" if saved else ""
     if not ran:
         return f"all {len(kept)} steps were reused{saving}" if len(kept) == len(counted) else "no step ran"
-    text = f"{len(ran)} of {len(counted)} steps ran, {duration(sum(step.seconds for step in ran))}"
+    seconds = duration(sum(step.seconds for step in ran))
+    text = f"{len(ran)} of {len(counted)} step{'s' * (len(counted) > 1)} ran, {seconds}"
     return f"{text}; {len(kept)} {'was' if len(kept) == 1 else 'were'} reused{saving}" if kept else text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from lamina.events import (
+    EXACT,
     Event,
     Notice,
     Progress,
@@ -14,7 +15,6 @@ from lamina.events import (
     StepOutput,
     StepStarted,
 )
-from lamina.graph.rules import EXACT
 
 TAIL = 20  # lines of output that are kept of each step, for the failure report
 _LONGEST = 1 << 16  # bytes of a line; one that is longer counts as several
