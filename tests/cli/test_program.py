@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.trace import support
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -292,6 +294,19 @@ def test_df_info_and_prune(program: Lamina, context: Path) -> None:
     assert program("prune", stdin=b"n\n").endswith("[y/N] Total reclaimed space: 0B\n")
     assert re.search(r"^Total reclaimed space: [1-9]", program("builder", "prune", "-f"), re.MULTILINE)
     assert program("run", "--rm", "busybox", "echo", "still") == "still\n"
+
+
+def test_info_says_whether_steps_are_traced(program: Lamina) -> None:
+    native = "the native snapshotter copies all files for a step"
+    assert f"Traced Steps: no: {native}\n" in program("--snapshotter", "native", "info")
+    template = "{{.Tracing}} {{.Untraced}}"
+    assert program("--snapshotter", "native", "info", "-f", template) == f"false {native}\n"
+    traced = program("info", "-f", template)
+    if support.why_not():
+        assert traced == f"false {support.why_not()}\n"
+    elif os.geteuid() == 0:
+        assert traced == "true \n"
+    assert os.listdir(program.root / "mnt") == []
 
 
 def test_save_refuses_a_terminal(program: Lamina) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,6 +83,19 @@ def test_an_age(program: Lamina, project: Path) -> None:
     assert endings(program, "--cache-ttl=0s", project) == ["CACHED", "CACHED", "DONE"]
     assert endings(program, "--cache-ttl=0s", "--network=none", project) == ["CACHED", "CACHED", "DONE"]
     assert endings(program, "--cache-ttl=0s", "--network=none", project) == ["CACHED", "CACHED", "CACHED"]
+
+
+def test_what_is_found_by_its_key_costs_no_more_than_ever(program: Lamina, project: Path) -> None:
+    """Nothing of the other rules is loaded."""
+    argv = [program.argv[0], "-X", "importtime", *program.argv[1:], "build", "--progress=plain", str(project)]
+    done = subprocess.run(argv, env=program.environ, capture_output=True, text=True, check=True)
+    assert done.stderr.count("CACHED") == 4
+    imported = [line for line in done.stderr.splitlines() if line.startswith("import time")]
+    loaded = {line.rpartition("|")[2].strip() for line in imported}
+    others = (
+        "build.reuse build.adopting build.identity graph.rules db.traces trace tree.readset layers.lookup"
+    )
+    assert loaded & {f"lamina.{name}" for name in others.split()} == set()
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,21 @@ def test_a_layer_on_top_that_nobody_looked_into_is_all_that_is_read(store: Layer
             readsets.differing(store.db.read(), [DiffID(sha256(b"gone")), base], [base], many)
 
 
+@pytest.mark.parametrize(
+    "top", [Entry(b"etc", Kind.WHITEOUT), ETC._replace(opaque=True), FILE._replace(path=b"etc")]
+)
+@pytest.mark.parametrize("seen", [Observed(b"etc/file"), Observed(b"etc", True)])
+def test_a_layer_on_top_that_hides_what_was_seen(store: Layers, top: Entry, seen: Observed) -> None:
+    """Though neither the path itself is in that layer, nor was its folder looked up."""
+    many = [seen, *[Observed(b"none/%d" % number) for number in range(9)]]
+    with Stacked(store, [BASE, [top], [Entry(b"app", Kind.FILE)]]) as (app, hides, base):
+        for old, new in (([app, base], [hides, base]), ([hides, base], [app, base]), ([base], [hides, base])):
+            assert readsets.differing(store.db.read(), old, new, many) == [seen]
+            assert difference(store, new, make(many, values(store, old, many)), None, old) == seen
+        assert readsets.differing(store.db.read(), [app, base], [base], many) == []
+        assert readsets.differing(store.db.read(), [app, base], [app], many) is None  # nothing in common
+
+
 def test_layers_that_change_nothing_and_layers_that_are_not_there(store: Layers) -> None:
     with Stacked(store, [BASE]) as chain:
         assert values(store, [DiffID(EMPTY_DIFF), *chain], SEEN) == values(store, chain, SEEN)

@@ -144,7 +144,7 @@ def view(root: int) -> dict[str, tuple[object, ...]]:
 
 
 def run(test: Callable[[Place], None], ids: isolate.Ids) -> None:
-    """Calls `test` with a place, as root of the kind that is asked for; skips where nothing can be recorded."""
+    """Calls `test` with a place, as root of the kind that is asked for; skips where nothing is recorded."""
 
     def within(folder: str) -> None:
         missing = support.why_not()

@@ -9,7 +9,7 @@ from lamina.build.adopting import Seen
 from lamina.build.errors import Swept
 from lamina.build.placing import Placement, Style
 from lamina.build.unpacking import is_archive, unpack
-from lamina.errors import InvalidInput
+from lamina.errors import Corrupt, InvalidInput
 from lamina.graph.chmod import parse_mode
 from lamina.layers.readsets import Observing
 from lamina.layers.write import write_layer
@@ -77,7 +77,10 @@ def _write(run: StageRun, items: list[LayerItem], below: Observing, adoption: Ad
     """Commits a layer, with what was looked at for it in the layers below: see the rule independent."""
 
     def seen(*_: object) -> Seen:
-        read_set = below.read_set()
+        try:
+            read_set = below.read_set()
+        except Corrupt as error:
+            return Seen(0, None, error.message)
         return Seen(len(read_set.observed), pack(read_set))
 
     adoption.seen = seen

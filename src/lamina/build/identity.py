@@ -1,6 +1,6 @@
 """Who the process of a RUN will be: its USER as the layers below name it, found out without mounting them.
 
-(Written by helper C for the recipes of RUN; helper A: it is yours now, `find_identity` is all that I use.)
+It counts in the recipe of a RUN; a traced process is given it, so that the sandbox itself reads nothing below.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from lamina.db.files import unpack_xattrs
 from lamina.errors import NotFound
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.readset import NOTHING, listing_of, value, value_of
+from lamina.tree.tree import parent_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -144,13 +145,17 @@ class _View:
 
     def apart(self, other: _View, observed: Sequence[Observed]) -> list[Observed]:
         """Where they have found something else, or want something else of what lies below."""
-        return [each for each in observed if self._found_until_now(each) != other._found_until_now(each)]
-
-    def _found_until_now(self, observed: Observed) -> tuple[object, bool]:
-        path, listed = observed
-        if listed:
-            return self._listed[path].kinds, path in self.folders
-        return self._found.get(path), path.rpartition(b"/")[0] in self.folders
+        paths = {path for path, _ in self._found.items() ^ other._found.items()}
+        folders = self.folders.keys() ^ other.folders.keys()
+        lists = {path for path, folder in self._listed.items() if folder.kinds != other._listed[path].kinds}
+        if not (paths or folders or lists):
+            return []
+        lists |= folders
+        return [
+            each
+            for each in observed
+            if each.path in (lists if each.listed else paths) or parent_of(each.path) in folders
+        ]
 
     def values(self, observed: Sequence[Observed]) -> list[bytes]:
         """The value of each observation, when all layers were added."""

@@ -26,15 +26,16 @@ class Observing(Lookup):
     A file counts with its content; what is in a folder of which `children` told counts as looked up.
     """
 
-    __slots__ = ("_observed",)
+    __slots__ = ("_looked_up", "_observed")
 
     def __init__(self, ctx: Layers, chain: Sequence[DiffID]) -> None:
         super().__init__(ctx, chain)
         self._observed: set[Observed] = set()
+        self._looked_up: set[bytes] = set()  # the same for paths alone: there are many
 
     def read_set(self) -> ReadSet:
         """All that was asked until now, and what is there."""
-        observed = sorted(self._observed)
+        observed = sorted(self._observed.union(map(Observed, self._looked_up)))
         return make(observed, values(self._ctx, self.chain, observed))
 
     def children(self, path: bytes) -> Sequence[Entry]:
@@ -55,7 +56,7 @@ class Observing(Lookup):
         return super()._list(path)
 
     def _find(self, path: bytes) -> Found | None:
-        self._observed.add(Observed(path))
+        self._looked_up.add(path)
         return super()._find(path)
 
 

@@ -7,6 +7,7 @@ sandbox mounts something in every process, a name is there in any case: at the b
 
 from __future__ import annotations
 
+import errno
 import stat
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ _TYPES = {
     "b": stat.S_IFBLK,
     "p": stat.S_IFIFO,
 }
+_PATH_LIMIT = 4096  # PATH_MAX of the kernel: bytes, with the zero at the end
 _FOLDER_SIZE = 4096  # bytes, for every folder: the real size would tell what is in it
 # See sandbox.points: what every process gets, by the folder that it is in.
 _POINTS = {b"": (b"dev", b"etc", b"proc", b"sys"), b"etc": (b"hostname", b"hosts", b"resolv.conf")}
@@ -241,8 +243,11 @@ class Index:
         if more and (layer.num, first) in self._linked:
             return self._linked[layer.num, first]
         node = self._add(path, self._about(row, 1 + more), number)
+        place = b"/" + layer.hex + b"/" + path
+        if len(place) >= _PATH_LIMIT:
+            raise OSError(errno.ENAMETOOLONG, "overlay cannot find the data of a file so deep")
         node.xattrs[self._prefix + b"metacopy"] = b""
-        node.xattrs[self._prefix + b"redirect"] = b"/" + layer.hex + b"/" + path
+        node.xattrs[self._prefix + b"redirect"] = place
         if more:
             self._linked[layer.num, first] = node
         return node

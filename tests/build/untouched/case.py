@@ -64,7 +64,7 @@ def check(lab: Lab, case: Case) -> None:
         third = lab.step(before._replace(layers=layers), lines)
         assert is_reused(third), "the same content by other layers"
         assert third.diff_id == second.diff_id
-    if not case.plain:
+    if not case.plain or crc32(case.name.encode()) % 3:  # a third of the cases tell as much
         return
     with lab.untraced():
         plain = lab.step(before, lines, no_cache=True)

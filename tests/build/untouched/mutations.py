@@ -20,9 +20,21 @@ def mutated(world: Tree, names: Sequence[str], rng: random.Random) -> Change:
     for _ in range(rng.randint(1, 3)):
         now = changed(world, change)
         change |= rng.choice(_ALL)(now, names, rng)
-    linked = {path: node.link for path, node in world.items() if node.kind is Kind.HARDLINK}
-    change |= {other: None for other, path in linked.items() if path in change}  # goes with its file
+    for path, node in (result := changed(world, change)).items():
+        if node.kind is Kind.HARDLINK and (
+            node.link not in result or result[node.link].kind is not Kind.FILE
+        ):
+            change[path] = None  # it goes with its file
     return _possible(world, change)
+
+
+def touches_links(world: Tree, change: Change) -> bool:
+    """Whether a change is about files with several names, which all lie in one layer."""
+    linked = {
+        name for path, node in world.items() if node.kind is Kind.HARDLINK for name in (path, node.link)
+    }
+    new = any(node is not None and node.kind is Kind.HARDLINK for node in change.values())
+    return new or any(f"{name}/".startswith(f"{path}/") for path in change for name in linked)
 
 
 def _possible(world: Tree, change: Change) -> Change:

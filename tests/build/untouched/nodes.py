@@ -100,13 +100,13 @@ def changed(tree: Mapping[str, Node], change: Mapping[str, Node | None]) -> Tree
 
 def on_top(change: Mapping[str, Node | None]) -> Tree:
     """A change as a layer of its own; a folder that goes and comes again hides what it had."""
-    new = [path for path, node in change.items() if node is not None]
-
-    def gone(path: str) -> Node:
-        again = any(each.startswith(f"{path}/") for each in new)
-        return folder(opaque=True) if again else Node(Kind.WHITEOUT)
-
-    return {path: gone(path) if node is None else node for path, node in change.items()}
+    gone = [path for path, node in change.items() if node is None]
+    layer: Tree = {path: node for path, node in change.items() if node is not None}
+    for path in sorted(gone):
+        if not any(path.startswith(f"{other}/") for other in gone):
+            again = any(each.startswith(f"{path}/") for each in layer)
+            layer[path] = folder(opaque=True) if again else Node(Kind.WHITEOUT)
+    return layer
 
 
 def items(tree: Mapping[str, Node], time: int = TIME) -> list[LayerItem]:
