@@ -9,7 +9,7 @@ from bench.cache.rows import Built, Row
 
 
 def _cell(built: Built) -> str:
-    return f"{', '.join(built.ran) or '-'} ({built.seconds:.1f} s)"
+    return f"{', '.join(built.ran) or 'nothing'} ({built.seconds:.1f} s)"
 
 
 def _reused(row: Row, builder: str) -> str:
@@ -45,7 +45,12 @@ def summary(rows: Sequence[Row]) -> str:
 def markdown(rows: Sequence[Row]) -> str:
     """A table of all rows."""
     names = list(rows[0].built)
-    text = [f"| project | edit | {' | '.join(names)} | reused by Lamina, not with equal keys |"]
+    text = [
+        "# What each edit runs again",
+        "Written by `python -m bench cache`; README.md beside this explains it.",
+        "",
+    ]
+    text.append(f"| project | edit | {' | '.join(names)} | reused by Lamina's rules beyond equal keys |")
     text.append("| --- " * (len(names) + 3) + "|")
     for row in rows:
         cells = [_cell(row.built[name]) for name in names]

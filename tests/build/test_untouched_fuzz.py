@@ -14,9 +14,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.build.planning import plan
 from lamina.dockerfile import DockerfileError
 from lamina.graph.rules import INDEPENDENT, UNTOUCHED
+from lamina.layers.planned import PlannedLayers
 
+from .kitchen import HOST
+from .planned import check as check_plan
+from .planned import request_of
 from .untouched.fixtures import laboratory, scope
 from .untouched.lab import Parent
 from .untouched.mutations import mutated, touches_links
@@ -24,6 +29,8 @@ from .untouched.nodes import Change, Tree, changed, file, folder, link, name_of,
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lamina.build.plan import BuildPlan
 
     from .untouched.lab import Lab
 
@@ -133,15 +140,24 @@ def one_round(lab: Lab, rng: random.Random, names: list[str], told: str) -> Coun
     change = mutated(WORLD, NAMES, rng)
     parent = parent_of(change, rng)
     for name in rng.sample(names, 4):
-        first = lab.step(Parent((WORLD,)), steps()[name])
-        step = lab.step(parent, steps()[name])
+        lines, place = steps()[name], f"{told}, step {name}, change {change}"
+        first = lab.step(Parent((WORLD,)), lines)
+        try:
+            step = lab.step(parent, lines)
+        except DockerfileError as error:  # its user is gone
+            with pytest.raises(DockerfileError, match=re.escape(error.message)):
+                lab.step(parent, lines, no_cache=True)
+            continue
         counts[step.rule or "run"] += 1
         if step.cached:
-            again = lab.step(parent, steps()[name], no_cache=True)
-            place = f"{told}, step {name}, {step.rule}, change {change}"
-            assert lab.contents(again.diff_id) == lab.contents(step.diff_id), place
+            again = lab.step(parent, lines, no_cache=True)
+            assert lab.contents(again.diff_id) == lab.contents(step.diff_id), f"{place}, {step.rule}"
         elif lab.contents(step.diff_id) == lab.contents(first.diff_id):
             counts["run, to no end"] += 1
+        if rng.random() < 0.1:
+            with lab.untraced():
+                plain = lab.step(parent, lines, no_cache=True)
+            assert lab.contents(plain.diff_id) == lab.contents(step.diff_id), f"{place}, recorded or not"
     return counts
 
 
@@ -198,8 +214,20 @@ LINES = [
 ]
 
 
+def plan_of(lab: Lab, text: str) -> BuildPlan:
+    """What --plan says of the next build."""
+    ctx = PlannedLayers.of(lab.layout)
+    try:
+        return plan(ctx, request_of(lab, text), HOST)
+    finally:
+        ctx.db.close()
+
+
 def test_dockerfiles_in_any_order(world: Lab) -> None:
-    """COPY, WORKDIR and RUN in random orders, over files that change: the image is the one without a cache."""
+    """COPY, WORKDIR and RUN in random orders, over files that change: the image is the one without a cache.
+
+    And what --plan said before is what the build does.
+    """
     counts: Counter[str] = Counter()
     for seed in range(SEED, SEED + ROUNDS):
         rng = random.Random(seed)
@@ -209,8 +237,8 @@ def test_dockerfiles_in_any_order(world: Lab) -> None:
         parent = parent_of(change, rng, APP)
         lines = [line + "; true" if line.startswith("RUN") else line for line in rng.sample(LINES, 5)]
         text = "\n".join([f"FROM {world.image(parent)}", *lines, ""])
-        told = f"seed {seed}\n{text}\n{change}"
         try:
+            planned = plan_of(world, text)
             cached = world.build(text)
         except DockerfileError as error:
             with pytest.raises(DockerfileError, match=re.escape(error.message)):
@@ -218,7 +246,9 @@ def test_dockerfiles_in_any_order(world: Lab) -> None:
             counts["refused"] += 1
             continue
         counts.update(step.rule or "run" for step in cached.steps)
+        check_plan(planned, cached)
         plain = world.build(text, no_cache=True)
+        told = f"seed {seed}\n{text}\n{change}"
         assert world.tree(cached.image_id) == world.tree(plain.image_id), told
     print(dict(counts))
     assert counts[UNTOUCHED] + counts[INDEPENDENT] >= ROUNDS // 2

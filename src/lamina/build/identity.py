@@ -1,6 +1,6 @@
 """Who the process of a RUN will be: its USER as the layers below name it, found out without mounting them.
 
-It counts in the recipe of a RUN; a traced process is given it, so that the sandbox itself reads nothing below.
+It counts in the recipe of a RUN; a traced process is given it, so that the sandbox itself looks at nothing.
 """
 
 from __future__ import annotations
