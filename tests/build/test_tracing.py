@@ -14,6 +14,7 @@ import pytest
 from lamina.build.errors import BuildFailed
 from lamina.db import traces
 
+from .test_run import leftovers
 from .untouched.fixtures import laboratory
 from .untouched.lab import Parent
 from .untouched.nodes import Tree, file, folder, link
@@ -104,13 +105,24 @@ def test_a_recorder_that_dies_fails_no_step(own: Lab) -> None:
     assert last_trace(own, step).read_set is not None
 
 
-def test_a_recorder_that_dies_in_a_step_that_does_not_need_it(own: Lab) -> None:
+def test_a_recorder_that_dies_in_a_step_that_takes_it_for_an_answer(own: Lab) -> None:
+    """Errors that nobody but the recorder gave are not to be in a layer, though the step ended well."""
     thread = killed_when_it_says_so(own)
-    # what the shell does by itself: a program that is started is looked at
-    step = own.step(Parent((FILES,)), "RUN echo now; i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done")
+    step = own.step(Parent((FILES,)), "RUN echo now; sleep 0.5; test -e /data/a && echo 1 > /out; true")
     thread.join()
-    assert own.output.count("now") == 1
+    assert own.output.count("now") == 2
+    assert own.top_file(step, "out") == b"1\n"
+    assert leftovers(own) == []
     assert last_trace(own, step).doubt == "the recorder died"
+
+
+def test_files_so_deep_that_overlay_cannot_find_them(own: Lab) -> None:
+    """Their data is named by one path, of at most 4095 bytes."""
+    down = "cd /deep; i=0; while [ $i -lt 100 ]; do {} cd -P " + 40 * "n" + "; i=$((i+1)); done"
+    makes = f"RUN mkdir /deep; {down.format('mkdir ' + 40 * 'n' + ';')}; echo content > f"
+    step = own.step(Parent((FILES,)), f"{makes}\nRUN {down.format('')}; cat f > /out; true")
+    assert own.top_file(step, "out") == b"content\n"
+    assert "so deep" in last_trace(own, step).doubt
 
 
 def test_a_step_that_fails_is_not_done_twice(own: Lab) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from lamina.build.given import Secret, SshForward
 from lamina.graph.rules import UNTOUCHED
 from lamina.trace import daemon, session
 
+from .ruled import all_traces
 from .untouched.case import Case, check_here
 from .untouched.fixtures import laboratory
 from .untouched.lab import Parent, is_reused, later, with_other
@@ -89,6 +92,8 @@ def test_what_leaves_the_trace_is_not_reused(lab: Lab, name: str, agent: str) ->
     }
     first = lab.step(parent(ONE), DOUBTFUL[name], **options)
     assert not first.cached
+    trace = all_traces(lab)[-1]
+    assert (trace.read_set, bool(trace.doubt)) == (None, True)
     assert not lab.step(parent(ONE, "two"), DOUBTFUL[name], **options).cached, "rule 4 knows nothing of it"
     assert lab.step(parent(ONE, "two"), DOUBTFUL[name], **options).cached, "the exact key does"
 
@@ -108,6 +113,35 @@ def test_ways_around_are_shut(lab: Lab, words: str) -> None:
     """What would reach files past their names is refused to an ordinary step."""
     lab.step(parent(ONE), f"RUN probe {words}", no_cache=True)
     assert lab.output.strip() in (REFUSED[words], REFUSED[words].replace("EPERM", "ENOSYS"))
+
+
+def test_a_tar_cannot_name_files_of_other_images(lab: Lab) -> None:
+    """All layers of the store lie below a recorded step: which file shows where is for the recorder to say."""
+    secret = b"of another image\n"
+    other = lab.layer({"private/key": file(secret)})
+    place = f"/{other.removeprefix('sha256:')}/private/key"
+    told = {f"{prefix}.overlay.redirect": place for prefix in ("trusted", "user")}
+    told |= {f"{prefix}.overlay.metacopy": "" for prefix in ("trusted", "user")}
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        member = tarfile.TarInfo("evil")
+        member.size = len(secret)
+        member.pax_headers = {f"SCHILY.xattr.{name}": value for name, value in told.items()}
+        tar.addfile(member, io.BytesIO(b"x" * len(secret)))
+    lab.write({"evil.tar": archive.getvalue()})
+    run(lab, {}, "ADD evil.tar /\nRUN cat /evil; probe attributes /evil")
+    assert lab.output == "x" * len(secret)
+
+
+@pytest.mark.parametrize(
+    "name", ["security.x", "trusted.x", "trusted.overlay.x", "system.posix_acl_access", "x.y"]
+)
+def test_attributes_that_no_image_keeps(lab: Lab, name: str) -> None:
+    """They are not on the disk either; and what cannot be copied up fails no step."""
+    attributes = {name.replace(".", "__"): b"1", "kept": b"2"}
+    tree = {"data/f": file("one\n", **attributes), "data/d": folder(**attributes)}
+    lab.step(parent(tree), "RUN echo two >> /data/f && touch /data/d/x && probe attributes /data/f")
+    assert lab.output == "user.kept\n"
 
 
 # --- what does not count -----------------------------------------------------------------------
@@ -284,6 +318,9 @@ def test_the_rule_can_be_switched_off(lab: Lab) -> None:
     lab.step(parent(ONE), lines)
     assert not lab.step(parent(ONE, "two"), lines, rules_off=frozenset({UNTOUCHED})).cached
     assert is_reused(lab.step(parent(ONE, "three"), lines))
+    assert not lab.step(parent(ONE, "three"), lines, rules_off=frozenset({UNTOUCHED})).cached, (
+        "what it did, too"
+    )
 
 
 def test_another_snapshotter_does_not_trace(lab: Lab) -> None:

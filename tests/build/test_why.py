@@ -12,6 +12,7 @@ import pytest
 from lamina.build import stacks
 from lamina.build.errors import BuildFailed
 from lamina.build.reasons import explain
+from lamina.build.records import Recorder
 from lamina.cli.commands.why import as_json, page
 from lamina.cli.reasons import reason_lines, summary
 from lamina.db import cachedb, recorded
@@ -174,6 +175,18 @@ def test_what_comes_of_another_stage(kitchen: Kitchen) -> None:
     assert asked(kitchen).causes == (2,)
 
 
+def test_one_step_of_two_stages_is_one_cause(kitchen: Kitchen) -> None:
+    text = "FROM busybox AS a\nRUN echo 1 > /x\nFROM busybox AS b\nRUN echo 1 > /x\nRUN cat /x\n"
+    text += "FROM busybox\nCOPY --from=a /x /\nCOPY --from=b /x /y\n"
+    kitchen.build(text)
+    kitchen.build(text.replace("echo 1", "echo 2"))
+    found = asked(kitchen)
+    (done,) = [each.step.number for each in found.steps[1:4:2] if each.step.status == "run"]
+    assert found.causes == (done,)
+    shown = page(found, found.steps, whole=False)
+    assert f"   the same as #{done}, which was done once for both\n" in shown
+
+
 # --- what was read
 
 
@@ -209,6 +222,25 @@ def test_a_base_in_which_something_that_it_read_was_patched(kitchen: Kitchen) ->
     ]
 
 
+def test_what_another_run_would_not_have_read_is_not_told(kitchen: Kitchen) -> None:
+    text = "FROM busybox\nCOPY . /app/\nRUN cat /app/a\n"
+    kitchen.write({"a": "1", "b": "1"})
+    kitchen.build(text)
+    below = kitchen.build("FROM busybox\nCOPY . /app/\n", dockerfile_name="Below")
+    as_if_read(kitchen, below.image_id, "cat /app/a", "app/a")
+    kitchen.write({"a": "1", "b": "2"})
+    kitchen.build(text.replace("cat /app/a", "cat -v /app/a"))
+    assert lines(kitchen, 3) == ["command: cat /app/a -> cat -v /app/a"]
+    assert asked(kitchen).causes == (2, 3)
+    below = kitchen.build("FROM busybox\nCOPY . /app/\n", dockerfile_name="Below")
+    as_if_read(kitchen, below.image_id, "cat -v /app/a", "app/a")
+    kitchen.write({"a": "2", "b": "3"})
+    kitchen.build(text.replace("cat /app/a", "cat -e /app/a"))
+    assert lines(kitchen, 3) == [
+        "command: cat -v /app/a -> cat -e /app/a", "it read /app/a: content, by #2 (Dockerfile:2)"
+    ]  # fmt: skip
+
+
 def test_what_decided_comes_before_all(kitchen: Kitchen) -> None:
     text = "FROM busybox\nCOPY . /app/\nRUN cat /app/z\n"
     kitchen.write({"a": "1", "z": "1"})
@@ -236,6 +268,13 @@ def test_the_same_words_elsewhere(kitchen: Kitchen) -> None:
     kitchen.build("FROM busybox\nCOPY a /a\n")
     kitchen.write({"a": "2"})
     kitchen.build("FROM busybox\nCOPY a /a\n", dockerfile_name="Other")
+    assert lines(kitchen, 2) == [
+        "a: content",
+        "(this Dockerfile was not built here before: compared with the same words elsewhere)",
+    ]
+    kitchen.build("FROM busybox\nRUN echo 1\n", dockerfile_name="Third")
+    kitchen.write({"a": "3"})
+    kitchen.build("FROM busybox\nCOPY a /a\nRUN echo 1\n", dockerfile_name="Third")
     assert lines(kitchen, 2) == [
         "a: content",
         "(the last build of this Dockerfile had no such step: compared with the same words elsewhere)",
@@ -292,6 +331,55 @@ def test_what_failed_the_last_time(kitchen: Kitchen) -> None:
     assert lines(kitchen, 2) == [
         f"it did not end well the last time (build {first}): there is nothing to reuse"
     ]
+
+
+def test_what_was_cut_off_the_last_time(kitchen: Kitchen) -> None:
+    with pytest.raises(BuildFailed):
+        kitchen.build("FROM busybox\nRUN exit 3\n")
+    first = recorded.builds(kitchen.db.read())[0].id
+    with kitchen.db.write() as tx:  # as a build that was stopped, or killed, leaves it
+        tx.execute("UPDATE build_steps SET status = 'canceled', key = '' WHERE step = 2")
+    with pytest.raises(BuildFailed):
+        kitchen.build("FROM busybox\nRUN exit 3\n")
+    assert lines(kitchen, 2) == [
+        f"it did not end well the last time (build {first}): there is nothing to reuse"
+    ]
+    kitchen.build("FROM busybox\nRUN exit 0\n")
+    assert lines(kitchen, 2) == [
+        "instruction: RUN exit 3 -> RUN exit 0",
+        "(it did not end well then: nothing else is known of what it depended on)",
+    ]
+
+
+def test_a_build_that_was_killed(kitchen: Kitchen) -> None:
+    kitchen.build("FROM busybox\nRUN echo 1\nRUN echo 2\n")
+    with kitchen.db.write() as tx:
+        tx.execute("UPDATE builds SET status = 'interrupted'")
+        tx.execute("UPDATE build_steps SET status = 'running' WHERE step = 3")
+    found = asked(kitchen)
+    shown = page(found, found.steps, whole=False)
+    assert "2 of 2 steps ran" in shown
+    assert "Cause: #2-#3: nothing like it was done before\n" in shown
+    assert "   interrupted\n   - nothing like it was done before\n" in shown
+    with kitchen.db.write() as tx:
+        tx.execute("UPDATE build_steps SET reason = '' WHERE step = 3")
+    found = asked(kitchen)
+    assert page(found, found.steps, whole=False).endswith(
+        "   interrupted\n   why is not recorded: the build ended before\n"
+    )
+
+
+def test_why_can_be_asked_while_a_step_is_done(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+
+    def because(self: Recorder, number: int, reason: str) -> None:
+        note(self, number, reason)
+        told.extend(step.reason for step in recorded.steps(kitchen.db.read(), self.id) if step.step == number)
+
+    note = Recorder.because
+    monkeypatch.setattr(Recorder, "because", because)
+    kitchen.build("FROM busybox\nRUN echo 1\n")
+    assert [parse(text) for text in told] == [Reason(reasons.FIRST)]
 
 
 def test_what_was_pruned(kitchen: Kitchen) -> None:
@@ -356,15 +444,16 @@ def test_the_page(kitchen: Kitchen) -> None:
     found = asked(kitchen, "app")
     digest = kitchen.tag("docker.io/library/busybox:latest")
     assert digest is not None
-    shown = re.sub(r"\d\.\ds", "T", page(found, found.steps, whole=False))
+    shown = re.sub(r"(, which|; that) saved \d\.\ds", "", page(found, found.steps, whole=False))
+    shown = re.sub(r"\d\.\ds", "T", shown)
     assert shown == (
-        f"Build {found.build.id} of context: 2 of 3 steps ran, T; 1 was reused, which saved T\n"
+        f"Build {found.build.id} of context: 2 of 3 steps ran, T; 1 was reused\n"
         "Cause: #4 [stage-1] COPY . /app/ (Dockerfile:4): a: content, 1 -> 2 bytes\n"
         "\n"
         "#1 [base] FROM busybox AS base (Dockerfile:1)\n"
         f"   busybox {digest[:19]}\n"
         "#2 [base] RUN echo 1 (Dockerfile:2)\n"
-        "   reused (exact): nothing that it depends on has changed; that saved T\n"
+        "   reused (exact): nothing that it depends on has changed\n"
         "#3 [stage-1] FROM base (Dockerfile:3)\n"
         "#4 [stage-1] COPY . /app/ (Dockerfile:4)\n"
         "   ran, T (the last time T)\n"

@@ -71,7 +71,7 @@ def test_a_page(program: Lamina, project: Path) -> None:
         "#7 run N s 7 [stage-1 2/3] COPY --link etc /etc/app",
         "etc/conf: mode 0644 -> 0600",
         "#8 not known N s 8 [stage-1 3/3] COPY --from=made /compiled /compiled",
-        "waits for step 5 (Dockerfile:5)",
+        "waits for #5 (Dockerfile:5)",
         "",
         "would reuse 2 steps, run 3 (about N s), 1 not known yet",
     ]

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lamina.db.recorded import BuildStep
 
 _QUICK = ("source layers", "checksum")  # ingredients of keys that stand for others (Work.alias)
-
-
 _ALIKE = 0.6  # how much two texts must have in common (1: all) to be one instruction before and after an edit
 _LONGEST = 500  # characters of them that are looked at
 
@@ -49,13 +47,9 @@ class Earlier:
         self.steps = recorded.steps(self._rows, self.build) if found else []
 
     @property
-    def _c(self) -> sqlite3.Connection:
+    def _rows(self) -> sqlite3.Connection:
         """The connection of the thread that asks: stages are done side by side."""
         return self._session.ctx.db.read()
-
-    @property
-    def _rows(self) -> sqlite3.Connection:
-        return self._session.ctx.db.read()  # of the thread that asks
 
     def nearest(self, work: Work, recipe: str) -> Nearest | None:
         """By recipe, else by its text or place in the last build, else by its line of history."""

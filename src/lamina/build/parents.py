@@ -42,11 +42,7 @@ def below(
     try:
         layers = stack_of(session.ctx, parent, ()).layers
     except NotFound:
-        return (
-            steps_only(run, work, earlier),
-            "the layers that it was done on are not in the store any more",
-            0,
-        )
+        return steps_only(run, work, earlier), _GONE, 0
     bases = earlier.bases_of(layers)
     if new.base and any(layer.chain_id == new.layers[new.base - 1].chain_id for layer in layers):
         bases.setdefault(new.layers[new.base - 1].chain_id, "")
@@ -56,7 +52,8 @@ def below(
     above = [*base, *both.steps()]
     if tried is not None and tried.differs is not None:
         found = _read(both, tried)
-        return [*found, *[change for change in base if change.step in {each.step for each in found}]], "", 0
+        brought = {each.step for each in found}
+        return [*found, *[change for change in base if change.step in brought]], both.doubt, 0
     told, more = both.all()
     found = [*above, *(told or both.made_anew())] if both.doubt else [*above, *told]
     if not found and not more:

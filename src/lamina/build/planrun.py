@@ -250,6 +250,9 @@ class PlannedRun(StageRun):
         top = self._stacked(work, found.step)
         if top is None:
             raise Swept
+        if found.old is None:  # another stage that comes to the same step finds it by its key
+            row = found.step._replace(key=work.key.digest, parent=self.top.chain_id if self.top else "")
+            self.session.ctx.db.add_step(row)
         self._step = found.step
         self._reuse(work, found.rule, found.step.diff_id, found.step.created, top)
         return True

@@ -9,15 +9,16 @@ from lamina.build.earlier import earlier_of
 from lamina.build.layersource import LayerSource
 from lamina.build.parents import MOST, below, steps_only
 from lamina.build.records import plain
-from lamina.build.reuse import AGE
+from lamina.build.reuse import AGE, try_all
 from lamina.build.stacks import Maker
+from lamina.build.unlisted import all_files, has_unlisted
 from lamina.db import cachedb
 from lamina.graph import reason as codes
 from lamina.graph.differences import Sources, changes
 from lamina.graph.masking import masked, secrets_of
 from lamina.graph.ops import RunOp
 from lamina.graph.reason import Change, Reason
-from lamina.graph.rules import INDEPENDENT, VERIFY
+from lamina.graph.rules import INDEPENDENT, UNTOUCHED, VERIFY
 
 if TYPE_CHECKING:
     from lamina.build.earlier import Nearest
@@ -54,7 +55,7 @@ def _explain(run: StageRun, work: Work, miss: Miss | None) -> Reason:
         return Reason(codes.GONE, doubt=_GONE, seconds=row.seconds)
     earlier = earlier_of(session)
     before = next((step for step in earlier.steps if step.key == work.key.digest), None)
-    if before is not None and before.status in ("failed", "canceled", "running"):
+    if before is not None and before.status in _UNWELL:
         return Reason(codes.FAILED, build=earlier.build, seconds=before.seconds)
     if before is not None:
         return Reason(codes.GONE, doubt=_GONE, build=earlier.build)
@@ -68,7 +69,10 @@ def _explain(run: StageRun, work: Work, miss: Miss | None) -> Reason:
     return _changed(run, work, nearest, nearest.step, tried)
 
 
+_UNWELL = ("failed", "canceled", "running")  # statuses of steps that left nothing to reuse
 _ELSEWHERE = "the last build of this Dockerfile had no such step: compared with the same words elsewhere"
+_ELSEWHERE_FIRST = "this Dockerfile was not built here before: compared with the same words elsewhere"
+_FAILED = "it did not end well then: nothing else is known of what it depended on"
 _GONE = "its layer is not in the store any more"
 
 
@@ -116,17 +120,30 @@ def _changed(run: StageRun, work: Work, nearest: Nearest, step: Step, tried: Tri
     more = 0
     # what COPY and WORKDIR stand on counts by the rule independent alone, which wants all else the same
     counts = isinstance(work.op, RunOp) or not found or INDEPENDENT in run.session.request.rules_off
+    if found and counts and tried is None and isinstance(work.op, RunOp):
+        counts, tried = _read_then(run, work, step)
     if counts and old.get("parent", "") != new.get("parent", "") and "link" not in new and "link" not in old:
         layers, doubt, more = below(run, work, nearest, step, tried)
         found += layers
     if nearest.elsewhere:
-        doubt = "; ".join(filter(None, (_ELSEWHERE, doubt)))
+        known = earlier_of(run.session).build
+        doubt = "; ".join(filter(None, (_ELSEWHERE if known else _ELSEWHERE_FIRST, doubt)))
     if tried is not None and tried.doubt:
         doubt = "; ".join(filter(None, (f"not traced: {tried.doubt}", doubt)))
     reason = Reason(codes.CHANGED, tuple(found), doubt, step.seconds, more, build=nearest.build)
     if not found and not more:
         return reason._replace(code=codes.UNKNOWN, doubt=doubt or "nothing that can be told differs")
     return reason
+
+
+def _read_then(run: StageRun, work: Work, step: Step) -> tuple[bool, Tried | None]:
+    """Of a RUN that is another now: whether what the earlier one read below differs, and what of it."""
+    if UNTOUCHED in run.session.request.rules_off:
+        return True, None
+    found = try_all(run.session, work.op, step.recipe, run.chain())
+    if found.hit is not None:
+        return False, None
+    return True, next((one for one in found.tried if one.differs is not None), None)
 
 
 _MOST_MAKERS = 20
@@ -143,6 +160,9 @@ def _ingredients(run: StageRun, work: Work, step: Step) -> list[Change]:
     sources = Sources(getattr(work.op, "sources", ()), tuple(counts))
     secrets = secrets_of(run.state.env.items())
     found = changes(step.ingredients, [*key.ingredients, *key.listing], sources, secrets)
+    if any(change.kind == "file" for change in found) and has_unlisted(work, step):
+        files = all_files(run, work, step)
+        found = [change for change in found if change.kind != "file"] + files if files else found
     return _with_makers(run, work, found)
 
 
@@ -163,7 +183,7 @@ def _with_makers(run: StageRun, work: Work, found: list[Change]) -> list[Change]
         maker = None
         if change.kind == "file" and change.what != "unlisted":
             path = change.name.encode(errors="surrogateescape")
-            change = change._replace(name=f"/{change.name}")
+            change = change._replace(name="/" + change.name.lstrip("/"))
             place = cachedb.lookup(c, chain, path) if number < _MOST_MAKERS else None
             maker = makers.get(place[0]) if place else None
         told.append(change._replace(step=maker.number, line=maker.line) if maker else change)
@@ -174,10 +194,13 @@ def _without_row(run: StageRun, work: Work, nearest: Nearest) -> Reason:
     """What can be told of a step that the last build had, and whose row in the cache is gone."""
     record, build = nearest.record, nearest.build
     assert record is not None
-    doubt = "what it depended on then is not in the store any more"
+    failed = record.status in _UNWELL
+    doubt = _FAILED if failed else "what it depended on then is not in the store any more"
     found = steps_only(run, work, earlier_of(run.session))
     now = run.session.record.steps[work.number].start.text
     if record.text != plain(now):
         found.insert(0, Change("text", "instruction", "value", masked(record.text), masked(now)))
+    if failed and not found:
+        return Reason(codes.FAILED, seconds=record.seconds or None, build=build)
     code = codes.CHANGED if found else codes.GONE
     return Reason(code, tuple(found), doubt, record.seconds or None, build=build)

@@ -116,9 +116,11 @@ class Recorder:
         self._changed.add(number)
 
     def because(self, number: int, reason: str) -> None:
-        """Notes why a step has to be done (graph.reason), before it is."""
+        """Notes why a step has to be done (graph.reason), before it is: whoever waits for it can ask."""
         self.steps[number].reason = reason
         self._changed.add(number)
+        if self._begun:
+            self._write(self._put_changed)
 
     def begin(self) -> None:
         """Something has to be done: the record is written now, and kept up to date. Once is enough."""

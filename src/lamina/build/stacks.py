@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb, differing, layerdb
-from lamina.graph.filefacts import differences, of_entry
+from lamina.graph.filefacts import RANKS, differences, of_entry
 from lamina.graph.masking import masked
 from lamina.graph.reason import Change
 from lamina.layers.lookup import Lookup
@@ -24,7 +24,6 @@ _MOST_ENTRIES = 60_000  # of layers that only one stack has: more are not compar
 _MOST_ROWS = 2000  # paths of either stack that are found in them
 _MOST_PATHS = 200  # that are looked at one by one
 _MANY = 4  # of these in one folder are looked up together with all that the folder holds
-_RANKS = {"content": 0, "type": 0, "target": 0, "added": 1, "removed": 2}
 # What hardly ever is why somebody cares: it is named last.
 _NOISE = re.compile(
     rb"(var/(log|cache|lib/apt/lists)|tmp|run|usr/share/(doc|man|locale|info))(/|$)|root/\.|(.*/)?__pycache__(/|$)"
@@ -180,7 +179,7 @@ class Comparison:
             if first.what in ("added", "removed") and "folder" in (first.old, first.new):
                 under = path + b"/"
                 whole[under] = 0
-            rank = _RANKS.get(first.what, 3)
+            rank = RANKS.get(first.what, 3)
             groups.append((_NOISE.match(path) is not None, first.step, rank, path, found))
         groups.sort()
         told = [

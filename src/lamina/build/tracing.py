@@ -41,7 +41,7 @@ _MACHINES_32 = frozenset({"386", "arm", "mips", "mipsle"})
 
 
 class Again(Exception):
-    """The step failed, and its recording too: it is to be run again without. The text says why."""
+    """The recording failed, so what the step did may be wrong: it is to be run again without. It says why."""
 
 
 class Tracing:
@@ -74,12 +74,14 @@ class Tracing:
             self._recording.ended()
 
     def seen(self, c: sqlite3.Connection, diff: Diff) -> Seen:
-        """What the step read, with its layer, whose rows are there: see Adoption."""
+        """What the step read, with its layer, whose rows are there: see Adoption. Again."""
         if self._recording is None:
             return Seen(0, None, self.doubt)
         # all that the layer has counts as read, as far as the layers below could have had it
         traced = self._recording.finish([entry.path for entry in cachedb.files(c, diff.diff_id)])
         self._recording = None
+        if traced.spoiled:  # a program may have taken an error for an answer, and gone on
+            raise Again(traced.doubt)
         return Seen(traced.paths, traced.read_set, traced.doubt)
 
     def failed(self) -> bool:
@@ -112,8 +114,6 @@ def _doubt(run: StageRun, op: RunOp, tools: Tools, below: Lookup) -> str:
         return "it was done with --cache-rule -untouched"
     if tools.recorder is None:
         return tools.untraced or "steps are not traced here"
-    if UNTOUCHED in run.session.request.rules_off:
-        return f"the rule {UNTOUCHED} was switched off"
     if op.security == "insecure":
         return "it has all powers (--security=insecure)"
     for mount in op.mounts:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lamina.graph.reason import Change, Reason
 
 MOST = 10  # differences of one step that are shown
+LEAST = 0.05  # seconds saved that are worth a word
 _SHORT = 19  # characters of a digest: sha256: and 12 digits
 
 RULES = {
@@ -83,7 +84,7 @@ def reused(rule: str, saved: float | None) -> str:
     text = f"reused ({rule})" if rule else "reused"
     if rule in RULES:
         text += f": {RULES[rule]}"
-    return text if saved is None else f"{text}; that saved {duration(saved)}"
+    return text if saved is None or saved < LEAST else f"{text}; that saved {duration(saved)}"
 
 
 def reason_json(reason: Reason) -> dict[str, object]:
@@ -142,11 +143,16 @@ def _read(group: tuple[Change, ...], file: str, whole: bool) -> str:
     if first.what == "removed":
         return f"it read {first.name}, which is not there any more{_by(first, file)}"
     if first.what == "listing":
-        words = [f"{first.new} is new" if first.new else "", f"{first.old} is gone" if first.old else ""]
-        return f"it listed {first.name}, where {' and '.join(filter(None, words))}{_by(first, file)}"
+        words = [_names(names, word) for names, word in ((first.new, "new"), (first.old, "gone")) if names]
+        return f"it listed {first.name}, where {' and '.join(words)}{_by(first, file)}"
     if first.what == "unknown":
         return f"it read {first.name}, which is not as it was{_by(first, file)}"
     return f"it read {first.name}: {_aspects(group)}{_by(first, file)}"
+
+
+def _names(names: str, word: str) -> str:
+    """`a is new`, `a, b are new`."""
+    return f"{names} {'are' if ', ' in names else 'is'} {word}"
 
 
 def _aspects(group: tuple[Change, ...]) -> str:

@@ -11,8 +11,8 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.graph.filefacts import RANKS, parse
 from lamina.graph.filefacts import differences as facts_differ
-from lamina.graph.filefacts import parse
 from lamina.graph.ingredients import MOST_LISTED
 from lamina.graph.key import PARENT
 from lamina.graph.masking import is_secret, masked
@@ -64,7 +64,6 @@ PREFIXES = {
 }
 _HEX = re.compile(r"[0-9a-f]{64}")
 _MOUNT = re.compile(r"mount (\d+) (content$|\S+ .*)", re.DOTALL)
-_RANKS = {"content": 0, "type": 0, "target": 0, "added": 1, "removed": 2}
 
 
 class Group(NamedTuple):
@@ -228,7 +227,7 @@ def _files(old: list[Group], new: list[Group]) -> list[Change]:
     groups: list[list[Change]] = []
     for before, after in zip(old, new, strict=True):
         groups += _compare(before, after, full[0], full[1])
-    groups.sort(key=lambda group: _RANKS.get(group[0].what, 3))
+    groups.sort(key=lambda group: RANKS.get(group[0].what, 3))
     return [change for group in groups for change in group]
 
 

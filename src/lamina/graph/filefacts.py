@@ -21,6 +21,7 @@ _KINDS = {
     "p": "pipe",
     "s": "socket",
 }
+RANKS = {"content": 0, "type": 0, "target": 0, "added": 1, "removed": 2}  # what is told first; all else: 3
 # What graph.ingredients.describe writes; of a link its target follows, of a device its numbers, then xattrs.
 _LINE = re.compile(r"(implied )?([a-z]) ([0-7]+) (\d+:\d+) (\d+) ([0-9a-f]{64}|)(.*)", re.DOTALL)
 _DEVICE = re.compile(r"device (\d+:\d+)(.*)", re.DOTALL)

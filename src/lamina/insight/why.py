@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lamina.insight.builds import BuildSummary, StepSummary
     from lamina.insight.rows import Rows
 
+_OWN = ("text", "arg", "env", "option")  # kinds of changes that no step above brings about
 DONE = ("run", "failed", "canceled", "running", "interrupted")  # statuses of steps that had to be done
 
 
@@ -24,6 +25,7 @@ class StepWhy(NamedTuple):
     rule: str  # by which it was reused (graph.rules); "" for a FROM, and in records of older versions
     reason: Reason | None
     saved: float | None  # seconds that the reuse saved: what the step took when it was done; None: not known
+    like: int = 0  # the step of this build that is the very same one and was done for both, 0 for none
 
 
 class Why(NamedTuple):
@@ -38,21 +40,24 @@ def why(rows: Rows, ref: str = "") -> Why:
     """Of a build (as insight.builds.build), or the newest that made an image. NotFound, Conflict."""
     detail = build_of(rows, _build_id(rows, ref))
     reasons = {step.step: step for step in recorded.steps(rows.connection, detail.build.id)}
+    done = {step.key: step.number for step in detail.steps if step.key and step.status in DONE}
     steps = []
     for step in detail.steps:
         row = reasons[step.number]
         saved = _saved(rows, step) if step.status == "cached" else None
-        steps.append(StepWhy(step, row.rule, parse(row.reason) if row.reason else None, saved))
+        like = done.get(step.key, 0) if step.status == "cached" else 0
+        steps.append(StepWhy(step, row.rule, parse(row.reason) if row.reason else None, saved, like))
     return Why(detail.build, tuple(steps), causes(steps))
 
 
 def causes(steps: list[StepWhy]) -> tuple[int, ...]:
-    """The steps that were done, less those that were done because of what one above them did."""
-    done = {each.step.number for each in steps if each.step.status in DONE}
+    """The steps that were done, less those that were done only because of what one above them did."""
+    done = {each.step.number for each in steps if each.step.status in DONE or each.like}
     found = []
     for each in steps:
         changes = each.reason.changes if each.reason is not None else ()
-        if each.step.number in done and not any(change.step in done for change in changes):
+        is_own = any(change.kind in _OWN for change in changes)
+        if each.step.status in DONE and (is_own or not any(change.step in done for change in changes)):
             found.append(each.step.number)
     return tuple(found)
 

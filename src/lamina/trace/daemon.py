@@ -34,6 +34,7 @@ class Daemon:
         self.looked_up: set[bytes] = {b""}
         self.listed: set[bytes] = set()
         self.doubt = ""
+        self.spoiled = False  # the step was given errors that no file system would have given it
         self._listing: tuple[int, list[tuple[bytes, int, int]]] = (0, [])  # of the folder that was read last
         self._calls = {
             protocol.LOOKUP: self._lookup,
@@ -62,6 +63,7 @@ class Daemon:
                 pass
         except Exception as error:
             self.fail(error)
+            self.spoiled = True
         finally:
             os.close(self._fuse)  # else whoever waits for an answer would wait for ever
 
@@ -85,6 +87,7 @@ class Daemon:
                 problem = refused.number
             except Exception as error:  # the step must not fail because of us, if it can do without this
                 self.fail(error)
+                self.spoiled = True
                 problem = errno.EIO
         elif opcode in protocol.SILENT:
             return True
@@ -93,6 +96,8 @@ class Daemon:
         try:
             os.write(self._fuse, protocol.ANSWER.pack(16 + len(data), -problem, unique) + data)
         except OSError as error:
+            if error.errno not in _AGAIN | _GONE:  # what we say makes no sense
+                raise
             return error.errno in _AGAIN  # who asked was killed
         return True
 

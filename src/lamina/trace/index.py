@@ -8,11 +8,13 @@ sandbox mounts something in every process, a name is there in any case: at the b
 from __future__ import annotations
 
 import errno
+import os
 import stat
 from typing import TYPE_CHECKING
 
 from lamina.db.files import unpack_xattrs
 from lamina.errors import NotFound
+from lamina.fs.xattr import belongs
 from lamina.oci.digest import hex_of
 from lamina.trace import protocol
 from lamina.trace.protocol import Attributes
@@ -208,8 +210,9 @@ class Index:
         for name in _POINTS.get(folder.path, ()):
             if name not in children:
                 children[name] = self._point(folder, name)
-        folder.children = children
-        return children
+        # in the order of names: which layers they come from must not show
+        folder.children = dict(sorted(children.items()))
+        return folder.children
 
     def _point(self, folder: Node, name: bytes) -> Node:
         if folder.path:
@@ -232,8 +235,8 @@ class Index:
                 node.layers = _showing(found)
             elif kind == "l":
                 node.link = row[7]
-        if row[9]:
-            node.xattrs.update(unpack_xattrs(row[9]))
+        if row[9]:  # above all: what overlay reads we alone say, or an image could show files of others
+            node.xattrs.update([each for each in unpack_xattrs(row[9]) if belongs(os.fsdecode(each[0]))])
         return node
 
     def _file(self, path: bytes, layer: Layer, row: Row, number: int) -> Node:

@@ -116,7 +116,7 @@ class Recording:
 
     def failed(self) -> bool:
         """Ends the recording of a step that failed: whether that may be the recorder's fault."""
-        return self._ask(wire.ASK_STATE).read_set is None
+        return self._ask(wire.ASK_STATE).spoiled
 
     def _ask(self, question: bytes) -> Traced:
         answer = b""

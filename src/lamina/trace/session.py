@@ -93,7 +93,9 @@ class Session:
                 traced = Traced(b"", 0, "")
         except Exception as error:
             daemon.fail(error)
-        self._send(wire.encode(Traced(None, 0, daemon.doubt) if daemon.doubt else traced))
+        if daemon.doubt:
+            traced = Traced(None, 0, daemon.doubt, daemon.spoiled)
+        self._send(wire.encode(traced))
 
     def _receive(self) -> bytes:
         parts = []

@@ -7,6 +7,7 @@ from typing import NamedTuple
 REQUEST_SIZE = 1 << 17  # bytes of the longest request for a recording: a chain of more than a thousand layers
 # What a daemon says first: it is ready, and the mount comes with this; or it is not, and why.
 READY, REFUSED = b"r", b"n"
+SPOILED = b"!"  # as REFUSED, and the step was told of errors that were ours
 # What it is told at the end: that the step ended, so that it can begin to count up. Then what it is asked:
 # whether all went well; or what was read, with the paths at which the layer has something.
 ENDED, ASK_STATE, ASK_READ_SET = b".", b"?", b"+"
@@ -28,12 +29,15 @@ class Traced(NamedTuple):
     read_set: bytes | None
     paths: int  # observations in it
     doubt: str
+    spoiled: bool = (
+        False  # the step may have done something else than it would have, had it not been recorded
+    )
 
 
 def encode(traced: Traced) -> bytes:
     """The answer to ASK_READ_SET, or to ASK_STATE."""
     if traced.read_set is None:
-        return REFUSED + traced.doubt.encode(errors="backslashreplace")
+        return (SPOILED if traced.spoiled else REFUSED) + traced.doubt.encode(errors="backslashreplace")
     return READY + traced.paths.to_bytes(4, "little") + traced.read_set
 
 
@@ -41,6 +45,7 @@ def decode(answer: bytes) -> Traced:
     """What `encode` was given; a doubt when there is no answer."""
     if answer[:1] == READY and len(answer) >= 5:
         return Traced(answer[5:], int.from_bytes(answer[1:5], "little"), "")
-    if answer[:1] == REFUSED:
-        return Traced(None, 0, answer[1:].decode(errors="replace") or "the recorder failed")
-    return Traced(None, 0, "the recorder died")
+    if answer[:1] in (REFUSED, SPOILED):
+        doubt = answer[1:].decode(errors="replace") or "the recorder failed"
+        return Traced(None, 0, doubt, answer[:1] == SPOILED)
+    return Traced(None, 0, "the recorder died", spoiled=True)

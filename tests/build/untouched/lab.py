@@ -121,7 +121,7 @@ class Lab(Kitchen):
         name = "i" + hashlib.sha256(repr(parent).encode()).hexdigest()[:20]
         if name in self._images:
             return name
-        diffs = (*self._base, *(self._layer(tree, parent.time) for tree in parent.layers))
+        diffs = (*self._base, *(self.layer(tree, parent.time) for tree in parent.layers))
         config = ContainerConfig(env=("PATH=/bin",), working_dir=parent.cwd)
         stamp = "2024-01-01T00:00:00Z"
         history = (History(stamp, "made by a test"),) * len(diffs)
@@ -130,7 +130,8 @@ class Lab(Kitchen):
         self._images.add(name)
         return name
 
-    def _layer(self, tree: Mapping[str, Node], time: int) -> DiffID:
+    def layer(self, tree: Mapping[str, Node], time: int = TIME) -> DiffID:
+        """A layer in the store."""
         key = repr((sorted(tree.items()), time))
         if key not in self._layers:
             self._layers[key] = write_layer(self.ctx, items(tree, time)).diff_id

@@ -66,7 +66,7 @@ def _row(step: PlannedStep) -> tuple[str, ...]:
 def _below(plan: BuildPlan, step: PlannedStep) -> Iterator[str]:
     """What is said of a step."""
     if step.like:
-        yield f"the same as step {step.like}, which is done once for both"
+        yield f"the same as #{step.like}, which is done once for both"
     if step.reason is None or step.status == REUSE:
         return
     if step.status == RUN:
@@ -79,19 +79,19 @@ def _below(plan: BuildPlan, step: PlannedStep) -> Iterator[str]:
 
 
 def _steps(plan: BuildPlan, numbers: tuple[int, ...]) -> str:
-    """`step 3 (Dockerfile:4) and step 5 (Dockerfile:7)`."""
+    """`#3 (Dockerfile:4) and #5 (Dockerfile:7)`."""
     lines = {step.number: step.line for step in plan.steps}
-    words = [f"step {number} ({plan.dockerfile}:{lines[number]})" for number in numbers]
+    words = [f"#{number} ({plan.dockerfile}:{lines[number]})" for number in numbers]
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def total(plan: BuildPlan) -> str:
-    """`would reuse 5 steps, run 2 (about 14.2 s), 1 not known yet`."""
+    """`would reuse 5 steps, run 2 (about 14.2s), 1 not known yet`."""
     run = plan.count(RUN)
     words = [f"would reuse {counted(plan.count(REUSE), 'step')}", f"run {run}"]
     timed = run - plan.untimed
     if timed:
-        words[-1] += f" (about {plan.seconds:.1f} s" + (f" for {timed} of them)" if plan.untimed else ")")
+        words[-1] += f" (about {duration(plan.seconds)}" + (f" for {timed} of them)" if plan.untimed else ")")
     if plan.pulls:
         words.append(f"pull {counted(len(plan.pulls), 'image')}")
     if plan.count(UNKNOWN):

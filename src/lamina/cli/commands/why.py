@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 from lamina.cli.commands.build_ls import duration
-from lamina.cli.reasons import escaped, reason_json, reason_lines, reused, summary
+from lamina.cli.reasons import LEAST, escaped, reason_json, reason_lines, reused, summary
 from lamina.cli.units import ellipsis
 from lamina.errors import LaminaError, NotFound
+from lamina.insight.why import DONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ _TEXT = 80  # characters of an instruction that are shown
 _DIGEST = 19  # characters of a digest that are shown: sha256: and 12 digits
 _STEP = re.compile(r"#?([0-9]{1,6})")
 _OLD = "why is not recorded: an older version of Lamina did this build"
+_CUT_OFF = "why is not recorded: the build ended before"
 
 
 def configure(command: Command) -> None:
@@ -107,11 +109,15 @@ def step_lines(each: StepWhy, file: str, *, whole: bool) -> list[str]:
         if step.place == 1:
             name, _, digest = step.key.partition("@")
             return [f"{escaped(name)} {digest if whole else digest[:_DIGEST]}"] if digest else []
+        if each.like:
+            return [f"the same as #{each.like}, which was done once for both"]
         return [reused(each.rule, each.saved)]
     if step.status == "not reached":
         return ["not reached"]
     words = {"run": "ran,", "failed": "failed after", "canceled": "canceled after"}
     line = f"{words[step.status]} {duration(step.seconds)}" if step.status in words else step.status
+    if reason is None and step.status in ("running", "interrupted"):
+        return [line, _CUT_OFF] if step.status == "interrupted" else [line]
     if reason is None:
         return [line, _OLD] if step.status != "failed" or step.key else [line]
     if reason.seconds is not None:
@@ -128,15 +134,17 @@ def _title(each: StepWhy, file: str, *, whole: bool) -> str:
 
 def _counts(why: Why) -> str:
     """`2 of 5 steps ran, 35.0s; 3 were reused, which saved 12.0s`."""
-    counted = [each for each in why.steps if each.step.place > 1 or each.step.status == "run"]
-    ran = [each.step for each in counted if each.step.status in ("run", "failed", "canceled")]
+    counted = [each for each in why.steps if each.step.place > 1 or each.step.status in DONE]
+    ran = [each.step for each in counted if each.step.status in DONE]
     kept = [each for each in counted if each.step.status == "cached"]
     saved = sum(each.saved or 0.0 for each in kept)
-    saving = f", which saved {duration(saved)}" if saved else ""
+    saving = f", which saved {duration(saved)}" if saved >= LEAST else ""
     if not ran:
-        return f"all {len(kept)} steps were reused{saving}" if len(kept) == len(counted) else "no step ran"
-    seconds = duration(sum(step.seconds for step in ran))
-    text = f"{len(ran)} of {len(counted)} step{'s' * (len(counted) > 1)} ran, {seconds}"
+        is_all = counted and len(kept) == len(counted)
+        all_kept = f"all {len(kept)} steps were" if len(kept) > 1 else "its only step was"
+        return f"{all_kept} reused{saving}" if is_all else "no step ran"
+    seconds = sum(step.seconds for step in ran)
+    text = f"{len(ran)} of {len(counted)} step{'s' * (len(counted) > 1)} ran, {duration(seconds)}"
     return f"{text}; {len(kept)} {'was' if len(kept) == 1 else 'were'} reused{saving}" if kept else text
 
 
@@ -149,11 +157,22 @@ def _causes(why: Why, *, whole: bool) -> Iterable[str]:
             found.setdefault(summary(each.reason, file), []).append(each)
     word = "Cause"
     for text, steps in list(found.items())[: None if whole else _CAUSES]:
-        numbers = ", ".join(f"#{each.step.number}" for each in steps)
+        numbers = _ranges([each.step.number for each in steps])
         yield f"{word}: {_title(steps[0], file, whole=whole) if len(steps) == 1 else numbers}: {text}"
         word = " Also"
     if not whole and len(found) > _CAUSES:
         yield f" Also: {len(found) - _CAUSES} more"
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """`#2-#5, #8`: numbers in their order, those that follow each other together."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(f"#{first}" if first == last else f"#{first}-#{last}" for first, last in ranges)
 
 
 def as_json(why: Why, steps: Iterable[StepWhy]) -> dict[str, object]:
@@ -181,5 +200,6 @@ def _step_json(each: StepWhy) -> dict[str, object]:
         "Rule": each.rule,
         "Seconds": step.seconds,
         "Saved": each.saved,
+        "Like": each.like,
         "Reason": None if each.reason is None else reason_json(each.reason),
     }
