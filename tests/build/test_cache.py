@@ -10,7 +10,7 @@ import pytest
 
 from lamina.db import cachedb
 from lamina.events import StepCached
-from lamina.graph.key import Ingredient, difference
+from lamina.graph.differences import changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,15 +147,14 @@ def test_metadata_does_not_matter_to_layers(kitchen: Kitchen) -> None:
 
 
 def test_the_key_says_what_changed(app: Kitchen) -> None:
-    def source_step() -> tuple[Ingredient, ...]:
-        steps = [s for s in cachedb.steps(app.db.read()) if s.created_by == "COPY src src"]
-        return tuple(Ingredient(*part) for part in steps[-1].ingredients)
+    def source_step() -> tuple[cachedb.Ingredient, ...]:
+        return [s for s in cachedb.steps(app.db.read()) if s.created_by == "COPY src src"][-1].ingredients
 
     before = source_step()
     app.write({"src/main.py": "changed"})
     app.build(APP)
-    changed = difference(before, source_step())
-    assert [change.label for change in changed] == ["source 1", "file src: main.py"]
+    (changed, *_) = changes(before, source_step())
+    assert (changed.kind, changed.name, changed.what) == ("file", "src/main.py", "content")
 
 
 def test_unchanged_files_are_not_opened(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from lamina.build.errors import BuildFailed
 from lamina.db import traces
+from lamina.trace import daemon
 
 from .test_run import leftovers
 from .untouched.fixtures import laboratory
@@ -161,3 +162,12 @@ def test_it_runs_as_whom_it_would(lab: Lab, user: str) -> None:
 def test_a_user_that_is_not_there_is_refused_as_ever(lab: Lab) -> None:
     with pytest.raises(Exception, match="unable to find user nobody-here"):
         lab.step(Parent((FILES,)), "USER nobody-here\nRUN true")
+
+
+def test_a_step_that_looks_at_too_much_and_fails_is_not_done_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it saw was right; there was only too much of it to be kept."""
+    monkeypatch.setattr(daemon, "MOST", 100)
+    with laboratory() as lab:  # its recorder is forked from here
+        with pytest.raises(BuildFailed):
+            lab.step(Parent((FILES,)), "RUN echo once; probe storm /data/none 300; exit 3")
+        assert lab.output.count("once") == 1

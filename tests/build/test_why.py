@@ -201,11 +201,22 @@ def test_what_it_read_comes_first_and_the_rest_is_not_told(kitchen: Kitchen) -> 
     assert kitchen.build(text).image_id != first.image_id
     assert lines(kitchen, 3) == [
         "it listed /app, where new is new and gone is gone, by #2 (Dockerfile:2)",
-        "it read /app/a: content, 1 -> 2 bytes, by #2 (Dockerfile:2)",
-        "it read /app/gone, which is not there any more, by #2 (Dockerfile:2)",
+        "it looked at /app/a: content, 1 -> 2 bytes, by #2 (Dockerfile:2)",
+        "it looked at /app/gone, which is not there any more, by #2 (Dockerfile:2)",
         "it looked for /app/new, which is there now, by #2 (Dockerfile:2)",
     ]
     assert asked(kitchen).causes == (2,)
+
+
+def test_what_it_read_came_of_a_step_that_is_gone(kitchen: Kitchen) -> None:
+    kitchen.build("FROM busybox\nRUN echo 1 > /one\nRUN cat /one /etc/passwd || true\n")
+    below = kitchen.build("FROM busybox\nRUN echo 1 > /one\n", dockerfile_name="Below")
+    as_if_read(kitchen, below.image_id, "cat /one /etc/passwd || true", "one")
+    kitchen.build("FROM busybox\nRUN cat /one /etc/passwd || true\n")
+    assert lines(kitchen, 2) == [
+        "it looked at /one, which is not there any more",
+        "above it a step is not there any more: RUN echo 1 > /one",
+    ]
 
 
 def test_a_base_in_which_something_that_it_read_was_patched(kitchen: Kitchen) -> None:
@@ -217,7 +228,7 @@ def test_a_base_in_which_something_that_it_read_was_patched(kitchen: Kitchen) ->
     new = kitchen.build(patch, tags=("busybox",), dockerfile_name="Base").image_id
     kitchen.build("FROM busybox\nRUN cat /etc/passwd\n")
     assert lines(kitchen, 2) == [
-        "it read /etc/passwd: content, 72 -> 74 bytes, by #1 (Dockerfile:1)",
+        "it looked at /etc/passwd: content, 72 -> 74 bytes, by #1 (Dockerfile:1)",
         f"base busybox {old[:19]} -> {new[:19]}, by #1 (Dockerfile:1)",
     ]
 
@@ -237,7 +248,7 @@ def test_what_another_run_would_not_have_read_is_not_told(kitchen: Kitchen) -> N
     kitchen.write({"a": "2", "b": "3"})
     kitchen.build(text.replace("cat /app/a", "cat -e /app/a"))
     assert lines(kitchen, 3) == [
-        "command: cat -v /app/a -> cat -e /app/a", "it read /app/a: content, by #2 (Dockerfile:2)"
+        "command: cat -v /app/a -> cat -e /app/a", "it looked at /app/a: content, by #2 (Dockerfile:2)"
     ]  # fmt: skip
 
 
@@ -249,7 +260,7 @@ def test_what_decided_comes_before_all(kitchen: Kitchen) -> None:
     as_if_read(kitchen, below.image_id, "cat /app/z", "app/z")
     kitchen.write({"a": "2", "z": "2"})
     kitchen.build(text)
-    assert lines(kitchen, 3) == ["it read /app/z: content, by #2 (Dockerfile:2)"]
+    assert lines(kitchen, 3) == ["it looked at /app/z: content, by #2 (Dockerfile:2)"]
 
 
 # --- other reasons
@@ -261,6 +272,13 @@ def test_the_first_time(kitchen: Kitchen) -> None:
     assert reason(kitchen, 2) == Reason(reasons.FIRST)
     kitchen.build("FROM busybox\nRUN true\nRUN echo 1\n")
     assert reason(kitchen, 2) == Reason(reasons.FIRST), "a step that was put in is not an edit of the next"
+
+
+def test_a_stage_that_has_another_name_now(kitchen: Kitchen) -> None:
+    text = "FROM busybox AS one\nRUN echo 1 > /1\nFROM one\nRUN echo 2 > /2\n"
+    kitchen.build(text)
+    kitchen.build(text.replace("one", "other").replace("echo 1", "echo 3"))
+    assert lines(kitchen, 2) == ["command: echo 1 > /1 -> echo 3 > /1"]
 
 
 def test_the_same_words_elsewhere(kitchen: Kitchen) -> None:
@@ -403,6 +421,21 @@ def test_what_was_pruned(kitchen: Kitchen) -> None:
     assert lines(kitchen, 3)[0] == (
         "above it #2 (Dockerfile:2) is another: RUN echo 1 > /x -> RUN echo 3 > /x"
     )
+
+
+def test_a_copy_that_was_pruned_does_not_run_because_of_its_base(kitchen: Kitchen) -> None:
+    text = "FROM busybox\nCOPY a /a\n"
+    kitchen.write({"a": "1"})
+    kitchen.build(text)
+    kitchen.build("FROM busybox\nRUN echo 1 > /x\n", tags=("busybox",), dockerfile_name="Base")
+    with kitchen.db.write() as tx:
+        for step in cachedb.steps(tx):
+            cachedb.delete_step(tx, step.key)
+    kitchen.build(text)
+    assert lines(kitchen, 2) == [
+        "it was done before, but nothing of that is left to reuse",
+        "(what it depended on then is not in the store any more)",
+    ]
 
 
 def test_layers_below_that_are_gone(kitchen: Kitchen) -> None:

@@ -171,6 +171,11 @@ CASES: dict[str, Case | list[Case]] = {
     "path": edit("WORKDIR /x\n", "/x", "/y", ["folder: /x -> /y"]),
     "owner": edit("USER worker\nWORKDIR /x\n", "worker", "0:50", ["owner: 1234:4321 -> 0:50"]),
     "file {}: {}": [
+        Case(
+            Try("FROM busybox\nCOPY --parents x/y w/./z /d/\n", {"x/y/a": "1", "w/z/b": "1"}),
+            Try("FROM busybox\nCOPY --parents x/y/a w/./z /d/\n", {"x/y/a": "1", "w/z/b": "2"}),
+            ["w/z/b: content", "x/y: copied itself -> for what is in it"],
+        ),
         Case(Try("FROM busybox\nCOPY . /\n", {"a": "A", "d/b": "B", "d/c": "C"}, {"a": 0o644}),
              Try("FROM busybox\nCOPY . /\n", {"a": "A", "d/b": "more", "d/e\n": ""}, {"a": 0o664}),
              ["d/b: content, 1 -> 4 bytes", "d/e\\n: added", "d/c: removed", "a: mode 0644 -> 0664"]),
@@ -203,6 +208,11 @@ CASES: dict[str, Case | list[Case]] = {
             Try("FROM busybox\nCOPY m n /x/\n", {**{f"m/{name}": "" for name in MANY}, "n": "1"}),
             Try("FROM busybox\nCOPY m n /x/\n", {**{f"m/{name}": "" for name in MANY}, "n": "2"}),
             ["/x/n: content"],
+        ),
+        Case(
+            Try("FROM busybox\nCOPY . /x/\n", dict.fromkeys(MANY, "")),
+            Try("FROM busybox\nCOPY --chmod=600 . /y/\n", {**dict.fromkeys(MANY, ""), "02050": "x"}),
+            ["destination: /x/ -> /y/", "--chmod added: 600", f".: {TOO_MANY} (2100 now, 2000 are)"],
         ),
         Case(
             Try("FROM busybox AS a\nCOPY . /s/\nFROM busybox\nCOPY --from=a /s /\n", dict.fromkeys(MANY, "")),

@@ -66,7 +66,7 @@ def test_a_page(program: Lamina, project: Path) -> None:
         "etc/conf: mode 0644 -> 0600",
         "#4 reuse (untouched) N s 4 [made 4/5] RUN cat requirements.txt > /installed",
         "#5 run N s 5 [made 5/5] RUN cat app.py > /compiled",
-        "it read /app/app.py: content, 2 -> 3 bytes, by #3 (Dockerfile:3)",
+        "it looked at /app/app.py: content, 2 -> 3 bytes, by #3 (Dockerfile:3)",
         "#6 6 [stage-1 1/3] FROM busybox",
         "#7 run N s 7 [stage-1 2/3] COPY --link etc /etc/app",
         "etc/conf: mode 0644 -> 0600",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lamina.graph.ingredients import Picked, copy_from_key, copy_key, run_key, workdir_key
-from lamina.graph.key import Difference, Ingredient, cache_key, difference
+from lamina.graph.key import Ingredient, cache_key
 from lamina.graph.ops import CopyOp, RunOp, WorkdirOp
 from lamina.tree.entry import Entry, Kind
 
@@ -153,17 +153,6 @@ def test_workdir_key() -> None:
         workdir_key(op, "p", (0, 0), 7).digest,
     }
     assert len(digests) == 6
-
-
-def test_difference() -> None:
-    old = [Ingredient("a", "1"), Ingredient("b", "1"), Ingredient("gone", "x")]
-    new = [Ingredient("b", "2"), Ingredient("a", "1"), Ingredient("new", "y")]
-    assert difference(old, new) == (
-        Difference("b", "1", "2"),
-        Difference("new", None, "y"),
-        Difference("gone", "x", None),
-    )
-    assert difference(old, old) == ()
 
 
 def test_ingredients_cannot_run_into_each_other() -> None:

@@ -15,6 +15,7 @@ from tests.trace.test_seen import read
 from lamina.mount import syscalls
 from lamina.oci.digest import DiffID
 from lamina.testing.trees import file, folder
+from lamina.trace import recorder as recorder_module
 from lamina.trace import support
 from lamina.trace.recorder import Recorder, Untraced
 
@@ -117,6 +118,36 @@ def test_nothing_is_left() -> None:
         assert len(pids) >= 2
         recorder.close()
         assert all(map(gone, pids))
+
+    run(test, "root")
+
+
+def test_ends_though_another_process_has_its_socket() -> None:
+    """A program that forks without an exec has copies of all descriptors."""
+
+    def test(place: Place) -> None:
+        recorder = Recorder(setting_of(place.ctx), place.ctx.layout.diff)
+        fork = os.fork()
+        if fork == 0:
+            signal.pause()
+        try:
+            recorder.close()
+            assert gone(recorder._pid)
+        finally:
+            os.kill(fork, signal.SIGKILL)
+            os.waitpid(fork, 0)
+
+    run(test, "root")
+
+
+def test_a_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "_LONGEST_STOP", 100)
+
+    def test(place: Place) -> None:
+        recorder = Recorder(setting_of(place.ctx), place.ctx.layout.diff)
+        os.kill(recorder._pid, signal.SIGSTOP)
+        recorder.close()
+        assert gone(recorder._pid)
 
     run(test, "root")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,3 +81,26 @@ def test_looks_as_the_plain_one(ids: isolate.Ids) -> None:
             assert recorded == plain
 
     run(test, ids)
+
+
+def test_the_order_of_names_does_not_show_the_layers() -> None:
+    """Nor do the numbers of files: a read set says neither, and a step may depend on them."""
+
+    def test(place: Place) -> None:
+        whole = [place.layer(*[file(f"d/{name}") for name in "abc"], folder("d"))]
+        parts = [place.layer(folder("d"), file(f"d/{name}")) for name in "bac"]
+        assert listed(place, whole) == listed(place, parts)
+
+    run(test, "root")
+
+
+def listed(place: Place, chain: list[DiffID]) -> list[tuple[str, int]]:
+    """The names in two folders as they come, with their inode numbers."""
+    with place.recorded(chain) as shown:
+        found = []
+        for name in ("d", "etc", "."):
+            fd = os.open(name, os.O_RDONLY, dir_fd=shown.root)
+            with os.scandir(fd) as items:
+                found += [(item.name, item.inode()) for item in items]
+            os.close(fd)
+        return found

@@ -75,7 +75,10 @@ class Earlier:
         now = self._session.record.steps
         new = now[number].start
         is_first, stage = new.place == 1, plain(new.stage)
-        in_stage = [step for step in self.steps if step.stage == stage and (step.place == 1) == is_first]
+        stages = {stage}
+        if all(step.stage != stage for step in self.steps):  # it may have had another name
+            stages = {step.stage for step in self.steps} - {plain(step.start.stage) for step in now.values()}
+        in_stage = [step for step in self.steps if step.stage in stages and (step.place == 1) == is_first]
         text = plain(new.text)
         same = [step for step in in_stage if step.text == text]
         if same:

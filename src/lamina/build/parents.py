@@ -53,7 +53,10 @@ def below(
     if tried is not None and tried.differs is not None:
         found = _read(both, tried)
         brought = {each.step for each in found}
-        return [*found, *[change for change in base if change.step in brought]], both.doubt, 0
+        found += [change for change in base if change.step in brought]
+        if 0 in brought:  # what brought it is not there any more, or elsewhere
+            found += [change for change in both.steps() if change.what in ("removed", "moved")]
+        return found, both.doubt and f"there may be more: {both.doubt}", 0
     told, more = both.all()
     found = [*above, *(told or both.made_anew())] if both.doubt else [*above, *told]
     if not found and not more:

@@ -119,7 +119,7 @@ def _changed(run: StageRun, work: Work, nearest: Nearest, step: Step, tried: Tri
     old, new = dict(step.ingredients), dict(work.key.ingredients)
     more = 0
     # what COPY and WORKDIR stand on counts by the rule independent alone, which wants all else the same
-    counts = isinstance(work.op, RunOp) or not found or INDEPENDENT in run.session.request.rules_off
+    counts = not found or _stands_on_all(run, work)
     if found and counts and tried is None and isinstance(work.op, RunOp):
         counts, tried = _read_then(run, work, step)
     if counts and old.get("parent", "") != new.get("parent", "") and "link" not in new and "link" not in old:
@@ -134,6 +134,11 @@ def _changed(run: StageRun, work: Work, nearest: Nearest, step: Step, tried: Tri
     if not found and not more:
         return reason._replace(code=codes.UNKNOWN, doubt=doubt or "nothing that can be told differs")
     return reason
+
+
+def _stands_on_all(run: StageRun, work: Work) -> bool:
+    """Whether any change of the layers below can be why; COPY and WORKDIR look at little of them."""
+    return isinstance(work.op, RunOp) or INDEPENDENT in run.session.request.rules_off
 
 
 def _read_then(run: StageRun, work: Work, step: Step) -> tuple[bool, Tried | None]:
@@ -196,7 +201,7 @@ def _without_row(run: StageRun, work: Work, nearest: Nearest) -> Reason:
     assert record is not None
     failed = record.status in _UNWELL
     doubt = _FAILED if failed else "what it depended on then is not in the store any more"
-    found = steps_only(run, work, earlier_of(run.session))
+    found = steps_only(run, work, earlier_of(run.session)) if _stands_on_all(run, work) else []
     now = run.session.record.steps[work.number].start.text
     if record.text != plain(now):
         found.insert(0, Change("text", "instruction", "value", masked(record.text), masked(now)))

@@ -5,7 +5,7 @@ Beside its key only the first files of a step are kept by name (graph.ingredient
 
 from __future__ import annotations
 
-import tempfile
+from io import BytesIO
 from typing import TYPE_CHECKING, cast
 
 from lamina.build.copying import copied, lookup_below
@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from lamina.tree.entry import Entry
 
 
+_HOW = ("dest", "chown", "chmod")  # ingredients that make another layer of the same files
+
+
 def has_unlisted(work: Work, step: Step) -> bool:
-    """Whether this step, or an earlier one, copies more files than are kept by name."""
-    if not isinstance(work.op, CopyOp) or work.sources is None:
+    """Whether one of both copies more files than are kept by name, and both put them to one place alike."""
+    if not isinstance(work.op, CopyOp) or work.op.unpacks or work.sources is None:
         return False
-    listed = sum([label.startswith("file ") for label, _ in step.ingredients])
-    return max(len(work.key.listing), listed) >= MOST_LISTED
+    old, new = dict(step.ingredients), dict(work.key.ingredients)
+    listed = sum([label.startswith("file ") for label in old])
+    is_alike = all(old.get(label) == new.get(label) for label in _HOW)
+    return is_alike and max(len(work.key.listing), listed) >= MOST_LISTED
 
 
 def all_files(run: StageRun, work: Work, step: Step) -> list[Change]:
@@ -40,8 +45,7 @@ def all_files(run: StageRun, work: Work, step: Step) -> list[Change]:
     if step.diff_id is None:
         return []
     try:
-        with tempfile.TemporaryFile() as spool:
-            items = copied(run, work, lookup_below(run, op), spool)
+        items = copied(run, work, lookup_below(run, op), BytesIO())  # nothing is unpacked
     except LaminaError:
         return []  # then the step fails for the same reason
     old = _by_path(cachedb.files(run.session.ctx.db.read(), step.diff_id))

@@ -141,13 +141,13 @@ def _read(group: tuple[Change, ...], file: str, whole: bool) -> str:
     if first.what == "added":
         return f"it looked for {first.name}, which is there now{_by(first, file)}"
     if first.what == "removed":
-        return f"it read {first.name}, which is not there any more{_by(first, file)}"
+        return f"it looked at {first.name}, which is not there any more{_by(first, file)}"
     if first.what == "listing":
         words = [_names(names, word) for names, word in ((first.new, "new"), (first.old, "gone")) if names]
         return f"it listed {first.name}, where {' and '.join(words)}{_by(first, file)}"
     if first.what == "unknown":
-        return f"it read {first.name}, which is not as it was{_by(first, file)}"
-    return f"it read {first.name}: {_aspects(group)}{_by(first, file)}"
+        return f"it looked at {first.name}, which is not as it was{_by(first, file)}"
+    return f"it looked at {first.name}: {_aspects(group)}{_by(first, file)}"
 
 
 def _names(names: str, word: str) -> str:
@@ -167,6 +167,8 @@ def _aspects(group: tuple[Change, ...]) -> str:
         elif change.what.startswith("xattr "):
             how = " added" if change.old is None else " removed" if change.new is None else ""
             words.append(f"{change.what}{how}")
+        elif change.what == "picked":
+            words.append(f"copied {change.old} -> {change.new}" if change.old else "copied in another way")
         elif change.what == "content" or (change.old is None and change.new is None):
             words.append(change.what)
         else:

@@ -3,6 +3,9 @@
 The tables of layers and steps are views of one connection then, which add rows of its own, in memory: every
 query finds both. A plan takes the layers that a build would make for made, so that what comes after them is
 judged by the very code that a build goes by.
+
+SQLite takes a query of such a view apart into its halves, joins too since 2021 (3.35), and asks each by its
+keys. An older one gives the same answers, and reads whole tables for them.
 """
 
 from __future__ import annotations

@@ -208,6 +208,8 @@ def _by_source(files: Pairs, parts: Mapping[str, str]) -> list[Group]:
     folders = {label[5:] for label, line in files if line == "folder"}
     for written, group in groupby(files, lambda pair: _written(pair[0], folders)):
         folder = written if written in folders else posixpath.dirname(written)
+        if "/./" in written:
+            folder = written.partition("/./")[0]  # --parents: what comes before the pivot
         at = 5 + len(written) + 2
         groups.append(Group(folder, [(label[at:], line) for label, line in group]))
     return groups

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 PARENT = "parent"  # the label of what lies below a step
 
@@ -31,14 +31,6 @@ class CacheKey(NamedTuple):
     listing: tuple[Ingredient, ...] = ()
 
 
-class Difference(NamedTuple):
-    """One label under which two keys differ; None where a key has no such ingredient."""
-
-    label: str
-    old: str | None
-    new: str | None
-
-
 def cache_key(ingredients: Iterable[Ingredient], listing: Iterable[Ingredient] = ()) -> CacheKey:
     """Makes the key of `ingredients`; their order counts, so it must follow from the step alone."""
     parts = tuple(ingredients)
@@ -50,15 +42,3 @@ def recipe(key: CacheKey, *more: Ingredient) -> str:
     """Names the same step on whatever parent: a digest of all ingredients but that one, and of `more`."""
     parts = [part for part in key.ingredients if part.label != PARENT]
     return cache_key([*parts, *more]).digest
-
-
-def difference(old: Sequence[Ingredient], new: Sequence[Ingredient]) -> tuple[Difference, ...]:
-    """What changed from one list of ingredients to another: in the order of `new`, then what is gone."""
-    before, after = dict(old), dict(new)
-    changed = [
-        Difference(label, before.get(label), value)
-        for label, value in after.items()
-        if before.get(label) != value
-    ]
-    gone = [Difference(label, value, None) for label, value in before.items() if label not in after]
-    return tuple(changed + gone)

@@ -166,12 +166,12 @@ class Index:
         children = folder.children
         if children is None:
             children = self.read(folder)
-        return [
-            (name, child.mode if isinstance(child, Node) else _TYPES[child.rows[0][1]], child.id)
-            for name, child in [
-                (name, self._numbered(folder, name, child)) for name, child in children.items()
-            ]
-        ]
+        found = []
+        for name, rows in children.items():
+            child = self._numbered(folder, name, rows)
+            mode = child.mode if isinstance(child, Node) else _TYPES[child.rows[0][1]]
+            found.append((name, mode, child.id))
+        return found
 
     def _numbered(self, folder: Node, name: bytes, child: _Rows | Node) -> _Rows | Node:
         """A child that has its ID, which all names of one file share."""

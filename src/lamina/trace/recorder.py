@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import socket
 import threading
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _LONGEST_START = 5000  # milliseconds that a daemon may take to begin
 _LONGEST_END = 20_000  # and to say what was read
+_LONGEST_STOP = 2000  # that the server may take to end
 _CHUNK = 1 << 20
 _SILENT = "the recorder does not answer"
 
@@ -77,13 +79,22 @@ class Recorder:
 
     def stop(self) -> None:
         """Lets the server end, without waiting for it; recordings that go on end by themselves."""
+        if self._control.fileno() >= 0 and self._owner == os.getpid():
+            self._control.shutdown(socket.SHUT_RDWR)  # some fork of this process may have it, too
         self._control.close()
 
     def close(self) -> None:
         """Ends the server."""
         self.stop()
-        if self._owner == os.getpid():
-            os.waitpid(self._pid, 0)
+        if self._owner != os.getpid():
+            return
+        process = os.pidfd_open(self._pid)
+        try:
+            if not _readable(process, _LONGEST_STOP):
+                os.kill(self._pid, signal.SIGKILL)  # it was forked while a thread held what it waits for
+        finally:
+            os.close(process)
+        os.waitpid(self._pid, 0)
 
 
 class Recording:
@@ -115,7 +126,10 @@ class Recording:
         return self._ask(wire.ASK_READ_SET + b"\0".join(changed))
 
     def failed(self) -> bool:
-        """Ends the recording of a step that failed: whether that may be the recorder's fault."""
+        """Ends the recording of a step that failed: whether that may be the recorder's fault.
+
+        That too much was seen to be kept is none.
+        """
         return self._ask(wire.ASK_STATE).spoiled
 
     def _ask(self, question: bytes) -> Traced:
@@ -148,7 +162,7 @@ class Recording:
         self.close()
 
 
-def _readable(peer: socket.socket, milliseconds: int) -> bool:
+def _readable(peer: socket.socket | int, milliseconds: int) -> bool:
     poller = select.poll()
     poller.register(peer, select.POLLIN)
     return bool(poller.poll(milliseconds))
