@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,12 @@ def test_only_the_top_speaks_to_the_outside(file: Path) -> None:
         assert not re.search(r"\bsys\.(argv|exit|stdout|stderr|stdin)\b|^\s*print\(", text, re.M)
         if room != "engine":
             assert not re.search(r"\bos\.(environ|getenv|environb)\b", text)
+
+
+def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
+    """pytest has names that it does not look into: `build` is one of them."""
+    tests = Path(__file__).parent
+    passed_over = pytestconfig.getini("norecursedirs")
+    for path in tests.rglob("test_*.py"):
+        for folder in path.relative_to(tests).parts[:-1]:
+            assert not any(fnmatch(folder, pattern) for pattern in passed_over), folder

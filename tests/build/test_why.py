@@ -486,7 +486,7 @@ def test_the_page(kitchen: Kitchen) -> None:
         "#1 [base] FROM busybox AS base (Dockerfile:1)\n"
         f"   busybox {digest[:19]}\n"
         "#2 [base] RUN echo 1 (Dockerfile:2)\n"
-        "   reused (exact): nothing that it depends on has changed\n"
+        "   reused (exact): the same step was done before\n"
         "#3 [stage-1] FROM base (Dockerfile:3)\n"
         "#4 [stage-1] COPY . /app/ (Dockerfile:4)\n"
         "   ran, T (the last time T)\n"

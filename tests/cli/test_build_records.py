@@ -108,6 +108,13 @@ def test_show_as_json(program: Lamina, failing: Path) -> None:
     assert program("build", "show", "--format", "{{.Status}} {{len .Steps}}") == "error 6\n"
 
 
+def test_show_says_by_which_rule(program: Lamina, failing: Path) -> None:
+    fail(program, failing)
+    fail(program, failing)
+    found = json.loads(program("build", "show", "--format", "json"))
+    assert [step["Rule"] for step in found["Steps"]] == ["", "exact", "exact", "exact", "", ""]
+
+
 def test_logs(program: Lamina, failing: Path) -> None:
     dockerfile = failing / "Dockerfile"
     dockerfile.write_text(FAILS.replace("SIZE=big", f"SIZE={failing.parent.name}"))  # so that step 4 runs

@@ -18,7 +18,7 @@ LEAST = 0.05  # seconds saved that are worth a word
 _SHORT = 19  # characters of a digest: sha256: and 12 digits
 
 RULES = {
-    EXACT: "nothing that it depends on has changed",
+    EXACT: "the same step was done before",
     SAME_CONTENT: "the layers below it are others, with the same content",
     INDEPENDENT: "what it looks at in the layers below is the same",
     UNTOUCHED: "what it read of the layers below is the same",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lamina.db.files import unpack_xattrs
 from lamina.errors import NotFound
 from lamina.tree.entry import Entry, Kind
-from lamina.tree.readset import NOTHING, listing_of, value, value_of
+from lamina.tree.readset import NOTHING, listing_value, value, value_of
 from lamina.tree.tree import parent_of
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class _View:
 
 
 def _listing(kinds: dict[bytes, str]) -> bytes:
-    return listing_of([(name, kind) for name, kind in kinds.items() if kind != "w" and name])
+    return listing_value([(name, kind) for name, kind in kinds.items() if kind != "w" and name])
 
 
 def _names(links: Iterable[Link]) -> dict[bytes, list[bytes]]:

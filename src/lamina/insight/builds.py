@@ -49,6 +49,7 @@ class StepSummary(NamedTuple):
     size: int | None  # bytes in the files of its layer; None where that is not known
     key: str
     kept: bool  # it failed, and `run --failed` starts in what it left
+    rule: str = ""  # by which it was reused (graph.rules)
 
 
 class BuildDetail(NamedTuple):
@@ -124,4 +125,5 @@ def _step(step: BuildStep, build_status: str) -> StepSummary:
         step.size,
         step.key,
         bool(step.kept),
+        step.rule,
     )

@@ -15,7 +15,7 @@ from lamina.errors import Corrupt
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lamina.tree.entry import Entry, Kind
+    from lamina.tree.entry import Entry
 
 SHORT = 8  # bytes that a read set keeps of a value: they say what differs; the digest proves what is equal
 NOTHING = b""  # the value of a path at which there is nothing
@@ -93,13 +93,8 @@ def value(
     return hashlib.sha256(text).digest()
 
 
-def listing_value(children: Iterable[tuple[bytes, Kind]]) -> bytes:
-    """What counts of a folder that was listed: its names with their kinds, in any order."""
-    return listing_of([(name, kind.value) for name, kind in children])
-
-
-def listing_of(children: Iterable[tuple[bytes, str]]) -> bytes:
-    """As listing_value, of names with the letters of their kinds."""
+def listing_value(children: Iterable[tuple[bytes, str]]) -> bytes:
+    """What counts of a folder that was listed: its names with the letters of their kinds, in any order."""
     # a name holds no /, so that none of them reads as two
     parts = [name + (b"/f" if kind == "h" else b"/" + kind.encode()) for name, kind in children]
     parts.sort()

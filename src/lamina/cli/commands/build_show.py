@@ -136,4 +136,5 @@ def _step_json(step: StepSummary) -> dict[str, object]:
         "Size": step.size,
         "Key": step.key,
         "Kept": step.kept,
+        "Rule": step.rule,
     }
