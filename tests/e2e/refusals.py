@@ -65,7 +65,7 @@ def on_disk(root: Path) -> set[tuple[str, int, int]]:
                 is_folder = item.is_dir(follow_symlinks=False)
                 if is_folder:
                     pending.append(item.path)
-                place = os.path.relpath(item.path, root)
+                place = item.path[len(str(root)) + 1 :]
                 if item.name.startswith("lamina.db") or place.startswith(("builds", _KEPT)):
                     continue
                 about = item.stat(follow_symlinks=False)

@@ -39,6 +39,7 @@ class NativeRuntime:
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._pid = 0
+        self._owner = 0
 
     def warm(self) -> None:
         """Fork the spawner now: early, from the main thread, while this process is small."""
@@ -74,16 +75,25 @@ class NativeRuntime:
             os.close(request)
 
     def close(self) -> None:
-        """End the spawner, and with it everything that still runs; later calls start another."""
+        """End the spawner, and with it everything that still runs; later calls start another.
+
+        In a fork of the process that started it, it goes on.
+        """
         with self._lock:
-            if self._control is not None:
-                self._control.close()
-                self._control = None
+            if self._control is None:
+                return
+            ours = self._owner == os.getpid()
+            if ours:
+                self._control.shutdown(socket.SHUT_RDWR)  # some fork of this process may have it, too
+            self._control.close()
+            self._control = None
+            if ours:
                 os.waitpid(self._pid, 0)
 
     def _spawner(self) -> socket.socket:
         if self._control is None:
             self._control, self._pid = launch.fork_spawner()
+            self._owner = os.getpid()
         return self._control
 
 
