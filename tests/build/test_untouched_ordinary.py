@@ -15,9 +15,8 @@ import pytest
 
 import lamina
 from lamina.testing import isolate
-from lamina.trace import support
 from tests.machine import quick_place
-from tests.trace.places import share_device
+from tests.trace.places import missing, share_device
 
 from . import test_untouched_content as content
 from . import test_untouched_fuzz as fuzz
@@ -45,9 +44,8 @@ def as_user(test: Callable[[Lab], None], ids: isolate.Ids) -> None:
     load_everything()
 
     def within(folder: str) -> None:
-        missing = support.why_not()
-        if missing:
-            raise isolate.Skip(missing)
+        if reason := missing():
+            raise isolate.Skip(reason)
         with laboratory(folder=folder) as lab:
             test(lab)
 

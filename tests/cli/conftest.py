@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import make_base, remove
-from tests.e2e.lamina_command import Lamina
-from tests.machine import quick_place
+from tests.e2e.conftest import make_base, new_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.lamina_command import Lamina
 
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Lamina]:
     """Lamina with the image `busybox`; the tests of a module share it."""
-    folder = tempfile.mkdtemp(prefix="lamina-cli-", dir=quick_place())
-    lamina = Lamina(Path(folder) / "root")
-    make_base(lamina, "busybox")
-    yield lamina
-    remove(folder)
+    with new_root("cli") as made:
+        make_base(made, "busybox")
+        yield made
 
 
 @pytest.fixture

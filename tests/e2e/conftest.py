@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,20 +31,28 @@ def _no_bases() -> str:
 NO_BASES = _no_bases()
 
 
+@contextmanager
+def new_root(kind: str) -> Iterator[Lamina]:
+    """Lamina on a new, empty root, which is gone afterwards, also when a base cannot be made on it."""
+    folder = tempfile.mkdtemp(prefix=f"lamina-{kind}-", dir=quick_place())
+    try:
+        yield Lamina(Path(folder) / "root")
+    finally:
+        remove(folder)
+
+
 @pytest.fixture
 def lamina() -> Iterator[Lamina]:
     """Lamina on a new, empty root, which is gone after the test."""
-    folder = tempfile.mkdtemp(prefix="lamina-test-", dir=quick_place())
-    yield Lamina(Path(folder) / "root")
-    remove(folder)
+    with new_root("test") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
 def bases() -> Iterator[Lamina]:
     """Lamina on a root that all tests of a session share, for bases that take long to make."""
-    folder = tempfile.mkdtemp(prefix="lamina-bases-", dir=quick_place())
-    yield Lamina(Path(folder) / "root")
-    remove(folder)
+    with new_root("bases") as made:
+        yield made
 
 
 @pytest.fixture
@@ -56,11 +65,9 @@ def busybox(lamina: Lamina) -> Lamina:
 @pytest.fixture(scope="session")
 def steady() -> Iterator[Lamina]:
     """Lamina with the image `busybox`, for tests that leave the store as it was, or nearly so."""
-    folder = tempfile.mkdtemp(prefix="lamina-steady-", dir=quick_place())
-    lamina = Lamina(Path(folder) / "root")
-    make_base(lamina, "busybox")
-    yield lamina
-    remove(folder)
+    with new_root("steady") as made:
+        make_base(made, "busybox")
+        yield made
 
 
 def make_base(lamina: Lamina, name: str) -> None:

@@ -143,13 +143,26 @@ def view(root: int) -> dict[str, tuple[object, ...]]:
     return found
 
 
+def missing() -> str:
+    """Why nothing can be recorded on this machine; "" when it can."""
+    found = support.why_not()
+    if found:
+        return found
+    try:
+        device = os.open("/dev/fuse", os.O_RDWR)  # it may be there, and the driver not
+    except OSError as error:
+        return f"/dev/fuse: {error.strerror}"
+    is_fuse = os.fstat(device).st_rdev == os.makedev(10, 229)
+    os.close(device)
+    return "" if is_fuse else "/dev/fuse is something else"
+
+
 def run(test: Callable[[Place], None], ids: isolate.Ids) -> None:
     """Calls `test` with a place, as root of the kind that is asked for; skips where nothing is recorded."""
 
     def within(folder: str) -> None:
-        missing = support.why_not()
-        if missing:
-            raise isolate.Skip(missing)
+        if reason := missing():
+            raise isolate.Skip(reason)
         place = Place(folder)
         try:
             test(place)

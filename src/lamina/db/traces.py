@@ -42,9 +42,9 @@ def put(c: sqlite3.Connection, trace: Trace) -> Trace:
         (*trace[:7], _bytes_of(trace.failed)),
     )
     c.execute(
-        """DELETE FROM traces WHERE recipe = ?1 AND num <= (
-            SELECT num FROM traces WHERE recipe = ?1 ORDER BY num DESC LIMIT 1 OFFSET ?2)""",
-        (trace.recipe, KEPT),
+        """DELETE FROM traces WHERE recipe = ? AND num <= (
+            SELECT num FROM traces WHERE recipe = ? ORDER BY num DESC LIMIT 1 OFFSET ?)""",
+        (trace.recipe, trace.recipe, KEPT),
     )
     return trace._replace(num=done.lastrowid or 0)
 

@@ -16,14 +16,13 @@ from lamina.layers.lookup import Lookup
 from lamina.layers.write import write_layer
 from lamina.oci.config import ContainerConfig, History, ImageConfig, RootFS
 from lamina.oci.digest import DiffID
-from lamina.trace import support
 from lamina.trace.recorder import Recorder
 from lamina.transfer.register import register_image
 from tests.build.kitchen import HOST, Kitchen
 from tests.build.untouched import probes
 from tests.build.untouched.nodes import TIME, Node, Tree, built, copied, file, folder, items, link
 from tests.machine import busybox
-from tests.trace.places import setting_of
+from tests.trace.places import missing, setting_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,9 +60,8 @@ class Lab(Kitchen):
     def tools(self) -> Tools:
         """As Kitchen's. Skips the test where nothing can be recorded."""
         if self.recorder is None:
-            missing = support.why_not()
-            if missing:
-                pytest.skip(missing)
+            if reason := missing():
+                pytest.skip(reason)
             self.recorder = Recorder(setting_of(self.ctx), self.layout.diff)
         made = super().tools()
         if not self._records:
