@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lamina.db.traces import Trace
     from lamina.graph.ops import Op
     from lamina.oci.digest import DiffID
+    from lamina.sandbox.accounts import Identity
     from lamina.tree.readset import ReadSet
 
 POLICY = "1"  # of the recorder: what counts as read; with another, older traces do not count
@@ -75,7 +76,8 @@ class Miss(NamedTuple):
     `recipe` is that of the step, "" where it cannot be told (its USER is not there). `old` is the row under
     its very key, when there is one that does not count, and `refusal` says why: AGE, VERIFY, or the rule that
     is switched off. `tried` are the recorded runs of the same instruction that cannot be reused. `hit` is one
-    that could be, were it not for `held`: VERIFY, or its rule, which is switched off.
+    that could be, were it not for `held`: VERIFY, or its rule, which is switched off. `identity` is whom the
+    process of a RUN will be.
     """
 
     recipe: str
@@ -84,6 +86,7 @@ class Miss(NamedTuple):
     tried: tuple[Tried, ...] = ()
     hit: Hit | None = None
     held: str = ""
+    identity: Identity | None = None
 
     @property
     def verify(self) -> Hit | None:
@@ -96,12 +99,13 @@ def search(run: StageRun, work: Work) -> Hit | Miss:
 
     With --no-cache that is nothing: what this build itself has done is found by its exact key.
     """
-    found = recipe_of(work, run.lookup())
+    who = _identity_of(work.op, run)
+    found = _recipe_of(work, who)
     if run.no_cache:
-        return Miss(found)
+        return Miss(found, identity=who)
     old = cachedb.get_step(run.session.ctx.db.read(), work.key.digest)
     refusal = "" if old is None else refusal_of(run, work.op, old)
-    miss = Miss(found, old if refusal else None, refusal)
+    miss = Miss(found, old if refusal else None, refusal, identity=who)
     tried, hit = try_all(run.session, work.op, found, run.chain())
     hit = hit and hit._replace(old=miss.old)
     held = "" if hit is None else held_by(run.session.request, hit.rule)
@@ -192,15 +196,23 @@ def note_failures(session: Session, miss: Miss) -> None:
             traces.note_failed(c, one.trace, one.differs)
 
 
-def recipe_of(work: Work, below: Lookup) -> str:
-    """Names the same instruction on whatever parent; "" when its USER is not to be found in `below`."""
-    if not isinstance(work.op, RunOp):
-        return recipe(work.key)
+def _identity_of(op: Op, run: StageRun) -> Identity | None:
+    """Whom the process of a RUN will be; None when its USER is not to be found in the layers below."""
+    if not isinstance(op, RunOp):
+        return None
     from lamina.build.identity import find_identity  # only RUN has one
 
     try:
-        who = find_identity(work.op.user, below)
+        return find_identity(op.user, run.lookup())
     except LaminaError:
+        return None
+
+
+def _recipe_of(work: Work, who: Identity | None) -> str:
+    """Names the same instruction on whatever parent; "" for a RUN of nobody that is known."""
+    if not isinstance(work.op, RunOp):
+        return recipe(work.key)
+    if who is None:
         return ""
     groups = ",".join(map(str, who.groups))
     identity = Ingredient("identity", f"{who.uid}:{who.gid} {groups} {who.home}")

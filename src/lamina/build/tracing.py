@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from lamina.build.adopting import Seen
-from lamina.build.identity import find_identity
 from lamina.db import cachedb
-from lamina.errors import LaminaError
 from lamina.graph.rules import UNTOUCHED
 from lamina.trace.recorder import Untraced
 
@@ -100,12 +98,14 @@ def begin(run: StageRun, work: Work, tools: Tools, below: Lookup) -> Tracing:
     """Begins to trace a step, if it can be."""
     op = cast("RunOp", work.op)
     doubt = _doubt(run, op, tools, below)
+    identity = run.miss.identity if run.miss is not None else None
     if doubt or tools.recorder is None:
         return Tracing(None, doubt)
+    if identity is None:  # a user that is not there is refused as ever
+        return Tracing(None, f"its user {op.user} is not known")
     try:
-        identity = find_identity(op.user, below)
         return Tracing(tools.recorder.start(run.chain()), "", identity)
-    except LaminaError as error:  # a user that is not there is refused as ever
+    except Untraced as error:
         return Tracing(None, error.message)
 
 
