@@ -11,6 +11,7 @@ from lamina.cli.listing import table
 from lamina.cli.progress.picture import clean
 
 if TYPE_CHECKING:
+    from lamina.build.plan import PlannedStep
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
     from lamina.insight.builds import BuildDetail, StepSummary
@@ -91,7 +92,7 @@ def _row(step: StepSummary, *, whole: bool) -> tuple[str, ...]:
     )
 
 
-def title(step: StepSummary) -> str:
+def title(step: StepSummary | PlannedStep) -> str:
     """`[2/4] RUN make` or `[base 2/4] RUN make`."""
     stage = f"{step.stage} " if step.stage else ""
     return f"[{stage}{step.place}/{step.places}] {step.text}"
@@ -121,7 +122,8 @@ def as_json(detail: BuildDetail) -> dict[str, object]:
     }
 
 
-def _step_json(step: StepSummary) -> dict[str, object]:
+def head_json(step: StepSummary | PlannedStep) -> dict[str, object]:
+    """Which step it is, and what became or would become of it."""
     return {
         "Step": step.number,
         "Stage": step.stage,
@@ -130,6 +132,12 @@ def _step_json(step: StepSummary) -> dict[str, object]:
         "Place": step.place,
         "Places": step.places,
         "Status": step.status,
+    }
+
+
+def _step_json(step: StepSummary) -> dict[str, object]:
+    return {
+        **head_json(step),
         "Began": step.began,
         "Seconds": step.seconds,
         "DiffID": step.diff_id,

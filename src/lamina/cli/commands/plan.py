@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lamina.build.plan import FROM, REUSE, RUN, UNKNOWN
 from lamina.cli.commands.build_ls import duration
+from lamina.cli.commands.build_show import head_json, title
 from lamina.cli.commands.context_ls import counted
 from lamina.cli.listing import table
 from lamina.cli.progress.picture import clean
@@ -58,9 +59,7 @@ def _row(step: PlannedStep) -> tuple[str, ...]:
     words = {FROM: "", UNKNOWN: "not known"}
     would = words.get(step.status, step.status) + (f" ({step.rule})" if step.rule else "")
     took = "" if step.seconds is None else duration(step.seconds)
-    stage = f"{step.stage} " if step.stage else ""
-    text = clean(f"[{stage}{step.place}/{step.places}] {step.text}")
-    return f"#{step.number}", would, took, str(step.line), ellipsis(text, _TEXT)
+    return f"#{step.number}", would, took, str(step.line), ellipsis(clean(title(step)), _TEXT)
 
 
 def _below(plan: BuildPlan, step: PlannedStep) -> Iterator[str]:
@@ -116,13 +115,7 @@ def as_json(plan: BuildPlan) -> dict[str, object]:
 
 def _step_json(step: PlannedStep) -> dict[str, object]:
     return {
-        "Step": step.number,
-        "Stage": step.stage,
-        "Text": step.text,
-        "Line": step.line,
-        "Place": step.place,
-        "Places": step.places,
-        "Status": step.status,
+        **head_json(step),
         "Rule": step.rule,
         "Seconds": step.seconds,
         "Like": step.like,
