@@ -6,7 +6,7 @@ What a row hides of the layers below is wanted no more; so the folders that lie 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db.files import unpack_xattrs
 from lamina.errors import NotFound
@@ -37,7 +37,7 @@ def values(c: sqlite3.Connection, diff_ids: Sequence[DiffID], observed: Sequence
 
     NotFound when the store has not all of them; Corrupt when they lack the digest of a file.
     """
-    return _view(c, _diffs(c, diff_ids), observed).values(observed)
+    return _view(c, numbered(c, diff_ids).values(), observed).values(observed)
 
 
 def differing(
@@ -51,8 +51,8 @@ def differing(
     shared = 0
     while shared < min(len(one), len(other)) and one[-1 - shared] == other[-1 - shared]:
         shared += 1
-    tops = [_diffs(c, stack[: len(stack) - shared]) for stack in (one, other)]
-    if not shared or sum([count for top in tops for _, count in top]) > len(observed):
+    tops = [numbered(c, stack[: len(stack) - shared]).values() for stack in (one, other)]
+    if not shared or sum([diff.entries for top in tops for diff in top]) > len(observed):
         return None
     upper, upper_too = [_view(c, top, observed) for top in tops]
     apart = upper.apart(upper_too, observed)  # elsewhere what they have in common shows, in both or in none
@@ -62,11 +62,11 @@ def differing(
     return [each for each, value, value_too in both if value != value_too]
 
 
-def _view(c: sqlite3.Connection, diffs: Sequence[tuple[int, int]], observed: Sequence[Observed]) -> _View:
+def _view(c: sqlite3.Connection, diffs: Iterable[Numbered], observed: Sequence[Observed]) -> _View:
     view = _View(observed)
-    for number, count in diffs:
-        rows = _all(c, number) if count <= view.wanted * _DEARER else _sought(c, number, view)
-        view.add(rows, _links(c, number))
+    for num, entries in diffs:
+        rows = _all(c, num) if entries <= view.wanted * _DEARER else _sought(c, num, view)
+        view.add(rows, _links(c, num))
     return view
 
 
@@ -182,16 +182,23 @@ def _names(links: Iterable[Link]) -> dict[bytes, list[bytes]]:
 # --- layers ------------------------------------------------------------------------------------
 
 
-def _diffs(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> list[tuple[int, int]]:
-    """The number of each diff, and how many entries it has; one that is there twice counts on top."""
+class Numbered(NamedTuple):
+    """What a diff is called in the rows of files, and how many it has."""
+
+    num: int
+    entries: int
+
+
+def numbered(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, Numbered]:
+    """These diffs in their order, top first; one that is there twice counts on top. NotFound."""
     names = tuple(dict.fromkeys(diff_ids))
     marks = ", ".join("?" * len(names))
     rows = c.execute(f"SELECT diff_id, num, entries FROM diffs WHERE diff_id IN ({marks})", names)
-    found = {name: (number, count) for name, number, count in rows}
+    found = {name: Numbered(*row) for name, *row in rows}
     for name in names:
         if name not in found:
             raise NotFound(f"layer {name} is not in the store")
-    return [found[name] for name in names]
+    return {name: found[name] for name in names}
 
 
 def _all(c: sqlite3.Connection, number: int) -> Iterable[Row]:

@@ -12,8 +12,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from lamina.db import readsets
 from lamina.db.files import unpack_xattrs
-from lamina.errors import NotFound
 from lamina.fs.xattr import belongs
 from lamina.oci.digest import hex_of
 from lamina.trace import protocol
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _FOLDER = """SELECT name, kind, mode, uid, gid, size, mtime, link, rdev, xattrs, opaque
     FROM files WHERE diff = ? AND parent = ? AND name > x''"""
 _LINKS = "SELECT link, count(*) FROM files WHERE diff = ? AND kind = 'h' GROUP BY link"
-_NUMBERS = "SELECT diff_id, num FROM diffs WHERE diff_id IN ({})"
 _OPAQUE_ROOTS = "SELECT diff FROM files WHERE diff IN ({}) AND parent = x'' AND name = x'' AND opaque"
 _TYPES = {
     "f": stat.S_IFREG,
@@ -108,14 +107,8 @@ class Index:
     @classmethod
     def of(cls, c: sqlite3.Connection, chain: Sequence[DiffID], setting: Setting) -> Index:
         """The index of these layers, top first. NotFound for one that the store has not."""
-        marks = ", ".join("?" * len(chain))
-        rows = c.execute(_NUMBERS.format(marks), tuple(chain)).fetchall()
-        numbers = dict(rows)
-        missing = [diff_id for diff_id in chain if diff_id not in numbers]
-        if missing:
-            raise NotFound(f"layer {missing[0]} is not in the store")
-        layers = [Layer(numbers[diff_id], hex_of(diff_id).encode()) for diff_id in dict.fromkeys(chain)]
-        return cls(c, layers, setting)
+        found = readsets.numbered(c, chain)
+        return cls(c, [Layer(row.num, hex_of(diff_id).encode()) for diff_id, row in found.items()], setting)
 
     def _until_opaque(self, layers: Sequence[Layer]) -> Sequence[Layer]:
         """The layers down to the first whose root hides what is below."""
