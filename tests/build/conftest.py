@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.store.files import remove_tree
-from tests.machine import quick_place
-
-from .kitchen import Kitchen
+from .kitchen import Kitchen, opened
 from .mounted import Agent
 from .untouched.fixtures import lab as lab
 
@@ -26,15 +22,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def kitchen(inside: IdMap) -> Iterator[Kitchen]:
     """A store with the image `busybox`, and an empty context."""
-    folder = tempfile.mkdtemp(prefix="lamina-build-", dir=quick_place())
-    made = Kitchen(Path(folder))
-    try:
+    with opened(Kitchen) as made:
         made.add_busybox()
         yield made
-    finally:
-        made.close()
-        remove_tree(folder)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["overlay", "native"])

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from lamina.build.build import build
 from lamina.build.request import BuildRequest, BuildResult
@@ -23,15 +27,15 @@ from lamina.oci.platform import host
 from lamina.sandbox.native import NativeRuntime
 from lamina.snapshot.probe import choose
 from lamina.store.blobs import BlobStore
+from lamina.store.files import remove_tree
 from lamina.store.layout import Layout
 from lamina.store.lease import Lease
 from lamina.transfer.register import register_image
 from lamina.tree.entry import Entry, Kind
-from tests.machine import busybox
+from tests.machine import busybox, quick_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from lamina.registry.settings import Settings
 
@@ -176,3 +180,19 @@ class Kitchen:
 
     def tag(self, name: str) -> ImageID | None:
         return imagedb.get_tag(self.db.read(), name)
+
+
+K = TypeVar("K", bound=Kitchen)
+
+
+@contextmanager
+def opened(kind: type[K], folder: str = "") -> Iterator[K]:
+    """A kitchen of this kind in a new folder; nothing is left of it."""
+    folder = folder or tempfile.mkdtemp(prefix="lamina-build-", dir=quick_place())
+    made = kind(Path(folder))
+    try:
+        yield made
+    finally:
+        made.close()
+        remove_tree(folder)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.store.files import remove_tree
-from tests.machine import quick_place
-
+from .kitchen import opened
 from .planned import agreed
 from .untouched.lab import Lab
 
@@ -25,16 +21,11 @@ pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-def traced(inside: IdMap, tmp_path: Path) -> Iterator[Kitchen]:
+def traced(inside: IdMap) -> Iterator[Kitchen]:
     """A kitchen that records what its steps read."""
-    folder = tempfile.mkdtemp(prefix="lamina-plan-", dir=quick_place())
-    made = Lab(Path(folder))
-    try:
+    with opened(Lab) as made:
         made.add_busybox()
         yield made
-    finally:
-        made.close()
-        remove_tree(folder)
 
 
 PROJECT = """FROM busybox AS made

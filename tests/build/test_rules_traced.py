@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from lamina.build.given import Secret
-from lamina.store.files import remove_tree
+from tests.build.kitchen import opened
 from tests.build.ruled import all_traces, check_sound, how, notices, outline, row, rules
 from tests.build.untouched.lab import Lab
-from tests.machine import quick_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from lamina.mount.userns import IdMap
-
-    from .kitchen import Kitchen
+    from tests.build.kitchen import Kitchen
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -29,16 +24,10 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.fixture
 def kitchen(inside: IdMap) -> Iterator[Kitchen]:
     """A kitchen whose steps are recorded."""
-    folder = tempfile.mkdtemp(prefix="lamina-build-", dir=quick_place())
-    made = Lab(Path(folder))
-    try:
+    with opened(Lab) as made:
         made.add_busybox()
         made.tools()  # skips where nothing can be recorded
         yield made
-    finally:
-        made.close()
-        remove_tree(folder)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def add_bases(kitchen: Kitchen) -> None:

@@ -6,17 +6,13 @@ Tests of an ordinary user run in children of their own (lamina.testing), each wi
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.store.files import remove_tree
+from tests.build.kitchen import opened
 from tests.build.untouched.lab import Lab
-from tests.machine import quick_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,17 +21,11 @@ if TYPE_CHECKING:
 @contextmanager
 def laboratory(*programs: str, folder: str = "") -> Iterator[Lab]:
     """A lab with programs of this machine beside the probes, in a new folder; nothing is left of it."""
-    folder = folder or tempfile.mkdtemp(prefix="lamina-untouched-", dir=quick_place())
-    made = Lab(Path(folder))
-    try:
+    with opened(Lab, folder) as made:
         made.make_base()
         made.add_programs("probe", "dynamic", "dynamic-rpath")
         made.add_host_programs(*programs)
         yield made
-    finally:
-        made.close()
-        remove_tree(folder)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def scope(fixture_name: str, config: object) -> str:
