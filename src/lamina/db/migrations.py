@@ -264,6 +264,59 @@ _TRACES = (
     "ALTER TABLE build_steps ADD COLUMN reason TEXT NOT NULL DEFAULT ''",
 )
 
+_SHIPPING = (
+    # in which packed forms a layer is known: as it came from a registry, or as it was packed to be pushed
+    # (`maker` says by what; "" for others). A layer may have no folder in diff/: then it is fetched by these
+    """CREATE TABLE packed (
+        diff_id TEXT NOT NULL REFERENCES diffs (diff_id) ON DELETE CASCADE,
+        digest TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        media_type TEXT NOT NULL,
+        annotations TEXT NOT NULL,
+        maker TEXT NOT NULL,
+        PRIMARY KEY (diff_id, digest)) WITHOUT ROWID""",
+    "CREATE INDEX packed_digest ON packed (digest)",
+    # which repositories (in full) were seen to have a blob, and when, in seconds since 1970
+    """CREATE TABLE places (
+        digest TEXT NOT NULL,
+        repository TEXT NOT NULL,
+        seen REAL NOT NULL,
+        PRIMARY KEY (digest, repository)) WITHOUT ROWID""",
+    # the shared caches that were read, so that one which has not changed is not read again
+    """CREATE TABLE cache_imports (
+        source TEXT PRIMARY KEY,
+        digest TEXT NOT NULL,
+        read REAL NOT NULL) WITHOUT ROWID""",
+    # indexes in the making (`lamina index`); what they name need not be in the store
+    """CREATE TABLE drafts (
+        name TEXT PRIMARY KEY,
+        document TEXT NOT NULL,
+        changed TEXT NOT NULL) WITHOUT ROWID""",
+    # what was pushed to `lamina registry serve` beside being an image of the store
+    """CREATE TABLE hosted_manifests (
+        repository TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        artifact_type TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        annotations TEXT NOT NULL,
+        added REAL NOT NULL,
+        PRIMARY KEY (repository, digest)) WITHOUT ROWID""",
+    "CREATE INDEX hosted_manifests_subject ON hosted_manifests (repository, subject)",
+    """CREATE TABLE hosted_tags (
+        repository TEXT NOT NULL,
+        tag TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (repository, tag),
+        FOREIGN KEY (repository, digest) REFERENCES hosted_manifests (repository, digest) ON DELETE CASCADE
+        ) WITHOUT ROWID""",
+    """CREATE TABLE hosted_blobs (
+        repository TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (repository, digest)) WITHOUT ROWID""",
+)
+
 _PAUSES = (0.001, 0.01) + (0.1,) * 100  # seconds between tries
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -273,6 +326,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("indexes of several images", _INDEXES),
     Migration("what servers said of URLs", _URLS),
     Migration("what steps read of the layers below them, and why they were done", _TRACES),
+    Migration("where layers are elsewhere, and what others put here", _SHIPPING),
 )
 
 

@@ -1,0 +1,75 @@
+"""packed: in which packed forms a layer is known, and which repositories have the blobs of them.
+
+The rows of a layer's forms go with the layer; places say only what was seen, and may be wrong by now.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.oci.descriptor import Descriptor
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+    from lamina.oci.digest import DiffID, Digest
+
+
+class Packed(NamedTuple):
+    """A layer as one blob. `maker` names the compressor that made it here; "" when somebody else did."""
+
+    diff_id: DiffID
+    descriptor: Descriptor
+    maker: str = ""
+
+
+def put(c: sqlite3.Connection, packed: Packed, repository: str = "") -> None:
+    """Notes a form of a layer that has its row; it is known to be in `repository`, if that is given."""
+    found = packed.descriptor
+    notes = json.dumps(dict(sorted(found.annotations.items())))
+    c.execute(
+        "INSERT INTO packed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (packed.diff_id, found.digest, found.size, found.media_type, notes, packed.maker),
+    )
+    if repository:
+        put_place(c, found.digest, repository)
+
+
+def forms(c: sqlite3.Connection, diff_id: DiffID) -> list[Packed]:
+    """The forms in which a layer is known."""
+    return [_of(row) for row in c.execute(f"SELECT {_COLUMNS} FROM packed WHERE diff_id = ?", (diff_id,))]
+
+
+def by_digest(c: sqlite3.Connection, digest: Digest) -> Packed | None:
+    """The layer that a blob is a form of."""
+    row = c.execute(f"SELECT {_COLUMNS} FROM packed WHERE digest = ?", (digest,)).fetchone()
+    return _of(row) if row else None
+
+
+def put_place(c: sqlite3.Connection, digest: Digest, repository: str) -> None:
+    """Notes that a repository, by its full name without a tag, has a blob."""
+    c.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (digest, repository, time.time()))
+
+
+def places(c: sqlite3.Connection, digest: Digest) -> list[str]:
+    """The repositories that were seen to have a blob, the last seen first."""
+    rows = c.execute("SELECT repository FROM places WHERE digest = ? ORDER BY seen DESC, repository", (digest,))
+    return [row[0] for row in rows]
+
+
+def forget_places(c: sqlite3.Connection, digests: Iterable[Digest], repository: str) -> None:
+    """A repository turned out to lack these blobs."""
+    c.executemany(
+        "DELETE FROM places WHERE digest = ? AND repository = ?", [(each, repository) for each in digests]
+    )
+
+
+_COLUMNS = "diff_id, digest, size, media_type, annotations, maker"
+
+
+def _of(row: tuple[DiffID, Digest, int, str, str, str]) -> Packed:
+    diff_id, digest, size, media_type, notes, maker = row
+    return Packed(diff_id, Descriptor(media_type, digest, size, json.loads(notes)), maker)
