@@ -50,6 +50,35 @@ def test_our_own_file(tmp_path: Path) -> None:
     assert where("old.test/ab", found) == [("old.test", "ab", False)]
 
 
+def test_short_names(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        ours='[short-names]\nbase = "r.test:5000/team/base"\n"a/b" = "s.test/c"\n'
+        '[registry."r.test:5000"]\ninsecure = true\n',
+    )
+    assert where("base:1", found) == [("r.test:5000", "team/base", True)]
+    assert where("docker.io/library/base", found) == [("r.test:5000", "team/base", True)]
+    assert where("a/b", found) == [("s.test", "c", False)]
+    assert where("q.test/base", found) == [("q.test", "base", False)]
+    assert where("base2", found) == [("registry-1.docker.io", "library/base2", False)]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('"r.test/a" = "s.test/b"', "is no short name"),
+        ('"a:1" = "s.test/b"', "is no short name"),
+        ('a = "b"', "is no repository in full"),
+        ('a = "s.test/b:1"', "is no repository in full"),
+        ("a = 1", "a short name stands for a text"),
+        ('A = "s.test/b"', "must be lowercase"),
+    ],
+)
+def test_short_names_that_are_none(tmp_path: Path, line: str, words: str) -> None:
+    with pytest.raises(InvalidInput, match=words):
+        read(tmp_path, ours=f"[short-names]\n{line}\n")
+
+
 def test_registries_conf_of_podman(tmp_path: Path) -> None:
     found = read(
         tmp_path,

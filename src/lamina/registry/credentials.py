@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from lamina.errors import Denied, InvalidInput
+from lamina.errors import InvalidInput
+from lamina.registry import helpers
 from lamina.registry.settings import read
 
 if TYPE_CHECKING:
@@ -13,10 +14,9 @@ if TYPE_CHECKING:
 
     from lamina.registry.settings import Settings
 
-_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
+HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 _HUB_KEY = "https://index.docker.io/v1/"  # what Docker calls its Hub in config.json
-_TOKEN_USER = "<token>"  # a helper's word for: this is an identity token
-_PATIENCE = 30  # seconds for a helper
+TOKEN_USER = "<token>"  # a helper's word for: this is an identity token
 
 
 class Credentials(NamedTuple):
@@ -52,7 +52,7 @@ def credentials_for(host: str, path: str, settings: Settings) -> Credentials | N
 def _in_auths(document: Mapping[str, object], host: str, path: str) -> Credentials | None:
     """The entry for the repository, the part of the registry around it, or the registry."""
     auths = cast("dict[str, Mapping[str, object]]", document.get("auths") or {})
-    entries = {_bare(key): value for key, value in auths.items()}
+    entries = {bare(key): value for key, value in auths.items()}
     for key in _keys(host, path):
         entry = entries.get(key)
         if entry:
@@ -63,14 +63,14 @@ def _in_auths(document: Mapping[str, object], host: str, path: str) -> Credentia
 
 
 def _keys(host: str, path: str) -> Iterator[str]:
-    hosts = (host, *sorted(_HUB - {host})) if host in _HUB else (host,)
+    hosts = (host, *sorted(HUB - {host})) if host in HUB else (host,)
     for name in hosts:
         parts = path.split("/")
         for count in range(len(parts), -1, -1):
             yield "/".join([name, *parts[:count]])
 
 
-def _bare(key: str) -> str:
+def bare(key: str) -> str:
     """A key without what old versions of Docker wrote around the host."""
     key = key.partition("://")[2] if "://" in key else key
     return key.removesuffix("/").removesuffix("/v1").removesuffix("/v2").removesuffix("/")
@@ -89,42 +89,29 @@ def _of_entry(entry: Mapping[str, object]) -> Credentials | None:
 
 def _in_helper(document: Mapping[str, object], host: str, settings: Settings) -> Credentials | None:
     """What the program says that the file names for this registry, or for all."""
-    helpers = cast("dict[str, str]", document.get("credHelpers") or {})
-    names = sorted(_HUB) if host in _HUB else [host]
-    name = next((helpers[each] for each in names if each in helpers), document.get("credsStore"))
-    if not name:
-        return None
-    return _ask_helper(str(name), _HUB_KEY if host in _HUB else host, settings)
+    name = helper_of(document, host)
+    return _ask_helper(name, server_of(host), settings) if name else None
+
+
+def helper_of(document: Mapping[str, object], host: str) -> str:
+    """The program that a file names for a registry, or for all; "" for none."""
+    named = cast("dict[str, str]", document.get("credHelpers") or {})
+    names = sorted(HUB) if host in HUB else [host]
+    return str(next((named[each] for each in names if each in named), document.get("credsStore") or ""))
+
+
+def server_of(host: str) -> str:
+    """What Docker calls a registry in its file, and where it speaks with helpers."""
+    return _HUB_KEY if host in HUB else host
 
 
 def _ask_helper(name: str, server: str, settings: Settings) -> Credentials | None:
     """`docker-credential-NAME get`. None when it knows nothing of the server."""
-    import shutil  # only where helpers are used
-    import subprocess
-
-    program = shutil.which(f"docker-credential-{name}", path=settings.helpers) if "/" not in name else None
-    if program is None:
-        raise Denied(f"credential helper docker-credential-{name} is not installed", hint="is it in PATH?")
-    environ = {"PATH": settings.helpers, "HOME": settings.home}
-    try:
-        done = subprocess.run(
-            [program, "get"],
-            input=server.encode(),
-            capture_output=True,
-            env=environ,
-            timeout=_PATIENCE,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        what = "takes too long" if isinstance(error, subprocess.TimeoutExpired) else error.strerror
-        raise Denied(f"credential helper docker-credential-{name}: {what}") from None
-    if done.returncode:
-        said = (done.stdout + done.stderr).decode(errors="replace").strip()
-        if "not found" in said:
-            return None
-        raise Denied(f"credential helper docker-credential-{name} failed: {said[:200]}")
-    found = json.loads(done.stdout)
+    answer = helpers.call(name, "get", server, settings)
+    if answer is None:
+        return None
+    found = json.loads(answer)
     user, secret = str(found.get("Username", "")), str(found.get("Secret", ""))
-    if user == _TOKEN_USER:
+    if user == TOKEN_USER:
         return Credentials(identity_token=secret)
     return Credentials(user, secret) if user else None

@@ -31,6 +31,7 @@ class Endpoint(NamedTuple):
 
 def endpoints(reference: Reference, settings: Settings) -> Iterator[Endpoint]:
     """The places to ask, in this order: mirrors first, the registry itself last."""
+    reference = settings.lies(reference)
     rule = settings.rule_for(reference.name)
     for mirror in rule.mirrors:
         yield _endpoint(reference, rule, mirror.location, mirror.insecure, True)

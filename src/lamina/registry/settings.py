@@ -6,7 +6,7 @@ say which mirrors there are and which registries may be reached without TLS.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
 from lamina.errors import Denied, InvalidInput
@@ -15,7 +15,11 @@ from lamina.oci import reference as references
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-_OURS = frozenset({"offline", "registry"})
+    from lamina.oci.reference import Reference
+
+Said = TypeVar("Said")
+
+_OURS = frozenset({"offline", "registry", "short-names"})
 _OF_REGISTRY = frozenset({"insecure", "location", "mirrors"})
 
 
@@ -56,6 +60,12 @@ class Settings(NamedTuple):
     credentials: tuple[str, ...] = ()
     helpers: str = ""  # PATH: where credential helpers are looked for
     home: str = ""  # HOME, for helpers
+    short_names: Mapping[str, Reference] = {}  # where a name without a registry lies, by its full name
+
+    def lies(self, reference: Reference) -> Reference:
+        """The same reference where its repository is to be had."""
+        found = self.short_names.get(reference.name)
+        return reference._replace(domain=found.domain, path=found.path) if found else reference
 
     def rule_for(self, name: str) -> Rule:
         """What is said of the repository `name` (in full): the rule with the longest prefix."""
@@ -73,15 +83,17 @@ class Settings(NamedTuple):
 def read_settings(places: Places, *, offline: bool, proxies: Mapping[str, str]) -> Settings:
     """Reads the files. InvalidInput for one that makes no sense, Denied for one that may not be read."""
     rules: list[Rule] = []
+    short_names: dict[str, Reference] = {}
     for path in places.ours:
         document = _toml(path)
         rules += _checked(path, _our_rules, document)
+        short_names = dict(_checked(path, _short_names, document)) | short_names
         offline = offline or document.get("offline") is True
     for path in places.podman:
         rules += _checked(path, _podman_rules, _toml(path))
     for path in places.docker:
         rules += _checked(path, _docker_rules, _json(path))
-    return Settings(tuple(rules), offline, proxies, tuple(places.credentials))
+    return Settings(tuple(rules), offline, proxies, tuple(places.credentials), short_names=short_names)
 
 
 def _begins(name: str, prefix: str) -> bool:
@@ -105,6 +117,22 @@ def _our_rules(document: Mapping[str, object]) -> list[Rule]:
         if not isinstance(location, str) or not isinstance(insecure, bool):
             raise TypeError("location is a text, insecure is true or false")
         found.append(Rule(prefix, location.rstrip("/"), insecure, tuple(mirrors)))
+    return found
+
+
+def _short_names(document: Mapping[str, object]) -> list[tuple[str, Reference]]:
+    """[short-names] NAME = "HOST/PATH": a name without a registry lies there, and not at Docker Hub."""
+    found = []
+    for name, target in cast("dict[str, object]", document.get("short-names", {})).items():
+        short = references.parse(name)
+        if short.tag or short.digest or short.domain != references.DOCKER_HUB:
+            raise ValueError(f"{name[:100]!r} is no short name: it has a registry, a tag or a digest")
+        if not isinstance(target, str):
+            raise TypeError("a short name stands for a text")
+        meant = references.parse(target)
+        if meant.tag or meant.digest or meant.name != target:
+            raise ValueError(f"{target[:100]!r} is no repository in full: HOST/PATH is expected")
+        found.append((short.name, meant))
     return found
 
 
@@ -156,11 +184,11 @@ def _texts(value: object) -> list[str]:
 
 
 def _checked(
-    path: str, rules: Callable[[Mapping[str, object]], list[Rule]], document: Mapping[str, object]
-) -> list[Rule]:
+    path: str, rules: Callable[[Mapping[str, object]], list[Said]], document: Mapping[str, object]
+) -> list[Said]:
     try:
         return rules(document)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, InvalidInput) as error:
         raise InvalidInput(f"{path}: {error}", hint="docs/registries.md says what may stand there") from None
 
 
