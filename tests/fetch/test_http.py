@@ -288,7 +288,7 @@ def test_a_port_where_nobody_listens(sink: BinaryIO) -> None:
 
 
 def test_a_server_that_never_answers(sink: BinaryIO, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lamina.fetch.exchange._READ", 0.1)
+    monkeypatch.setattr("lamina.fetch.connections.READ_TIMEOUT", 0.1)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(10)

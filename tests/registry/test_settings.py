@@ -11,6 +11,7 @@ from lamina.errors import InvalidInput
 from lamina.oci import reference as references
 from lamina.registry.endpoints import endpoints, is_local
 from lamina.registry.settings import Mirror, Places, Rule, Settings, read_settings
+from lamina.registry.trust import may_be_plain
 
 
 def read(tmp_path: Path, **files: str) -> Settings:
@@ -22,7 +23,8 @@ def read(tmp_path: Path, **files: str) -> Settings:
 
 
 def where(name: str, found: Settings) -> list[tuple[str, str, bool]]:
-    return [(each.host, each.path, each.plain) for each in endpoints(references.parse(name), found)]
+    made = endpoints(references.parse(name), found)
+    return [(each.host, each.path, may_be_plain(each, found)) for each in made]
 
 
 def test_nothing_is_said() -> None:

@@ -15,6 +15,8 @@ from lamina.oci import canonical
 from lamina.oci import config as configs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lamina.archive.files import Files
     from lamina.oci.digest import DiffID
 
@@ -22,15 +24,18 @@ MANIFEST = "manifest.json"
 _BLOBS = "blobs/sha256/"
 
 
-def read_docker_archive(files: Files) -> list[ArchivedImage]:
-    """The images of an archive. InvalidInput, Corrupt when its documents make no sense."""
+def read_docker_archive(files: Files, elsewhere: Mapping[DiffID, str] = {}) -> list[ArchivedImage]:
+    """The images of an archive. InvalidInput, Corrupt when its documents make no sense.
+
+    `elsewhere` are the layers that it may lack, with the image that has each.
+    """
     entries = canonical.loads(read_small(files, MANIFEST), MANIFEST)
     if not isinstance(entries, list) or not entries:
         raise InvalidInput(f"archive: {MANIFEST} is not a list of images")
-    return [_image(files, entry) for entry in entries]
+    return [_image(files, entry, elsewhere) for entry in entries]
 
 
-def _image(files: Files, entry: object) -> ArchivedImage:
+def _image(files: Files, entry: object, elsewhere: Mapping[DiffID, str]) -> ArchivedImage:
     if not isinstance(entry, dict):
         raise InvalidInput(f"archive: {MANIFEST} is not a list of images")
     name = check_name(entry.get("Config"))
@@ -41,11 +46,14 @@ def _image(files: Files, entry: object) -> ArchivedImage:
     config = configs.parse(config_bytes)
     names = [check_name(layer) for layer in _texts(entry, "Layers")]
     check_count(len(names), config)
-    layers = [_layer(files, name, diff_id) for name, diff_id in zip(names, config.diff_ids, strict=True)]
+    pairs = zip(names, config.diff_ids, strict=True)
+    layers = [_layer(files, name, diff_id, elsewhere) for name, diff_id in pairs]
     return ArchivedImage(tuple(_texts(entry, "RepoTags")), config_bytes, config, b"", tuple(layers))
 
 
-def _layer(files: Files, name: str, diff_id: DiffID) -> ArchivedLayer:
+def _layer(files: Files, name: str, diff_id: DiffID, elsewhere: Mapping[DiffID, str]) -> ArchivedLayer:
+    if diff_id in elsewhere and not files.has(name):
+        return ArchivedLayer(files, name, diff_id, None, 0, "", elsewhere[diff_id])
     return ArchivedLayer(files, name, diff_id, None, files.size(name), "")
 
 

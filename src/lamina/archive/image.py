@@ -15,7 +15,11 @@ MAX_LAYERS = 500  # overlay takes no more
 
 
 class ArchivedLayer(NamedTuple):
-    """One layer. Docker's own archives do not tell its digest and media type."""
+    """One layer. Docker's own archives do not tell its digest and media type.
+
+    Where the archive leaves it out (archive.since), `elsewhere` names the image that has it, and there is
+    nothing to open.
+    """
 
     files: Files
     name: str  # of the blob in the archive
@@ -23,6 +27,7 @@ class ArchivedLayer(NamedTuple):
     digest: Digest | None
     size: int
     media_type: str  # "" when not told
+    elsewhere: str = ""
 
     def open(self) -> BinaryIO:
         """The blob, packed as it is. The caller closes it, and verifies what it reads."""

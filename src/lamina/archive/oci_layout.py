@@ -13,6 +13,7 @@ from lamina.archive.image import (
     check_count,
     check_digest,
 )
+from lamina.archive.since import left_out
 from lamina.errors import Corrupt, InvalidInput, NotFound, Unsupported
 from lamina.oci import canonical, media
 from lamina.oci import config as configs
@@ -21,6 +22,8 @@ from lamina.oci.digest import DiffID, Digest, hex_of
 from lamina.oci.manifest import Manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lamina.archive.files import Files
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.manifest import Index
@@ -52,9 +55,10 @@ def read_oci_layout(files: Files, host: Platform, *, whole: bool = True) -> list
     if len(index.manifests) > _MAX_IMAGES:
         raise InvalidInput(f"archive: {INDEX} names more than {_MAX_IMAGES} images")
     found: dict[Digest, tuple[ArchivedImage, list[str]]] = {}
+    elsewhere = left_out(files)
     for descriptor in _for_platform(index.manifests, host):
         if descriptor.digest not in found:
-            found[descriptor.digest] = (_top(files, descriptor, host, whole), [])
+            found[descriptor.digest] = (_top(files, descriptor, host, whole, elsewhere), [])
         found[descriptor.digest][1].extend(_names(descriptor))
     return [image._replace(names=tuple(dict.fromkeys(names))) for image, names in found.values()]
 
@@ -64,23 +68,34 @@ def read_named(files: Files, host: Platform, tag: str, digest: Digest | None) ->
 
     Of an index it is the one for `host`. NotFound, InvalidInput, Corrupt.
     """
-    _check_version(files)
-    rows = list(manifests.parse_index(read_small(files, INDEX)).manifests)
+    rows = read_rows(files)
     if digest is not None:
         rows = [each for each in rows if each.digest == digest]
         if not rows and files.has(blob_name(digest)):  # inside of an index
             data = read_small(files, blob_name(digest))
             check_digest(data, digest, blob_name(digest))
-            return _image(files, manifests.parse_manifest(data), data)
+            return _image(files, manifests.parse_manifest(data), data, left_out(files))
     else:
-        named = [each for each in rows if _is_called(each, tag or "latest")]
+        named = [each for each in rows if is_called(each, tag or "latest")]
         rows = named or ([] if tag or len(rows) > 1 else rows)
     if not rows:
         raise NotFound(f"the layout has no image {digest or tag or 'latest'}")
-    return _top(files, rows[0], host, False)
+    return _top(files, rows[0], host, False, left_out(files))
 
 
-def _is_called(descriptor: Descriptor, tag: str) -> bool:
+def read_rows(files: Files) -> list[Descriptor]:
+    """What index.json of a layout names. InvalidInput, Unsupported."""
+    _check_version(files)
+    return list(manifests.parse_index(read_small(files, INDEX)).manifests)
+
+
+def read_row(files: Files, row: Descriptor, host: Platform, *, whole: bool) -> ArchivedImage:
+    """The image of one of `read_rows`; see read_oci_layout for `host` and `whole`. It has no name."""
+    return _top(files, row, host, whole, left_out(files))
+
+
+def is_called(descriptor: Descriptor, tag: str) -> bool:
+    """Whether index.json calls an image so: by its tag, or its whole name."""
     names = (descriptor.annotations.get(NAME, ""), descriptor.annotations.get(REF_NAME, ""))
     return any(name == tag or name.endswith(":" + tag) for name in names)
 
@@ -91,13 +106,15 @@ def names_an_index(files: Files) -> bool:
     return any(descriptor.media_type in media.INDEXES for descriptor in index.manifests)
 
 
-def _top(files: Files, descriptor: Descriptor, host: Platform, whole: bool) -> ArchivedImage:
+def _top(
+    files: Files, descriptor: Descriptor, host: Platform, whole: bool, elsewhere: Mapping[DiffID, str]
+) -> ArchivedImage:
     """What one row of index.json names."""
-    data = _read_blob(files, descriptor, MAX_JSON)
+    data = read_blob(files, descriptor, MAX_JSON)
     document = manifests.parse(data, descriptor.media_type)
     if isinstance(document, Manifest):
-        return _image(files, document, data)
-    inside = _Inside(files, whole)
+        return _image(files, document, data, elsewhere)
+    inside = _Inside(files, whole, elsewhere)
     inside.read(document)
     chosen = next((image for image in inside.images if image.config.platform.runs(host)), None)
     if chosen is None and (not whole or not inside.images):
@@ -111,9 +128,10 @@ def _top(files: Files, descriptor: Descriptor, host: Platform, whole: bool) -> A
 class _Inside:
     """What is in an index: its images, and the blobs that are none; `missing` when it is not all there."""
 
-    def __init__(self, files: Files, whole: bool) -> None:
+    def __init__(self, files: Files, whole: bool, elsewhere: Mapping[DiffID, str]) -> None:
         self._files = files
         self._whole = whole
+        self._elsewhere = elsewhere
         self.images: list[ArchivedImage] = []
         self.others: list[ArchivedBlob] = []
         self.missing = False
@@ -141,10 +159,20 @@ class _Inside:
         if _ATTESTATION in descriptor.annotations or manifest.config.media_type not in media.CONFIGS:
             for part in (descriptor, manifest.config, *manifest.layers):
                 self._other(part)
-        elif all(self._files.has(blob_name(part.digest)) for part in (manifest.config, *manifest.layers)):
-            self.images.append(_image(self._files, manifest, data))
+        elif self._has_all(manifest):
+            self.images.append(_image(self._files, manifest, data, self._elsewhere))
         else:
             self.missing = True
+
+    def _has_all(self, manifest: Manifest) -> bool:
+        """Whether an image is in the archive, but for layers that are left out of it."""
+        if not self._files.has(blob_name(manifest.config.digest)):
+            return False
+        missing = [n for n, part in enumerate(manifest.layers) if not self._files.has(blob_name(part.digest))]
+        if not missing or not self._elsewhere:
+            return not missing
+        diff_ids = configs.parse(read_blob(self._files, manifest.config, configs.MAX_SIZE)).diff_ids
+        return all(number < len(diff_ids) and diff_ids[number] in self._elsewhere for number in missing)
 
     def _other(self, descriptor: Descriptor) -> None:
         name = blob_name(descriptor.digest)
@@ -154,7 +182,7 @@ class _Inside:
             self.others.append(ArchivedBlob(self._files, name, descriptor.digest, descriptor.size))
 
     def _data(self, descriptor: Descriptor) -> bytes:
-        return _read_blob(self._files, descriptor, MAX_JSON)
+        return read_blob(self._files, descriptor, MAX_JSON)
 
 
 def _check_version(files: Files) -> None:
@@ -181,27 +209,34 @@ def _for_platform(descriptors: tuple[Descriptor, ...], host: Platform) -> list[D
     ]
 
 
-def _image(files: Files, manifest: Manifest, data: bytes) -> ArchivedImage:
+def _image(
+    files: Files, manifest: Manifest, data: bytes, elsewhere: Mapping[DiffID, str]
+) -> ArchivedImage:
     if manifest.config.media_type not in media.CONFIGS:
         raise Unsupported(f"archive: {manifest.config.media_type[:100]!r} is not a container image")
-    config_bytes = _read_blob(files, manifest.config, configs.MAX_SIZE)
+    config_bytes = read_blob(files, manifest.config, configs.MAX_SIZE)
     config = configs.parse(config_bytes)
     check_count(len(manifest.layers), config)
     pairs = zip(manifest.layers, config.diff_ids, strict=True)
-    layers = [_layer(files, descriptor, diff_id) for descriptor, diff_id in pairs]
+    layers = [_layer(files, descriptor, diff_id, elsewhere) for descriptor, diff_id in pairs]
     return ArchivedImage((), config_bytes, config, data, tuple(layers))
 
 
-def _layer(files: Files, descriptor: Descriptor, diff_id: DiffID) -> ArchivedLayer:
+def _layer(
+    files: Files, descriptor: Descriptor, diff_id: DiffID, elsewhere: Mapping[DiffID, str]
+) -> ArchivedLayer:
     if media.compression(descriptor.media_type) is None:
         raise Unsupported(f"archive: {descriptor.media_type[:100]!r} is not a layer that can be unpacked")
     name = blob_name(descriptor.digest)
+    if diff_id in elsewhere and not files.has(name):
+        return ArchivedLayer(files, name, diff_id, descriptor.digest, 0, "", elsewhere[diff_id])
     if files.size(name) != descriptor.size:
         raise Corrupt(f"archive: {name} has {files.size(name)} bytes, and should have {descriptor.size}")
     return ArchivedLayer(files, name, diff_id, descriptor.digest, descriptor.size, descriptor.media_type)
 
 
-def _read_blob(files: Files, descriptor: Descriptor, limit: int) -> bytes:
+def read_blob(files: Files, descriptor: Descriptor, limit: int) -> bytes:
+    """A document of a layout, checked. InvalidInput when it is missing, or longer than `limit`; Corrupt."""
     name = blob_name(descriptor.digest)
     data = read_small(files, name, limit)
     if len(data) != descriptor.size:

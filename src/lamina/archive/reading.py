@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.archive import docker_archive, oci_layout
+from lamina.archive import docker_archive, oci_layout, since
 from lamina.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -40,4 +40,4 @@ def read_images(files: Files, host: Platform, *, whole: bool = True) -> list[Arc
     """
     if detect(files) == "oci":
         return oci_layout.read_oci_layout(files, host, whole=whole)
-    return docker_archive.read_docker_archive(files)
+    return docker_archive.read_docker_archive(files, since.left_out(files))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol
 
-from lamina.archive import docker_archive, oci_layout
+from lamina.archive import docker_archive, oci_layout, since
 from lamina.archive.compression import CHUNK
 from lamina.errors import Corrupt
 from lamina.oci import canonical, media
@@ -21,9 +21,10 @@ from lamina.tree.entry import Entry, Kind
 from lamina.tree.tar.write import TarWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
-    from lamina.oci.digest import Digest
+    from lamina.archive.since import Since
+    from lamina.oci.digest import DiffID, Digest
     from lamina.oci.image import Image
 
 
@@ -76,21 +77,33 @@ class Named(NamedTuple):
     annotations: Mapping[str, str] = {}
 
 
-def write_archive(images: Sequence[Named], sink: Callable[[bytes], object], *, docker: bool) -> None:
-    """Writes the images as a tar. With `docker` there is manifest.json, for Docker: one image a name."""
+def write_archive(
+    images: Sequence[Named],
+    sink: Callable[[bytes], object],
+    *,
+    docker: bool,
+    without: Sequence[Since] = (),
+) -> None:
+    """Writes the images as a tar. With `docker` there is manifest.json, for Docker: one image a name.
+
+    The layers of `without` are left out, and index.json says so.
+    """
     tar = TarWriter(sink)
     for folder in (b"blobs", b"blobs/sha256"):
         tar.add(Entry(folder, Kind.DIR))
-    _blobs(tar, images)
-    _file(tar, oci_layout.INDEX, index_of(images).to_bytes())
+    _blobs(tar, blobs_of(images, {layer for each in without for layer in each.layers}))
+    index = index_of(images)._replace(annotations=since.notes(without))
+    _file(tar, oci_layout.INDEX, index.to_bytes())
     if docker:
         _file(tar, docker_archive.MANIFEST, canonical.dumps(docker_entries(images)))
     _file(tar, oci_layout.LAYOUT, canonical.dumps({"imageLayoutVersion": oci_layout.VERSION}))
     tar.finish()
 
 
-def blobs_of(images: Iterable[Named]) -> dict[Digest, bytes | Blob]:
-    """All blobs of images and indexes, by digest."""
+def blobs_of(
+    images: Iterable[Named], without: Container[DiffID] = frozenset()
+) -> dict[Digest, bytes | Blob]:
+    """All blobs of images and indexes, by digest, but for some layers."""
     blobs: dict[Digest, bytes | Blob] = {}
     for named in images:
         if named.whole is not None:
@@ -100,13 +113,14 @@ def blobs_of(images: Iterable[Named]) -> dict[Digest, bytes | Blob]:
             for data in (image.manifest_bytes, image.config_bytes):
                 blobs[sha256(data)] = data
             for layer in image.layers:
-                blobs[layer.digest] = layer
+                if layer.diff_id not in without:
+                    blobs[layer.digest] = layer
     return blobs
 
 
-def _blobs(tar: TarWriter, images: Iterable[Named]) -> None:
+def _blobs(tar: TarWriter, blobs: Mapping[Digest, bytes | Blob]) -> None:
     """Each blob once, sorted by digest."""
-    for digest, blob in sorted(blobs_of(images).items()):
+    for digest, blob in sorted(blobs.items()):
         if isinstance(blob, bytes):
             _file(tar, oci_layout.blob_name(digest), blob)
         else:

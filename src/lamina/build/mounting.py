@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build.mountsources import Folder, Layered
 from lamina.errors import NotFound
+from lamina.layers.absent import bring
 from lamina.mount.types import Mount
 from lamina.sandbox.spec import HeldFile
 
@@ -171,6 +172,7 @@ class _Making:
         ctx, snapshotter = self._ctx, self._tools.snapshotter
         key = ctx.lease.temp_name()
         self._stack.callback(snapshotter.remove, key)
+        bring(ctx, chain)
         parents = [ctx.layout.diff_dir(diff_id) for diff_id in chain]
         if writable:
             snapshotter.prepare(key, parents, volatile=True)

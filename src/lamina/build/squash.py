@@ -8,6 +8,7 @@ from lamina.db import cachedb
 from lamina.db.cachedb import Step
 from lamina.graph import stages
 from lamina.graph.key import Ingredient, cache_key
+from lamina.layers.absent import bring
 from lamina.layers.commit import commit_empty, reuse_diff
 from lamina.layers.lookup import Lookup
 from lamina.layers.write import LayerItem, write_layer
@@ -74,6 +75,7 @@ def _merged(
         ingredients = tuple([cachedb.Ingredient(*part) for part in key.ingredients])
         cachedb.put_step(c, Step(key.digest, made.diff_id, ingredients, "squash", created, 0.0))
 
+    bring(ctx, added)
     base = Lookup(ctx, below[::-1])
     items = list(_items(base, Lookup(ctx, diff_ids[::-1])))
     if not items:

@@ -8,9 +8,20 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.errors import Denied, InvalidInput, LaminaError, NoSpace, NotFound
+from lamina.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from lamina.events import Event
+
+
+def notices(event: Event) -> None:
+    """An Observer that shows nothing but notices, on stderr: stdout may be an archive."""
+    if isinstance(event, Notice):
+        from lamina.dockerfile.source import printable  # most work has nothing to say
+
+        print(f"lamina: {printable(event.text)}", file=sys.stderr, flush=True)
 
 
 @contextmanager

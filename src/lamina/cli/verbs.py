@@ -34,10 +34,13 @@ VERBS = {
     "inspect": Verb("inspect", "Return low-level information on images and containers"),
     "layers": Verb("layers", "Show the layers of an image, what made them and who shares them"),
     "load": Verb("load", "Load an image from a tar archive or STDIN"),
+    "login": Verb("login", "Authenticate to a registry"),
+    "logout": Verb("logout", "Log out from a registry"),
     "mount": Verb("mount", "Mount an image read-only, or a container, and print the path"),
     "prune": Verb("prune", "Remove stopped containers, unused images and build cache"),
     "ps": Verb("ps", "List containers"),
     "pull": Verb("pull", "Download an image from a registry"),
+    "push": Verb("push", "Upload an image to a registry"),
     "rm": Verb("rm", "Remove one or more containers"),
     "rmi": Verb("rmi", "Remove one or more images"),
     "run": Verb("run", "Create and run a new container from an image", 125),
@@ -49,7 +52,7 @@ VERBS = {
     "why": Verb("why", "Show why each step of a build ran, or by which rule it was reused"),
 }
 
-COMMON = ("run", "ps", "build", "pull", "images", "layers", "version", "info")
+COMMON = ("run", "ps", "build", "push", "pull", "images", "layers", "version", "info")
 
 
 class Group:
@@ -89,7 +92,7 @@ GROUPS = {
     ),
     "image": _group(
         "Manage images",
-        "build history import inspect layers load mount pull save sbom tag umount",
+        "build history import inspect layers load mount pull push save sbom tag umount",
         prune="Remove unused images",
         ls="images",
         rm="rmi",

@@ -9,6 +9,7 @@ from lamina.containers import names, settings, volumes
 from lamina.db import cachedb, containerdb, imagedb, layerdb
 from lamina.db.names import for_platform, resolve_image
 from lamina.errors import NotFound
+from lamina.layers.absent import bring
 from lamina.layers.clock import now
 from lamina.mount.holder import start_time
 from lamina.oci import config as configs
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lamina.containers.settings import Settings
     from lamina.db.containerdb import Container
     from lamina.oci.config import ImageConfig
-    from lamina.oci.digest import DiffID, ImageID
+    from lamina.oci.digest import ChainID, DiffID, ImageID
     from lamina.snapshot.protocol import Snapshotter
 
 
@@ -49,7 +50,10 @@ def _image(c: sqlite3.Connection, request: RunRequest) -> ImageID:
 
 
 def create(ctx: Containers, request: RunRequest) -> Created:
-    """Makes a container. NotFound without the image, Conflict when the name is taken, InvalidInput."""
+    """Makes a container. NotFound without the image, Conflict when the name is taken, InvalidInput.
+
+    Layers that are elsewhere are brought: errors as of layers.absent.bring.
+    """
     layers, snapshotter = ctx.layers, ctx.snapshotter()
     container_id = os.urandom(32).hex()
     c = layers.db.read()
@@ -57,6 +61,8 @@ def create(ctx: Containers, request: RunRequest) -> Created:
     chosen = settings.merge(image_config(ctx, image_id).config, request, container_id)
     volumes.parse(chosen.volumes, chosen.tmpfs)  # what is wrong with them is said before anything is made
     chain = imagedb.layers_of(c, image_id)
+    below = _stack(c, chain[-1] if chain else None)
+    bring(layers, below)  # before anything is made
     row = containerdb.Container(
         id=container_id,
         name=_name(ctx, request.name),
@@ -79,7 +85,7 @@ def create(ctx: Containers, request: RunRequest) -> Created:
         containerdb.create(tx, row)
         cachedb.put_writable(tx, cachedb.Writable(container_id, row.chain_id, row.created, ""))
     try:
-        snapshotter.prepare(container_id, [layers.layout.diff_dir(diff) for diff in diffs(ctx, row)])
+        snapshotter.prepare(container_id, [layers.layout.diff_dir(diff_id) for diff_id in below])
     except BaseException:
         with layers.db.write() as tx:
             containerdb.delete(tx, container_id)
@@ -89,8 +95,11 @@ def create(ctx: Containers, request: RunRequest) -> Created:
 
 def diffs(ctx: Containers, row: Container) -> tuple[DiffID, ...]:
     """The layers of the container's image, top first."""
-    chain = layerdb.chain(ctx.layers.db.read(), row.chain_id)
-    return tuple([layer.diff_id for layer in reversed(chain)])
+    return _stack(ctx.layers.db.read(), row.chain_id)
+
+
+def _stack(c: sqlite3.Connection, top: ChainID | None) -> tuple[DiffID, ...]:
+    return tuple([layer.diff_id for layer in reversed(layerdb.chain(c, top))])
 
 
 def snapshotter_of(ctx: Containers, row: Container) -> Snapshotter:

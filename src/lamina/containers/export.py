@@ -21,4 +21,4 @@ def export(ctx: Containers, name: str, sink: BinaryIO) -> None:
     """
     row = state.find(ctx, name)
     diff = capture_layer(ctx, row)
-    write_merged(Lookup(ctx.layers, (diff.diff_id, *creating.diffs(ctx, row))), sink.write)
+    write_merged(ctx.layers, Lookup(ctx.layers, (diff.diff_id, *creating.diffs(ctx, row))), sink.write)

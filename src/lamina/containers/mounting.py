@@ -15,6 +15,7 @@ from lamina.containers import state
 from lamina.db import cachedb, imagedb, layerdb
 from lamina.db.names import resolve_image
 from lamina.errors import Denied, NotFound
+from lamina.layers.absent import bring
 from lamina.layers.clock import now
 from lamina.mount import holder, userns
 from lamina.mount.table import mounts_below
@@ -97,7 +98,9 @@ def _mount_image(ctx: Containers, name: str) -> str:
         return _path(ctx, found)
     chain = imagedb.layers_of(c, image_id)
     top = chain[-1] if chain else None
-    parents = [ctx.layers.layout.diff_dir(layer.diff_id) for layer in reversed(layerdb.chain(c, top))]
+    diff_ids = [layer.diff_id for layer in reversed(layerdb.chain(c, top))]
+    bring(ctx.layers, diff_ids)
+    parents = [ctx.layers.layout.diff_dir(diff_id) for diff_id in diff_ids]
     snapshotter = ctx.snapshotter()
     with ctx.layers.db.write() as tx:  # keeps the layers, also when the image is removed
         imagedb.need_image(tx, image_id)

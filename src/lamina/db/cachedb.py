@@ -74,10 +74,29 @@ class Writable(NamedTuple):
 
 def put_files(c: sqlite3.Connection, diff_id: DiffID, entries: Iterable[Entry]) -> None:
     """Adds the file rows of a diff whose row was just put (layerdb.put_diff gave True). NotFound."""
+    c.executemany(INSERT, rows_of(_number(c, diff_id), entries))
+
+
+def same_files(c: sqlite3.Connection, diff_id: DiffID, entries: Iterable[Entry]) -> bool:
+    """Whether the file rows of a diff are just these, in whatever order. NotFound. Keeps no list of them."""
+    number = _number(c, diff_id)
+    # Sums of hashes that nobody outside of this process knows: no two sets of rows come to the same by chance.
+    theirs = sum(map(hash, c.execute("SELECT * FROM files WHERE diff = ?", (number,))))
+    return theirs == sum(map(hash, rows_of(number, entries)))
+
+
+def replace_files(c: sqlite3.Connection, diff_id: DiffID, entries: Iterable[Entry]) -> None:
+    """The file rows of a diff are these from now on. NotFound."""
+    number = _number(c, diff_id)
+    c.execute("DELETE FROM files WHERE diff = ?", (number,))
+    c.executemany(INSERT, rows_of(number, entries))
+
+
+def _number(c: sqlite3.Connection, diff_id: DiffID) -> int:
     row = c.execute("SELECT num FROM diffs WHERE diff_id = ?", (diff_id,)).fetchone()
     if row is None:
         raise NotFound(f"layer {diff_id} is not in the store")
-    c.executemany(INSERT, rows_of(row[0], entries))
+    return int(row[0])
 
 
 def files(c: sqlite3.Connection, diff_id: DiffID) -> list[Entry]:
@@ -228,6 +247,12 @@ def steps_of_recipe(c: sqlite3.Connection, recipe: str, most: int) -> list[Step]
 def delete_step(c: sqlite3.Connection, key: str) -> None:
     """Afterwards there is no step with this key."""
     c.execute("DELETE FROM steps WHERE key = ?", (key,))
+
+
+def delete_steps_on(c: sqlite3.Connection, diff_id: DiffID, chains: Iterable[ChainID]) -> None:
+    """Afterwards there is no step that made this diff, and none that was done on one of these layers."""
+    c.execute("DELETE FROM steps WHERE diff_id = ?", (diff_id,))
+    c.executemany("DELETE FROM steps WHERE parent = ?", [(chain,) for chain in chains])
 
 
 _STEP = "key, diff_id, ingredients, created_by, created, seconds, recipe, parent, rule, ran"

@@ -99,6 +99,14 @@ def diffs(c: sqlite3.Connection) -> list[Diff]:
     return [Diff._make(row) for row in c.execute(f"SELECT {_DIFF} FROM diffs ORDER BY num")]
 
 
+def put_claim(c: sqlite3.Connection, diff: Diff) -> None:
+    """The row of a diff says from now on of its content what this one does (layers.claims)."""
+    c.execute(
+        "UPDATE diffs SET content_id = ?, size = ?, tar_size = ?, entries = ? WHERE diff_id = ?",
+        (diff.content_id, diff.size, diff.tar_size, diff.entries, diff.diff_id),
+    )
+
+
 def delete_diff(c: sqlite3.Connection, diff_id: DiffID) -> None:
     """Afterwards neither the diff nor its files have rows. Conflict when a layer or step still has it."""
     c.execute("DELETE FROM diffs WHERE diff_id = ?", (diff_id,))
@@ -110,6 +118,11 @@ def put_layer(c: sqlite3.Connection, layer: Layer) -> Layer:
         f"INSERT INTO layers ({_LAYER}) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (chain_id) DO NOTHING", layer
     )
     return layer if done.rowcount else need_layer(c, layer.chain_id)
+
+
+def put_content_id(c: sqlite3.Connection, layer: Layer) -> None:
+    """The row of a layer has this content ID from now on (layers.claims)."""
+    c.execute("UPDATE layers SET content_id = ? WHERE chain_id = ?", (layer.content_id, layer.chain_id))
 
 
 def get_layer(c: sqlite3.Connection, chain: ChainID) -> Layer | None:

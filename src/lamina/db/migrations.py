@@ -282,6 +282,13 @@ _SHIPPING = (
         repository TEXT NOT NULL,
         seen REAL NOT NULL,
         PRIMARY KEY (digest, repository)) WITHOUT ROWID""",
+    # under which digests repositories (in full) have an image: what was pulled, and what was pushed
+    """CREATE TABLE repo_digests (
+        image_id TEXT NOT NULL REFERENCES images (image_id) ON DELETE CASCADE,
+        repository TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        PRIMARY KEY (image_id, repository, digest)) WITHOUT ROWID""",
+    "CREATE INDEX repo_digests_digest ON repo_digests (digest)",
     # the shared caches that were read, so that one which has not changed is not read again
     """CREATE TABLE cache_imports (
         source TEXT PRIMARY KEY,
@@ -311,9 +318,11 @@ _SHIPPING = (
         PRIMARY KEY (repository, tag),
         FOREIGN KEY (repository, digest) REFERENCES hosted_manifests (repository, digest) ON DELETE CASCADE
         ) WITHOUT ROWID""",
+    # `added`: when it was last counted on, in seconds since 1970; 0 once no manifest of the repository names it
     """CREATE TABLE hosted_blobs (
         repository TEXT NOT NULL,
         digest TEXT NOT NULL,
+        added REAL NOT NULL,
         PRIMARY KEY (repository, digest)) WITHOUT ROWID""",
 )
 

@@ -31,7 +31,7 @@ def resolve_image(c: sqlite3.Connection, text: str) -> Named:
     """The image with this name, or else with an ID that begins so (a whole ID is never a name).
 
     The digest of an index finds the image of it that a tag would show. NAME@DIGEST finds what has the digest
-    as its manifest or index, whatever NAME is. NotFound in Docker's words;
+    as its manifest or index, here or where it was pushed, whatever NAME is. NotFound in Docker's words;
     Conflict when several IDs begin so; InvalidInput for what is neither.
     """
     digits = reference.id_prefix(text)
@@ -102,10 +102,10 @@ def _by_name(c: sqlite3.Connection, text: str, must: bool) -> Named | None:
 
 def _by_digest(c: sqlite3.Connection, digest: Digest) -> Named | None:
     """NAME@DIGEST: the index or the manifest with this digest, wherever it came from."""
-    from lamina.db import indexdb  # as above
+    from lamina.db import indexdb, repodigests  # as above
 
     index = indexdb.get_index(c, digest)
     if index is not None:
         return Named(index.image_id, None, digest)
-    image_id = indexdb.find_manifest(c, digest)
+    image_id = indexdb.find_manifest(c, digest) or repodigests.find(c, digest)
     return None if image_id is None else Named(image_id, None)

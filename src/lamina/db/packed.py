@@ -49,6 +49,13 @@ def by_digest(c: sqlite3.Connection, digest: Digest) -> Packed | None:
     return _of(row) if row else None
 
 
+def forget(c: sqlite3.Connection, packed: Packed) -> None:
+    """A blob turned out to be no form of the layer."""
+    c.execute(
+        "DELETE FROM packed WHERE diff_id = ? AND digest = ?", (packed.diff_id, packed.descriptor.digest)
+    )
+
+
 def put_place(c: sqlite3.Connection, digest: Digest, repository: str) -> None:
     """Notes that a repository, by its full name without a tag, has a blob."""
     c.execute("INSERT OR REPLACE INTO places VALUES (?, ?, ?)", (digest, repository, time.time()))

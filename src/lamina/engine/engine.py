@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from lamina.containers.stdio import Stdio
     from lamina.engine.cache import Cache
     from lamina.engine.checking import Checks
+    from lamina.engine.logins import Logins
     from lamina.engine.opened import Opened
+    from lamina.engine.pushing import PushRequest
     from lamina.events import Observer
     from lamina.gc.images import Deleted, Untagged
     from lamina.insight.pruned import Pruned
     from lamina.oci.digest import ImageID
     from lamina.transfer.loaded import LoadedImage
     from lamina.transfer.pull import Pulled
+    from lamina.transfer.push import Pushed
 
 
 class Engine(Asking):
@@ -154,20 +157,37 @@ class Engine(Asking):
 
         return Checks(self._inside, lambda: self._opened)
 
+    @property
+    def credentials(self) -> Logins:
+        """What is kept for registries: login, logout, check, knows."""
+        from lamina.engine.logins import Logins
+
+        return Logins(lambda: self._opened.registries())
+
     # --- moving
 
     def save(
-        self, images: Sequence[str], sink: BinaryIO, *, format: str = "docker-archive", platform: str = ""
+        self,
+        images: Sequence[str],
+        sink: BinaryIO,
+        observer: Observer = ignore,
+        *,
+        format: str = "docker-archive",
+        platform: str = "",
+        since: Sequence[str] = (),
     ) -> None:
-        """Writes images (for `platform` alone) as docker-archive, an OCI layout too, or oci-archive."""
+        """Writes images (for `platform` alone) as docker-archive, an OCI layout too, or oci-archive.
 
-        def work(opened: Opened, _: Observer, out: BinaryIO | None) -> None:
+        Layers of the images `since` are left out, for a `load` where these are.
+        """
+
+        def work(opened: Opened, tell: Observer, out: BinaryIO | None) -> None:
             from lamina.transfer.save import save
 
             assert out is not None
-            save(opened.ctx, images, out.write, format, joined.platform(platform))
+            save(opened.ctx, images, out.write, format, joined.platform(platform), since, tell)
 
-        self._inside(work, sink=sink)
+        self._inside(work, observer, sink)
 
     def load(
         self, source: str | BinaryIO, observer: Observer = ignore, *, platform: str = ""
@@ -191,6 +211,30 @@ class Engine(Asking):
             wanted = joined.platform(platform)
             strict, meant = wanted is not None, reference.parse(name)
             return pull(opened.ctx, meant, opened.registries(), wanted, strict=strict, observer=tell)
+
+        return self._inside(work, observer)
+
+    def pull_all(self, name: str, observer: Observer = ignore, *, platform: str = "") -> Sequence[Pulled]:
+        """Brings what every tag of a repository stands for, `name` being one without a tag."""
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Sequence[Pulled]:
+            from lamina.oci import reference
+            from lamina.transfer.pull import pull_all
+
+            wanted = joined.platform(platform)
+            return pull_all(
+                opened.ctx, reference.parse(name), opened.registries(), wanted, observer=tell
+            )
+
+        return self._inside(work, observer)
+
+    def push(self, request: PushRequest, observer: Observer = ignore) -> Sequence[Pushed]:
+        """Sends an image, or all tags of a repository, to a registry: what each tag there stands for now."""
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Sequence[Pushed]:
+            from lamina.engine.pushing import push
+
+            return push(opened, request, tell)
 
         return self._inside(work, observer)
 

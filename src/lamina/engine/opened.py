@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from lamina.build.request import BuildRequest
     from lamina.build.session import Tools
+    from lamina.layers.absent import Fetcher
     from lamina.registry.settings import Settings
     from lamina.sandbox.native import NativeRuntime
     from lamina.snapshot.protocol import Snapshotter
@@ -71,9 +72,15 @@ class Opened:
             except BaseException:
                 lease.release()
                 raise
-            self._writing = Layers(self.layout, BlobStore(self.layout, lease), db, lease)
+            self._writing = Layers(self.layout, BlobStore(self.layout, lease), db, lease, self._fetcher)
             self._recover(self._writing)
         return self._writing
+
+    def _fetcher(self) -> Fetcher:
+        """What brings layers that are elsewhere."""
+        from lamina.transfer.lazy import Lazy  # only when the files of such a layer are needed
+
+        return Lazy(self.registries, self.enter)
 
     def _recover(self, ctx: Layers) -> None:
         from lamina.gc.recover import recover  # imported here so that questions do without

@@ -39,7 +39,14 @@ def places(environ: Mapping[str, str]) -> Places:
         podman=[podman] if podman else [*users_podman, "/etc/containers/registries.conf"],
         docker=["/etc/docker/daemon.json"],
         credentials=_credentials(environ, home, config),
+        certificates=_certificates(config),
     )
+
+
+def _certificates(config: str) -> list[str]:
+    """A user's own folders of certificates, then Podman's and Docker's."""
+    users = [f"{config}/containers/certs.d", f"{config}/docker/certs.d"] if config else []
+    return [*users, "/etc/containers/certs.d", "/etc/docker/certs.d"]
 
 
 def _credentials(environ: Mapping[str, str], home: str, config: str) -> list[str]:

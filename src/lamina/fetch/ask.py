@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.errors import InvalidInput
 from lamina.fetch.exchange import Access, Exchange, Line
 from lamina.fetch.headers import RETRIED
+from lamina.fetch.pace import Pace
 from lamina.fetch.stopping import NeverStops
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from urllib3 import BaseHTTPResponse
 
-    from lamina.fetch.exchange import Connections, Request
+    from lamina.fetch.connections import Connections
+    from lamina.fetch.exchange import Request
     from lamina.fetch.stopping import Stopper
 
 _CHUNK = 1 << 16
@@ -61,23 +63,39 @@ def ask(
         last -= 1
         if answer.status in RETRIED and last:
             raise exchange.failed(answer, host)
-        body = _body(exchange, answer, host, limit, stopper)
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(answer.status, answer.reason or "", headers, body)
+        return _answer(exchange, answer, host, limit, stopper)
 
     return exchange.run(take)
+
+
+def ask_once(
+    request: Request, access: Access, *, limit: int, stopper: Stopper, connections: Connections
+) -> Answer:
+    """The answer to one attempt, of any status. Retry when there is none, and another attempt may have one."""
+    exchange = Exchange(request, access, stopper, connections)
+    return exchange.once(connections, lambda answer, host: _answer(exchange, answer, host, limit, stopper))
+
+
+def _answer(exchange: Exchange, answer: BaseHTTPResponse, host: str, limit: int, stopper: Stopper) -> Answer:
+    body = _body(exchange, answer, host, limit, stopper)
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    return Answer(answer.status, answer.reason or "", headers, body)
 
 
 def _body(exchange: Exchange, answer: BaseHTTPResponse, host: str, limit: int, stopper: Stopper) -> bytes:
     import urllib3  # loaded already
 
-    body = bytearray()
+    body, pace = bytearray(), Pace()
+    too_long = InvalidInput(f"cannot {exchange.doing}: {host} sent more than {limit} bytes")
+    length = answer.headers.get("Content-Length", "")
+    if length.isascii() and length.isdigit() and int(length[:20]) > limit and exchange.has_body:
+        raise too_long
     try:
         with stopper.killing(Line(answer)):
             for data in answer.stream(_CHUNK, decode_content=True):
                 body += data
                 if len(body) > limit:
-                    raise InvalidInput(f"cannot fetch {exchange.shown}: {host} sent more than {limit} bytes")
+                    raise too_long
     except (urllib3.exceptions.HTTPError, OSError) as error:
         stopper.check()  # it was us who broke it
         raise exchange.broken(error, host) from None

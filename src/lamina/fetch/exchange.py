@@ -6,17 +6,17 @@ by whoever makes several (`Connections`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 from lamina.dockerfile.remotes import host_of, is_http, redacted
-from lamina.errors import InvalidInput, LaminaError
-from lamina.fetch.failures import FetchFailed, Retry, of_exception, of_status
-from lamina.fetch.headers import RETRIED, credentials, is_same_server, retry_after
-from lamina.fetch.proxies import proxy_for
+from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError
+from lamina.fetch.connections import Connections
+from lamina.fetch.failures import FetchFailed, Retry, of_exception, of_status, waiting
+from lamina.fetch.headers import RETRIED, credentials, error_text, is_same_server, retry_after
 from lamina.fetch.stopping import pause
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from urllib3 import BaseHTTPResponse
 
@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; each pause is twice the one before
 _MOST_REDIRECTS = 10
-_KEPT = 4  # connections to one host
-_CONNECT, _READ = 20.0, 60.0  # seconds of silence
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGENT = "lamina"
+_PIECE = 1 << 16  # bytes of a body that are sent at once
+_DRAINED = 1 << 16  # bytes of an answer nobody wants that are read, so that its connection can be kept
+_DRAINING = 1.0  # seconds for that
 
 Result = TypeVar("Result")
 
@@ -45,40 +46,44 @@ class Access(NamedTuple):
     challenged: Callable[[str], str] | None = None
 
 
+class Body(NamedTuple):
+    """What is sent in pieces: `open` begins it anew for each attempt. `sent` is told bytes so far."""
+
+    open: Callable[[], BinaryIO]
+    size: int
+    sent: Callable[[int], object] = lambda done: None
+
+
 class Request(NamedTuple):
-    """What is asked. `shown` is what messages call it: "cannot fetch SHOWN: ..."; the URL if it is ""."""
+    """What is asked. Messages say "cannot VERB SHOWN: ..."; `shown` is the URL if it is ""."""
 
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = {}
-    body: bytes | None = None
+    body: bytes | Body | None = None
     shown: str = ""
     attempts: int = ATTEMPTS
+    verb: str = "fetch"
+    hint: str = ""  # what to do where it is denied, or not there; "" for that of ADD and contexts
 
 
-class Connections:
-    """Connections to hosts, for several threads; `close` ends them. `verify` False trusts any certificate."""
+class Line:
+    """The connection of an answer, to be cut by another thread."""
 
-    def __init__(self, proxies: Mapping[str, str], *, verify: bool = True) -> None:
-        self._proxies = proxies
-        self._verify = verify
-        self._managers: dict[str | None, Any] = {}
+    def __init__(self, answer: BaseHTTPResponse) -> None:
+        self._answer = answer
 
-    def open(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
-        """Asks, and returns the answer before its body. The errors of urllib3."""
-        proxy = proxy_for(url, self._proxies)
-        manager = self._managers.get(proxy)
-        if manager is None:
-            manager = self._managers.setdefault(proxy, _manager(proxy, self._verify))
-        answer: BaseHTTPResponse = manager.request(
-            method, url, headers=headers, body=body, preload_content=False, redirect=False
-        )
-        return answer
+    def kill(self) -> None:
+        """Makes whoever reads from it wake up."""
+        import socket
 
-    def close(self) -> None:
-        """Ends what is open."""
-        while self._managers:
-            self._managers.popitem()[1].clear()
+        connection: Any = self._answer.connection
+        line = getattr(connection, "sock", None)
+        if line is not None:
+            try:
+                socket.socket.shutdown(line, socket.SHUT_RDWR)
+            except OSError:
+                pass
 
 
 class Exchange:
@@ -95,7 +100,8 @@ class Exchange:
         """InvalidInput when the URL is none."""
         if not is_http(request.url) or not host_of(request.url):
             raise InvalidInput(f"invalid URL {redacted(request.url)}", hint="it is written https://HOST/PATH")
-        self.shown = request.shown or redacted(request.url)
+        self.doing = f"{request.verb} {request.shown or redacted(request.url)}"
+        self.has_body = request.method != "HEAD"
         self._request = request
         self._authorization = access.authorization
         self._challenged = access.challenged
@@ -110,49 +116,90 @@ class Exchange:
         connections = self._connections or own
         assert connections is not None
         try:
-            return self._attempts(connections, take)
+            return retrying(
+                lambda: self.once(connections, take), self._stopper, attempts=self._request.attempts
+            )
         finally:
             if own is not None:
                 own.close()
 
-    def _attempts(self, connections: Connections, take: Callable[[BaseHTTPResponse, str], Result]) -> Result:
-        wait = _FIRST_PAUSE
-        for left in reversed(range(self._request.attempts)):
-            self._stopper.check()
-            try:
-                return self._attempt(connections, take)
-            except Retry as failure:
-                seconds = failure.after if failure.after is not None else wait
-                if not left or seconds > _LONGEST_PAUSE:
-                    raise failure.error from None
-                pause(seconds, self._stopper)
-                wait *= 2
-        raise AssertionError("the last attempt raises")
+    def begin(self, connections: Connections) -> BaseHTTPResponse:
+        """One attempt; an answer of success, whose body the caller reads, and closes. Retry."""
 
-    def _attempt(self, connections: Connections, take: Callable[[BaseHTTPResponse, str], Result]) -> Result:
-        """Follows redirects to an answer, and takes it."""
-        import urllib3  # 60 ms, and TLS: only for what is fetched
+        def check(answer: BaseHTTPResponse, host: str) -> BaseHTTPResponse:
+            if not 200 <= answer.status < 300:
+                raise self.failed(answer, host)
+            return answer
 
+        return self.once(connections, check, close=False)
+
+    def once(
+        self,
+        connections: Connections,
+        take: Callable[[BaseHTTPResponse, str], Result],
+        *,
+        close: bool = True,
+    ) -> Result:
+        """One attempt: follows redirects to an answer, and takes it. Retry for what may pass."""
         request = self._request
         url, left = request.url, _MOST_REDIRECTS
         while True:
             host = host_of(url)
-            try:
-                answer = connections.open(request.method, url, self._headers(url), request.body)
-            except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
-                raise self.broken(error, host) from None
+            answer = self._open(connections, url, host)
+            done = False
             try:
                 target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
                 if answer.status == 401 and self._answers(answer, url):
                     continue
                 if target is None:
-                    return take(answer, host)
+                    result = take(answer, host)
+                    done = not close
+                    return result
             finally:
-                answer.close()
+                if not done:
+                    dispose(answer)
             left -= 1
             if left < 0:
-                raise FetchFailed(f"cannot fetch {self.shown}: more than {_MOST_REDIRECTS} redirects")
+                raise FetchFailed(f"cannot {self.doing}: more than {_MOST_REDIRECTS} redirects")
             url = self._next(url, target)
+
+    def _open(self, connections: Connections, url: str, host: str) -> BaseHTTPResponse:
+        import urllib3  # 60 ms, and TLS: only for what is fetched
+
+        from lamina.fetch.watched import Call
+
+        request, call = self._request, Call()
+        body = self._pieces(request.body) if isinstance(request.body, Body) else request.body
+        try:
+            with self._stopper.killing(call):
+                return connections.open(request.method, url, self._headers(url), body, call)
+        except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
+            self._stopper.check()  # it was us who broke it
+            if isinstance(_root(error), ConnectionRefusedError) and connections.has_answered(url):
+                raise Retry(of_exception(error, self.doing, host)[0]) from None  # it may be starting anew
+            raise self.broken(error, host) from None
+
+    def _pieces(self, body: Body) -> Iterator[bytes]:
+        """The body as it is sent. Corrupt when it is shorter or longer, before the last of it is gone."""
+        done = 0
+        with body.open() as stream:
+            while done < body.size:
+                self._stopper.check()
+                data = self._read(stream, min(_PIECE, body.size - done))
+                if not data:
+                    raise Corrupt(f"cannot {self.doing}: it ends after {done} bytes of {body.size}")
+                # A stream that is checked as it is read says so at its end.
+                if done + len(data) == body.size and self._read(stream, 1):
+                    raise Corrupt(f"cannot {self.doing}: it has more than {body.size} bytes")
+                yield data
+                done += len(data)
+                body.sent(done)
+
+    def _read(self, stream: BinaryIO, size: int) -> bytes:
+        try:
+            return stream.read(size)
+        except OSError as error:  # which would pass for one of the connection
+            raise Denied(f"cannot {self.doing}: reading it failed: {error_text(error)}") from None
 
     def _answers(self, answer: BaseHTTPResponse, url: str) -> bool:
         """Whether there is something to answer to a challenge of whom we asked; only once."""
@@ -170,15 +217,17 @@ class Exchange:
         except ValueError:
             found = ""
         if not is_http(found) or not host_of(found):
-            raise FetchFailed(f"cannot fetch {self.shown}: {host_of(url)} redirects to {target[:200]!r}")
+            raise FetchFailed(f"cannot {self.doing}: {host_of(url)} redirects to {target[:200]!r}")
         if self._request.body is not None and not is_same_server(self._request.url, found):
             what = f"{host_of(url)} redirects what we sent to {host_of(found)}, which it was not meant for"
-            raise FetchFailed(f"cannot fetch {self.shown}: {what}")
+            raise FetchFailed(f"cannot {self.doing}: {what}")
         return found
 
     def _headers(self, url: str) -> dict[str, str]:
         """What is asked. Secrets go to the host of the first URL only, and never from TLS into the clear."""
         headers = {"User-Agent": _AGENT, "Accept-Encoding": "identity", "Accept": "*/*"}
+        if isinstance(self._request.body, Body):
+            headers["Content-Length"] = str(self._request.body.size)
         headers |= self._request.headers
         headers |= self._more()
         secret = credentials(self._request.url, url, self._authorization)
@@ -188,55 +237,65 @@ class Exchange:
 
     def failed(self, answer: BaseHTTPResponse, host: str) -> LaminaError | Retry:
         """What to raise for an answer that is none of success."""
-        error = of_status(answer.status, answer.reason or "", self.shown, host)
+        error = of_status(answer.status, answer.reason or "", self.doing, host)
+        error.hint = self._request.hint or error.hint
         if answer.status in RETRIED:
             return Retry(error, retry_after(answer.headers.get("Retry-After", "")))
         return error
 
     def broken(self, error: Exception, host: str) -> LaminaError | Retry:
         """What to raise when there was no answer, or only a part."""
-        failed, again = of_exception(error, self.shown, host)
+        failed, again = of_exception(error, self.doing, host)
         return Retry(failed) if again else failed
 
 
-class Line:
-    """The connection of an answer, to be cut by another thread."""
+def retrying(attempt: Callable[[], Result], stopper: Stopper, *, attempts: int = ATTEMPTS) -> Result:
+    """What `attempt` returns, which is made again when it raises Retry, after a pause: each twice the last.
 
-    def __init__(self, answer: BaseHTTPResponse) -> None:
-        self._answer = answer
+    What a server asks for (Retry-After) is kept to, unless it is more than a minute: then that is the error.
+    A Retry that says `progress` does not count.
+    """
+    wait, left = _FIRST_PAUSE, attempts
+    while True:
+        stopper.check()
+        try:
+            return attempt()
+        except Retry as failure:
+            if failure.progress:
+                wait, left = _FIRST_PAUSE, attempts
+            left -= 1
+            if failure.after is not None and failure.after > _LONGEST_PAUSE:
+                raise waiting(failure.error, failure.after) from None
+            if left <= 0:
+                raise failure.error from None
+            pause(failure.after if failure.after is not None else _spread(wait), stopper)
+            wait *= 2
 
-    def kill(self) -> None:
-        """Makes whoever reads from it wake up."""
-        import socket
 
-        connection: Any = self._answer.connection
-        line = getattr(connection, "sock", None)
-        if line is not None:
-            try:
-                line.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+def dispose(answer: BaseHTTPResponse) -> None:
+    """Ends an answer. What little may be left of it is read, so that the connection can be used again."""
+    import urllib3  # loaded already
+
+    length = answer.headers.get("Content-Length", "")
+    short = length.isascii() and length.isdigit() and len(length) < 8 and int(length) <= _DRAINED
+    line: Any = getattr(answer.connection, "sock", None)
+    try:
+        if line is not None and (short or "Transfer-Encoding" in answer.headers):
+            line.settimeout(_DRAINING)
+            answer.read(_DRAINED)
+    except (urllib3.exceptions.HTTPError, OSError):
+        pass
+    answer.close()
 
 
-def _manager(proxy: str | None, verify: bool) -> Any:
-    """What makes connections: with time-outs and the system's certificates, and nothing done on its own."""
-    import ssl
+def _spread(seconds: float) -> float:
+    """A little more or less, so that many who were turned away together do not come back together."""
+    import random  # only when something failed
 
-    import urllib3
+    return seconds * random.uniform(0.8, 1.2)
 
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # whoever asked for it knows
-    options: dict[str, Any] = {
-        "retries": False,
-        "maxsize": _KEPT,
-        "timeout": urllib3.Timeout(connect=_CONNECT, read=_READ),
-        "ssl_context": context,
-    }
-    if proxy is None:
-        return urllib3.PoolManager(**options)
-    secret = credentials(proxy, proxy, "")
-    headers = {"Proxy-Authorization": secret} if secret else None
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+
+def _root(error: BaseException) -> BaseException | None:
+    from lamina.fetch.failures import causes
+
+    return next(iter(causes(error)), None)

@@ -11,6 +11,7 @@ from lamina.errors import Denied, LaminaError, NotFound
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_LONGEST = 200  # characters of what the system says
 _ABOUT_NAMES = {
     socket.EAI_NONAME: "no such host",
     socket.EAI_AGAIN: "the name server does not answer",
@@ -22,18 +23,23 @@ class FetchFailed(LaminaError):
     """A server could not be reached, broke off, or said that it cannot."""
 
 
+class NoRanges(LaminaError):
+    """The server, or what it redirects to, does not send parts of something: fetch the whole."""
+
+
 class Retry(Exception):
     """An attempt failed in a way that another one may not; `error` is what to raise when none is left."""
 
-    def __init__(self, error: LaminaError, after: float | None = None) -> None:
+    def __init__(self, error: LaminaError, after: float | None = None, *, progress: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
         self.after = after  # seconds, as the server asked for
+        self.progress = progress  # a good deal came before it failed, and need not come again
 
 
-def of_status(status: int, reason: str, url: str, host: str) -> LaminaError:
-    """What to raise for an answer that is none of success."""
-    message = f"cannot fetch {url}: {host} answered {status} {reason}".rstrip()
+def of_status(status: int, reason: str, doing: str, host: str) -> LaminaError:
+    """What to raise for an answer that is none of success; `doing` is "fetch URL"."""
+    message = f"cannot {doing}: {host} answered {status} {reason}".rstrip()
     if status in (404, 410):
         return NotFound(message, hint="is the URL right?")
     if status in (401, 403, 407):
@@ -44,31 +50,38 @@ def of_status(status: int, reason: str, url: str, host: str) -> LaminaError:
     return FetchFailed(message)
 
 
-def of_exception(error: Exception, url: str, host: str) -> tuple[FetchFailed, bool]:
+def of_exception(error: Exception, doing: str, host: str) -> tuple[FetchFailed, bool]:
     """What to raise when there was no answer, or only a part, and whether another attempt makes sense."""
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             hint = "SSL_CERT_FILE names a file with the certificates to trust"
-            return _failed(url, f"{host}: certificate not trusted: {cause.verify_message}", hint), False
+            return _failed(doing, f"{host}: certificate not trusted: {cause.verify_message}", hint), False
         if isinstance(cause, ssl.SSLError):
-            return _failed(url, f"{host}: TLS: {cause.reason or cause}"), False
+            return _failed(doing, f"{host}: TLS: {cause.reason or cause}"), False
         if isinstance(cause, socket.gaierror):
             number = cause.errno or 0
             what = _ABOUT_NAMES.get(number, cause.strerror or "name not found")
-            return _failed(url, f"cannot look up {host}: {what}"), number == socket.EAI_AGAIN
+            return _failed(doing, f"cannot look up {host}: {what}"), number == socket.EAI_AGAIN
         if isinstance(cause, ConnectionRefusedError):
-            return _failed(url, f"{host}: connection refused"), False
+            return _failed(doing, f"{host}: connection refused"), False
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-            return _failed(url, f"{host}: no answer in time"), True
-    cause = next(iter(_causes(error)))
-    return _failed(url, f"{host}: the connection broke: {str(cause) or type(cause).__name__}"), True
+            return _failed(doing, f"{host}: no answer in time"), True
+    cause = next(iter(causes(error)))
+    said = " ".join(str(cause).split())[:_LONGEST]  # it may quote what was sent
+    return _failed(doing, f"{host}: the connection broke: {said or type(cause).__name__}"), True
 
 
-def _failed(url: str, what: str, hint: str | None = None) -> FetchFailed:
-    return FetchFailed(f"cannot fetch {url}: {what}", hint=hint)
+def waiting(error: LaminaError, seconds: float) -> LaminaError:
+    """The error when a server asks for more patience than we have."""
+    hint = f"the server asks to wait {seconds:.0f} seconds: try again then"
+    return type(error)(error.message, hint=hint) if type(error) is FetchFailed else error
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def _failed(doing: str, what: str, hint: str | None = None) -> FetchFailed:
+    return FetchFailed(f"cannot {doing}: {what}", hint=hint)
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
     """The error, what it was raised from, and what urllib3 keeps in `reason`, the innermost first."""
     found: list[BaseException] = []
     at: object = error

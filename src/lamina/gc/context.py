@@ -2,19 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from lamina.layers.context import Layers
 
-if TYPE_CHECKING:
-    from lamina.db.connect import Database
-    from lamina.store.blobs import BlobStore
-    from lamina.store.layout import Layout
-    from lamina.store.lease import Lease
-
-
-class Context(NamedTuple):
-    """The store as gc sees it."""
-
-    layout: Layout
-    blobs: BlobStore
-    db: Database
-    lease: Lease
+Context = Layers  # the store as gc sees it

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lamina.db import imagedb
 from lamina.insight.config import config_of
-from lamina.insight.images import tags_of
+from lamina.insight.images import digests_of, tags_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +26,7 @@ def image_json(rows: Rows, image_id: ImageID) -> Json:
     found: Json = {
         "Id": image_id,
         "RepoTags": list(tags_of(rows, image_id)),
-        "RepoDigests": [],
+        "RepoDigests": list(digests_of(rows, image_id)),
         "Parent": "",
         "Comment": comment,
         "Created": config.created or NEVER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, indexdb
+from lamina.db import imagedb, indexdb, repodigests
 from lamina.oci import reference
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class ImageSummary(NamedTuple):
     architecture: str
     layers: int
     is_part: bool = False  # only known as part of an index, for which another image stands
+    digests: tuple[str, ...] = ()  # under which registries have it, as short names (app@sha256:...)
 
 
 def images(rows: Rows) -> list[ImageSummary]:
@@ -46,12 +47,19 @@ def summary(rows: Rows, row: imagedb.ImageRow) -> ImageSummary:
         row.os,
         row.architecture,
         len(imagedb.layers_of(rows.connection, row.image_id)),
+        digests=digests_of(rows, row.image_id),
     )
 
 
 def tags_of(rows: Rows, image_id: ImageID) -> tuple[str, ...]:
     """The short names of an image, sorted."""
     return tuple(sorted(reference.parse(name).familiar() for name in imagedb.tags(rows.connection, image_id)))
+
+
+def digests_of(rows: Rows, image_id: ImageID) -> tuple[str, ...]:
+    """The short names with digests under which registries have an image, sorted."""
+    found = repodigests.of_image(rows.connection, image_id)
+    return tuple(sorted(f"{reference.parse(name).familiar_name}@{digest}" for name, digest in found))
 
 
 def label(rows: Rows, image_id: ImageID) -> str:

@@ -49,17 +49,47 @@ def apply_layer(
         with ctx.blobs.writer(blob) as out:
             source = _Source(stream, out, blob)
             tar = _unpack(cast("BinaryIO", source), temp)
-            if diff_id is not None and tar.diff_id != diff_id:
-                raise Corrupt(f"a layer's archive is {tar.diff_id}, and should be {diff_id}")
+            _check(tar, diff_id)
             source.check()
             received = None
             if tar.compression or not _is_canonical(temp, tar):
                 received = out.commit()
-        if media.compression(media_type) != tar.compression:
-            media_type = media.LAYER + media_suffix(tar.compression)
-        return commit_diff(
-            ctx, temp, tar.entries, tar.diff_id, tar.size, blob=received, media_type=media_type, also=also
-        )
+        return _commit(ctx, temp, tar, received, media_type, also)
+
+
+def apply_verified(
+    ctx: Layers,
+    stream: Readable,
+    diff_id: DiffID,
+    blob: Digest,
+    media_type: str = "",
+    *,
+    also: Also | None = None,
+) -> Diff:
+    """The same for a blob that somebody else puts into the store, and verifies, while it is read here.
+
+    `stream` ends (b"") only when the store has the blob. What it raises otherwise comes out as it is.
+    """
+    with TempFolder(ctx) as temp:
+        tar = _unpack(cast("BinaryIO", stream), temp)
+        _check(tar, diff_id)
+        received = blob if tar.compression or not _is_canonical(temp, tar) else None
+        return _commit(ctx, temp, tar, received, media_type, also)
+
+
+def _check(tar: _Tar, diff_id: DiffID | None) -> None:
+    if diff_id is not None and tar.diff_id != diff_id:
+        raise Corrupt(f"a layer's archive is {tar.diff_id}, and should be {diff_id}")
+
+
+def _commit(
+    ctx: Layers, temp: str, tar: _Tar, received: Digest | None, media_type: str, also: Also | None
+) -> Diff:
+    if media.compression(media_type) != tar.compression:
+        media_type = media.LAYER + media_suffix(tar.compression)
+    return commit_diff(
+        ctx, temp, tar.entries, tar.diff_id, tar.size, blob=received, media_type=media_type, also=also
+    )
 
 
 class _Tar(NamedTuple):

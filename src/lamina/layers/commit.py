@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from lamina.db import cachedb, layerdb, leases
 from lamina.db.layerdb import Diff, Layer
+from lamina.layers.absent import is_here
+from lamina.layers.claims import file_of, settle
 from lamina.layers.lookup import EMPTY_DIFF
 from lamina.oci import media
 from lamina.oci.digest import DiffID
 from lamina.store import layerfile
 from lamina.store.files import remove_tree
-from lamina.store.layerfile import LayerFile
 from lamina.store.place import place_diff
 from lamina.store.sync import sync_tree
 from lamina.tree.content import EMPTY_CONTENT, content_id
@@ -57,38 +58,57 @@ def commit_diff(
     """
     size = sum([entry.size for entry in entries if entry.kind is Kind.FILE])
     diff = Diff(diff_id, content_id(entries), size, tar_size, len(entries), blob, media_type or media.LAYER)
-    new = layerdb.get_diff(ctx.db.read(), diff_id) is None
-    if new:
+    synced = settled = False
+    if not is_here(ctx, diff_id):
         sync_tree(temp, len(entries))
-    with ctx.db.write() as c:
-        if layerdb.put_diff(c, diff):
-            if not new:
+        synced = True
+    while True:
+        with ctx.db.write() as c:
+            if layerdb.put_diff(c, diff):
+                cachedb.put_files(c, diff_id, entries)
+            elif is_here(ctx, diff_id):
+                return _held(ctx, c, layerdb.need_diff(c, diff_id), also)
+            elif not settled:  # what was only said of it is right on disk before the folder has its name
+                settle(ctx, c, diff, entries)
+                settled = True
+                continue
+            if not synced:
                 sync_tree(temp, len(entries))  # the layer that was there has been swept meanwhile
             place_diff(ctx.layout, temp, diff_id)
-            cachedb.put_files(c, diff_id, entries)
-        return _held(ctx, c, layerdb.need_diff(c, diff_id), also)
+            return _held(ctx, c, layerdb.need_diff(c, diff_id), also)
 
 
 def commit_empty(ctx: Layers, *, also: Also | None = None) -> Diff:
     """The layer in which nothing changed: one transaction, and no file after the first time."""
-    diff_id = DiffID(EMPTY_DIFF)
     with ctx.db.write() as c:
-        diff = layerdb.get_diff(c, diff_id)
-        if diff is None:
-            diff = Diff(diff_id, EMPTY_CONTENT, 0, EMPTY_TAR_SIZE, 0, None, media.LAYER)
-            layerdb.put_diff(c, diff)
-            with TempFolder(ctx) as temp:
-                os.mkdir(temp)
-                os.chmod(temp, 0o755)  # whatever the umask is
-                place_diff(ctx.layout, temp, diff_id)
-        return _held(ctx, c, diff, also)
+        return _held(ctx, c, put_empty(ctx, c), also)
 
 
-def reuse_diff(ctx: Layers, diff_id: DiffID, *, also: Also | None = None) -> Diff | None:
-    """The layer `diff_id` when the store has it, held by our lease from now on; else None."""
+def put_empty(ctx: Layers, c: sqlite3.Connection) -> Diff:
+    """Afterwards the layer in which nothing changed is there; for a transaction that holds it, too."""
+    diff = layerdb.get_diff(c, DiffID(EMPTY_DIFF))
+    if diff is None:
+        diff = Diff(DiffID(EMPTY_DIFF), EMPTY_CONTENT, 0, EMPTY_TAR_SIZE, 0, None, media.LAYER)
+        layerdb.put_diff(c, diff)
+        with TempFolder(ctx) as temp:
+            os.mkdir(temp)
+            os.chmod(temp, 0o755)  # whatever the umask is
+            place_diff(ctx.layout, temp, diff.diff_id)
+    return diff
+
+
+def reuse_diff(
+    ctx: Layers, diff_id: DiffID, *, also: Also | None = None, with_files: bool = False
+) -> Diff | None:
+    """The layer `diff_id` when the store knows it, held by our lease from now on; else None.
+
+    It may be absent (layers.absent), but not so for who wants it `with_files`.
+    """
     with ctx.db.write(durable=also is not None) as c:
         found = layerdb.get_diff(c, diff_id)
-        return None if found is None else _held(ctx, c, found, also)
+        if found is None or (with_files and not is_here(ctx, diff_id)):
+            return None
+        return _held(ctx, c, found, also)
 
 
 def stack(
@@ -106,7 +126,7 @@ def stack(
     if found is not None:
         return found
     parents = tuple([each.diff_id for each in reversed(below)])
-    layerfile.write(ctx.layout, ctx.lease, _file_of(layer, diff, parents))
+    layerfile.write(ctx.layout, ctx.lease, file_of(layer, diff, parents))
     return layerdb.put_layer(c, layer)
 
 
@@ -132,20 +152,3 @@ def _held(ctx: Layers, c: sqlite3.Connection, diff: Diff, also: Also | None) -> 
     if also is not None:
         also(c, diff)
     return diff
-
-
-def _file_of(layer: Layer, diff: Diff, parents: tuple[DiffID, ...]) -> LayerFile:
-    return LayerFile(
-        chain_id=layer.chain_id,
-        diff_id=diff.diff_id,
-        parents=parents,
-        content_id=diff.content_id,
-        chain_content_id=layer.content_id,
-        size=diff.size,
-        tar_size=diff.tar_size,
-        entries=diff.entries,
-        blob=diff.blob,
-        media_type=diff.media_type,
-        created_by=layer.created_by,
-        created=layer.created,
-    )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.db.connect import Database
+    from lamina.layers.absent import Fetcher
     from lamina.oci.digest import DiffID
     from lamina.store.blobs import BlobStore
     from lamina.store.layout import Layout
@@ -13,12 +16,16 @@ if TYPE_CHECKING:
 
 
 class Layers(NamedTuple):
-    """The store as layers see it. `lease` names our temporary files, so that others know whose they are."""
+    """The store as layers see it. `lease` names our temporary files, so that others know whose they are.
+
+    `fetch` makes what brings layers that are elsewhere (layers.absent); None where nothing is to be fetched.
+    """
 
     layout: Layout
     blobs: BlobStore
     db: Database
     lease: Lease
+    fetch: Callable[[], Fetcher] | None = None
 
     def open_file(self, diff_id: DiffID, path: bytes) -> BinaryIO:
         """The content of one file of a layer, unbuffered. Corrupt when it is not there."""

@@ -10,6 +10,7 @@ from lamina.archive.compression import CHUNK, decompressed
 from lamina.db import cachedb, layerdb
 from lamina.errors import Corrupt
 from lamina.fs.folders import Folders
+from lamina.layers.absent import bring
 from lamina.layers.difffiles import content
 from lamina.tree.entry import Kind
 from lamina.tree.tar.header import padding
@@ -38,6 +39,7 @@ def pack(ctx: Layers, diff_id: DiffID, sink: Callable[[bytes], object]) -> int:
 
 def packed(ctx: Layers, diff_id: DiffID) -> Generator[bytes, None, None]:
     """The same as pieces; after the last one Corrupt is raised when they are not what `diff_id` names."""
+    bring(ctx, [diff_id])
     diff = layerdb.need_diff(ctx.db.read(), diff_id)
     pieces = _from_rows(ctx, diff_id) if diff.blob is None else _from_blob(ctx, diff.blob)
     digest = hashlib.sha256()

@@ -55,3 +55,8 @@ def converted(media_type: str, *, oci: bool) -> str:
 def compression(media_type: str) -> str | None:
     """How a layer of this type is packed: "", "gzip" or "zstd"; None when it is no layer type we know."""
     return _COMPRESSION.get(media_type)
+
+
+def is_foreign(media_type: str) -> bool:
+    """Whether layers of this type are not to be given on: they are had from their URLs alone."""
+    return media_type == DOCKER_FOREIGN_LAYER_GZIP or media_type.startswith(_NONDISTRIBUTABLE)

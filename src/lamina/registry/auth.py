@@ -21,7 +21,7 @@ from lamina.registry.failures import told
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lamina.fetch.exchange import Connections
+    from lamina.fetch.connections import Connections
     from lamina.fetch.stopping import Stopper
     from lamina.registry.credentials import Credentials
 

@@ -17,11 +17,11 @@ _HUB_HOST = "registry-1.docker.io"  # where Docker Hub's own API is
 
 
 class Endpoint(NamedTuple):
-    """One place of a repository. `plain`: it may be reached without TLS, or with any certificate."""
+    """One place of a repository. `insecure`: it is said that it needs no TLS, or may have any certificate."""
 
     host: str  # host[:port]
     path: str
-    plain: bool
+    insecure: bool
     is_mirror: bool = False
 
     def url(self, scheme: str) -> str:
@@ -46,8 +46,7 @@ def _endpoint(reference: Reference, rule: Rule, location: str, insecure: bool, i
         prefix = reference.domain if rule.prefix.startswith("*.") else rule.prefix
         name = location + reference.name.removeprefix(prefix)
     host, _, path = name.partition("/")
-    plain = insecure or is_local(host)
-    return Endpoint(_HUB_HOST if host == references.DOCKER_HUB else host, path, plain, is_mirror)
+    return Endpoint(_HUB_HOST if host == references.DOCKER_HUB else host, path, insecure, is_mirror)
 
 
 def is_local(host: str) -> bool:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from lamina.errors import Denied, LaminaError, NotFound
+from lamina.errors import Denied, InvalidInput, LaminaError, NotFound
 from lamina.fetch.failures import FetchFailed
+from lamina.fetch.failures import NoRanges as NoRanges  # what `Repository.part` raises
 
 if TYPE_CHECKING:
     from lamina.fetch.ask import Answer
     from lamina.oci.reference import Reference
     from lamina.registry.settings import Settings
 
+_RIGHTS = {"push": "push", "delete": "delete"}  # what one must be allowed to do for it
 _LONGEST = 300  # characters of a registry's own words
 LOGIN = "is the name right? `docker login` and `podman login` keep credentials where Lamina looks for them"
 
@@ -26,19 +28,22 @@ def check_online(reference: Reference, settings: Settings) -> None:
         )
 
 
-def refused(answer: Answer, reference: Reference, host: str, what: str) -> LaminaError:
+def refused(
+    answer: Answer, reference: Reference, host: str, what: str, verb: str = "fetch"
+) -> LaminaError:
     """The error for an answer that is none of success; `what` was asked for: the manifest, a blob."""
     said = told(answer)
     if answer.status in (401, 403) or (answer.status == 404 and "NAME_UNKNOWN" in codes(answer)):
         name = reference.familiar_name
         return (NotFound if answer.status == 404 else Denied)(
-            f"pull access denied for {name}, repository does not exist or may require authorization: "
+            f"{_RIGHTS.get(verb, 'pull')} access denied for {name}, repository does not exist or may require authorization: "
             f"{host}: {said}",
             hint=LOGIN,
         )
     if answer.status == 404:
         return NotFound(f"{what} for {reference.familiar()} not found: {host}: {said}")
-    return FetchFailed(f"cannot fetch {what} of {reference.familiar()}: {host} answered {said}")
+    whose = "" if " of " in what or " in " in what else f" of {reference.familiar()}"
+    return FetchFailed(f"cannot {verb} {what}{whose}: {host} answered {said}")
 
 
 def told(answer: Answer) -> str:
@@ -62,3 +67,12 @@ def _errors(answer: Answer) -> list[dict[str, object]]:
         return [each for each in found if isinstance(each, dict)]
     except (ValueError, TypeError, KeyError, RecursionError):
         return []
+
+
+class ManifestRefused(InvalidInput):
+    """A registry does not want a manifest as it is: its `status`, and the `codes` that it gives."""
+
+    def __init__(self, message: str, status: int, codes: tuple[str, ...], *, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.codes = codes

@@ -30,6 +30,7 @@ class Places(NamedTuple):
     podman: Sequence[str] = ()  # registries.conf
     docker: Sequence[str] = ()  # daemon.json
     credentials: Sequence[str] = ()  # auth.json, config.json
+    certificates: Sequence[str] = ()  # folders: certs.d
 
 
 class Mirror(NamedTuple):
@@ -60,6 +61,7 @@ class Settings(NamedTuple):
     credentials: tuple[str, ...] = ()
     helpers: str = ""  # PATH: where credential helpers are looked for
     home: str = ""  # HOME, for helpers
+    certificates: tuple[str, ...] = ()  # folders certs.d, the strongest first (registry/trust.py)
     short_names: Mapping[str, Reference] = {}  # where a name without a registry lies, by its full name
 
     def lies(self, reference: Reference) -> Reference:

@@ -70,6 +70,11 @@ class BlobWriter:
             self._unlock()
             raise
 
+    @property
+    def path(self) -> str:
+        """The file that takes the bytes; it has this name until the block ends."""
+        return self._temp
+
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Takes the next bytes, all of them. NoSpace, Denied."""
         self._hash.update(data)

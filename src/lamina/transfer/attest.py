@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lamina.errors import InvalidInput
 from lamina.oci import canonical, media
 from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import sha256
 from lamina.oci.manifest import Manifest
 from lamina.oci.platform import Platform
 from lamina.oci.purl import image_purl
@@ -108,6 +109,51 @@ def _empty(ctx: Layers) -> Descriptor:
 def is_attestation(descriptor: Descriptor) -> bool:
     """Whether an index names this manifest as attestations of another of its manifests."""
     return descriptor.annotations.get(REFERENCE_TYPE) == ATTESTATION
+
+
+def readdressed(
+    ctx: Layers, manifest: Manifest, before: Digest, after: Descriptor, made: dict[Digest, bytes]
+) -> Manifest:
+    """An attestation manifest that speaks of the manifest `after` wherever it spoke of `before`.
+
+    Statements name their subject by its digest, so they are written anew; what was is put into `made`. One
+    that names others, or that is signed, stays as it is. NotFound, Corrupt.
+    """
+    layers = tuple([_about(ctx, layer, before, after.digest, made) for layer in manifest.layers])
+    subject, config = manifest.subject, manifest.config
+    if subject is not None and subject.digest == before:
+        subject = Descriptor(after.media_type, after.digest, after.size)
+    if layers != manifest.layers and config.media_type != media.EMPTY:
+        document = canonical.loads_object(ctx.blobs.read(config.digest), "attestation")
+        document["rootfs"] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
+        data = canonical.dumps(document)
+        config = config._replace(digest=sha256(data), size=len(data))
+        made[config.digest] = data
+    return manifest._replace(layers=layers, config=config, subject=subject)
+
+
+def _about(
+    ctx: Layers, layer: Descriptor, before: Digest, after: Digest, made: dict[Digest, bytes]
+) -> Descriptor:
+    """One statement, about `after` if it was about `before`."""
+    if layer.media_type != IN_TOTO:
+        return layer
+    data = made.get(layer.digest) or ctx.blobs.read(layer.digest, MAX_SIZE)
+    document = canonical.loads_object(data, "attestation", max_size=MAX_SIZE)
+    subjects = document.get("subject")
+    old = before.partition(":")[2]
+    changed = False
+    for subject in subjects if isinstance(subjects, list) else ():
+        digests = subject.get("digest") if isinstance(subject, dict) else None
+        if isinstance(digests, dict) and digests.get("sha256") == old:
+            digests["sha256"] = after.partition(":")[2]
+            changed = True
+    if not changed:
+        return layer
+    data = canonical.dumps(document)
+    layer = layer._replace(digest=sha256(data), size=len(data))
+    made[layer.digest] = data
+    return layer
 
 
 def _layer(ctx: Layers, data: bytes) -> Descriptor:

@@ -50,10 +50,14 @@ class Downloads:
         """Returns when the blob is there. Whatever failed first, and Cancelled."""
         with self._change:
             while digest not in self._done:
-                if self._failure is not None:
-                    raise self._failure
-                self._stop.check()
+                self.check()
                 self._change.wait(_STEP)
+
+    def check(self) -> None:
+        """Raises whatever failed first, and Cancelled."""
+        if self._failure is not None:
+            raise self._failure
+        self._stop.check()
 
     def _work(self) -> None:
         while True:

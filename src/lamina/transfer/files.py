@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.errors import InvalidInput
+from lamina.layers.absent import bring
 from lamina.transfer.find import hold
 from lamina.transfer.local import LocalFolder
 from lamina.transfer.merged import image_lookup
@@ -67,6 +68,7 @@ def _entries(
     hold(ctx, *[each.image_id for each in sets])
     for image_id, folder, more in sets:
         lookup = image_lookup(ctx, image_id)
+        bring(ctx, lookup.chain)
         prefix = folder.encode() + b"/" if folder else b""
         time = 0 if epoch is None else epoch * _CLOCK
         if folder:

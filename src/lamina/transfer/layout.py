@@ -11,6 +11,7 @@ from lamina.errors import InvalidInput, NotFound
 from lamina.layers.apply import apply_layer
 from lamina.layers.commit import reuse_diff
 from lamina.transfer.register import register_image
+from lamina.transfer.since import check_here
 
 if TYPE_CHECKING:
     from lamina.layers.context import Layers
@@ -33,6 +34,7 @@ def load_from_layout(
             image = read_named(files, platform, tag, digest)
         except (NotFound, InvalidInput) as error:
             raise type(error)(f"{folder}: {error.message}", hint=error.hint) from None
+        check_here(ctx, [image])
         for layer in image.layers:
             if reuse_diff(ctx, layer.diff_id) is None:
                 with layer.open() as stream:

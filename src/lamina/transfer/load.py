@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.archive.opening import open_files
 from lamina.archive.reading import read_images
-from lamina.errors import InvalidInput
+from lamina.errors import InvalidInput, NotFound
 from lamina.events import Notice, Progress, ignore
 from lamina.layers.apply import apply_layer
 from lamina.layers.commit import reuse_diff
@@ -17,8 +17,11 @@ from lamina.oci.digest import Digest
 from lamina.transfer.index import described, register_index
 from lamina.transfer.loaded import LoadedImage
 from lamina.transfer.register import register_image
+from lamina.transfer.since import check_here, layers_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lamina.archive.image import ArchivedImage, ArchivedIndex, ArchivedLayer
     from lamina.events import Observer
     from lamina.layers.context import Layers
@@ -34,14 +37,16 @@ def load(
     `source` is a path, or a stream, which is copied into the store's folder first if it cannot be sought in.
     An image for several platforms is loaded with all of them that the archive has; with `platform`, the one
     for it alone.
-    Layers that the store has are not read. InvalidInput, Corrupt, NotFound, Denied, NoSpace: images that
-    were loaded before the error stay, of the one that failed there is no image.
+    Layers that the store has are not read; an archive may leave them out (transfer.since), else NotFound
+    names them. InvalidInput, Corrupt, NotFound, Denied, NoSpace: images that were loaded before the error stay, of
+    the one that failed there is no image.
     """
     host = platforms.host(os.uname().machine)
     files = open_files(source, ctx.layout.root)
     try:
         images = read_images(files, platform or host, whole=platform is None)
-        names = [_names(image, observer) for image in images]  # before anything is loaded
+        check_here(ctx, images)  # before anything is loaded
+        names = [_names(image, observer) for image in images]
         return [_load(ctx, *each, host, observer) for each in zip(images, names, strict=True)]
     finally:
         files.close()
@@ -54,18 +59,40 @@ def _load(
     host: Platform,
     observer: Observer,
 ) -> LoadedImage:
-    images = image.whole.images if image.whole else (image,)
-    total = sum(layer.size for each in images for layer in each.layers)
+    layers = layers_of(image)
+    total = sum(layer.size for layer in layers)
     done = 0
-    for layer in (layer for each in images for layer in each.layers):
+    for layer in layers:
         _load_layer(ctx, layer)
         done += layer.size
         observer(Progress("Loading layers", done, total))
     tags = [str(name) for name in names]
     shown = tuple([name.familiar() for name in names])
-    if image.whole is not None:
+    lacking = _lacking(ctx, layers)
+    if image.whole is not None and lacking is None:
         return LoadedImage(_load_index(ctx, image.whole, tags, host), shown)
+    if lacking is not None and image.manifest_bytes:
+        what = "image alone" if image.whole else "image, with another manifest"
+        observer(Notice(_otherwise(lacking, what)))
     return LoadedImage(_register(ctx, image, tags), shown)
+
+
+def _lacking(ctx: Layers, layers: Sequence[ArchivedLayer]) -> ArchivedLayer | None:
+    """A layer that the archive leaves out, and that the store has packed otherwise."""
+    for layer in layers:
+        digest = layer.digest
+        if not layer.elsewhere or digest is None or digest == Digest(layer.diff_id):
+            continue
+        if not ctx.blobs.touch(digest):
+            return layer
+    return None
+
+
+def _otherwise(layer: ArchivedLayer, what: str) -> str:
+    return (
+        f"loaded is the {what}: layer {layer.diff_id[:19]} of {layer.elsewhere} is here, "
+        f"but not as the blob {str(layer.digest)[:19]} that the archive names"
+    )
 
 
 def _register(ctx: Layers, image: ArchivedImage, tags: list[str]) -> ImageID:
@@ -79,7 +106,7 @@ def _load_index(ctx: Layers, index: ArchivedIndex, tags: list[str], host: Platfo
     for image in index.images:
         image_id = _register(ctx, image, [])
         for layer in image.layers:  # as this manifest has it: the store may have it packed otherwise
-            if layer.digest is not None and layer.digest != Digest(layer.diff_id):
+            if layer.digest not in (None, Digest(layer.diff_id)) and not layer.elsewhere:
                 with layer.open() as stream:
                     ctx.blobs.put(stream, layer.digest, layer.size)
         parts.append(described(ctx, image_id, image.manifest_bytes))
@@ -92,6 +119,8 @@ def _load_index(ctx: Layers, index: ArchivedIndex, tags: list[str], host: Platfo
 def _load_layer(ctx: Layers, layer: ArchivedLayer) -> None:
     if reuse_diff(ctx, layer.diff_id) is not None:
         return
+    if layer.elsewhere:
+        raise NotFound(f"layer {layer.diff_id} was removed meanwhile", hint="run the command again")
     with layer.open() as stream:
         apply_layer(ctx, stream, diff_id=layer.diff_id, blob=layer.digest, media_type=layer.media_type)
 

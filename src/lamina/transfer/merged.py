@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from lamina.layers.absent import bring
 from lamina.layers.lookup import Lookup
 from lamina.oci import config as configs
 from lamina.transfer.image_view import read_config
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from lamina.oci.digest import ImageID
 
 
-def write_merged(lookup: Lookup, sink: Callable[[bytes], object]) -> None:
+def write_merged(ctx: Layers, lookup: Lookup, sink: Callable[[bytes], object]) -> None:
     """Writes a merged tree as one tar, sorted by path."""
+    bring(ctx, lookup.chain)
     items = ((entry, partial(lookup.open, entry.path) if entry.size else None) for entry in lookup.tree())
     write_tar(items, sink)
 

@@ -1,32 +1,32 @@
 """pull: an image of a registry into the store: its manifest, the blobs that are missing, a name for it.
 
 What was fetched is verified before it has a name in the store, so that what an interrupted pull has brought
-is there for the next one, and nothing else is.
+is there for the next one, and nothing else is. In which form each layer came, and from where, is noted
+(db.packed): a push elsewhere sends it so again, and a push back sends nothing.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, leases
+from lamina.db import imagedb, leases, repodigests
+from lamina.db import packed as forms
 from lamina.db.indexdb import members
-from lamina.errors import Corrupt, InvalidInput, Unsupported
+from lamina.db.packed import Packed
+from lamina.errors import InvalidInput, LaminaError, NotFound, Unsupported
 from lamina.events import Notice, Progress, ignore
 from lamina.fetch.stopping import NeverStops, Stop
-from lamina.layers.apply import apply_layer
-from lamina.layers.commit import reuse_diff
 from lamina.oci import config as configs
 from lamina.oci import manifest as manifests
 from lamina.oci import media
 from lamina.oci import platform as platforms
+from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import Digest
 from lamina.oci.manifest import Index
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
-from lamina.store.blobs import CHUNK
-from lamina.transfer.downloads import Downloads
+from lamina.transfer.incoming import Wanted, bring_layers, is_sound
 from lamina.transfer.index import Part, register_index
 from lamina.transfer.pullable import check, check_platform, choose, config_of
 from lamina.transfer.register import register_image
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.fetch.stopping import Stopper
     from lamina.layers.context import Layers
-    from lamina.oci.digest import DiffID, ImageID
+    from lamina.oci.digest import DiffID, Digest, ImageID
     from lamina.oci.manifest import Manifest
     from lamina.oci.platform import Platform
     from lamina.oci.reference import Reference
@@ -80,6 +80,45 @@ def pull(
         return _Pull(ctx, repository, platform, strict, stop, observer).run()
 
 
+def pull_all(
+    ctx: Layers,
+    reference: Reference,
+    settings: Settings,
+    platform: Platform | None = None,
+    *,
+    stopper: Stopper | None = None,
+    observer: Observer = ignore,
+) -> list[Pulled]:
+    """Brings what every tag of a repository stands for; tells of each where it begins and ends.
+
+    A tag that has no image for here (signatures, another platform) is told of and left out; when all are so,
+    that is the error. InvalidInput when `reference` has a tag or a digest; else as of `pull`.
+    """
+    if reference.tag or reference.digest:
+        raise InvalidInput("tag can't be used with --all-tags/-a", hint="write the name without a tag")
+    check_online(reference, settings)
+    with Repository(reference, settings, stopper) as repository:
+        tags = repository.tags()
+    done: list[Pulled] = []
+    failure: LaminaError = NotFound(f"{reference.familiar_name} has no tags")
+    for tag in tags:
+        one = references.parse(f"{reference.name}:{tag}")
+        observer(Notice(f"{tag}: Pulling from {one.path}"))
+        try:
+            found = pull(
+                ctx, one, settings, platform, strict=platform is not None, stopper=stopper, observer=observer
+            )
+        except (Unsupported, NotFound) as error:
+            failure = error
+            observer(Notice(f"{tag}: left out: {error.message}"))
+            continue
+        observer(Notice(f"Digest: {found.digest}"))
+        done.append(found)
+    if not done:
+        raise failure
+    return done
+
+
 def resolve(reference: Reference, settings: Settings, stopper: Stopper | None = None) -> Digest:
     """The digest of what a reference means in its registry now. NotFound, Denied, FetchFailed."""
     check_online(reference, settings)
@@ -108,6 +147,7 @@ class _Pull:
         self._strict = strict
         self._stop = stop
         self._tell = observer
+        self._documents: list[Digest] = []  # those that the name stands for, with what is in them
 
     def run(self) -> Pulled:
         reference = self._reference
@@ -120,6 +160,7 @@ class _Pull:
         else:
             row = self._image(digest, data, document, self._wanted if self._strict else None)
             row = self._named(row, digest, data, tags)
+        self._note(row, digest)
         after = imagedb.find_tag(self._ctx.db.read(), tags[0]) if tags else None
         return Pulled(reference, row.image_id, digest, after is None or before != after)
 
@@ -131,7 +172,7 @@ class _Pull:
         with ctx.db.write(durable=False) as tx:
             leases.hold(tx, ctx.lease.id, leases.BLOB, digest)
         data = b""
-        if ctx.blobs.touch(digest) and self._is_sound(digest):
+        if ctx.blobs.touch(digest) and is_sound(ctx, digest):
             data = ctx.blobs.read(digest)
         if not data:
             found = self._repository.document(digest)
@@ -141,6 +182,7 @@ class _Pull:
         except InvalidInput as error:
             raise InvalidInput(f"manifest of {self._shown}: {error.message}", hint=error.hint) from None
         ctx.blobs.put(data, digest)
+        self._documents.append(digest)
         return data, parsed
 
     def _index(self, digest: Digest, data: bytes, index: Index, tags: list[str]) -> ImageRow:
@@ -178,13 +220,15 @@ class _Pull:
         with ctx.db.write(durable=False) as tx:
             leases.hold(tx, ctx.lease.id, leases.BLOB, digest, *[each.digest for each in blobs])
         if ctx.blobs.touch(manifest.config.digest):
-            self._is_sound(manifest.config.digest)
-        self._repository_blob(manifest.config)
+            is_sound(ctx, manifest.config.digest)
+        self._repository.blob(manifest.config, ctx.blobs, lambda done, total: None)
         config_bytes = ctx.blobs.read(manifest.config.digest, configs.MAX_SIZE)
         config = config_of(config_bytes, manifest, self._shown)
         if platform is not None:
             check_platform(config.platform, platform, self._shown)
-        self._layers(manifest.layers, config.diff_ids)
+        wanted = [Wanted(*each) for each in zip(manifest.layers, config.diff_ids, strict=True)]
+        bring_layers(ctx, self._repository, wanted, self._stop, self._tell)
+        self._note_layers(wanted, manifest.config.digest)
         return register_image(ctx, config_bytes, config.diff_ids, manifest=data)
 
     def _named(self, row: ImageRow, digest: Digest, data: bytes, tags: list[str]) -> ImageRow:
@@ -203,69 +247,18 @@ class _Pull:
                     imagedb.put_tag(tx, tag, row.image_id)
         return row
 
-    # --- blobs
+    # --- what we know now
 
-    def _layers(self, layers: tuple[Descriptor, ...], diff_ids: tuple[DiffID, ...]) -> None:
-        """Every layer, unpacked in order while those above it still come."""
-        pairs = list(zip(layers, diff_ids, strict=True))
-        todo = [layer for layer, diff_id in pairs if not self._has(layer, diff_id)]
-        missing = {layer.digest for layer in todo}
-        for layer in layers if todo else ():
-            state = "Pulling fs layer" if layer.digest in missing else "Already exists"
-            self._tell(Notice(f"{_short(layer.digest)}: {state}"))
-        with Downloads(todo, self._repository_blob, self._stop) as downloads:
-            for layer, diff_id in pairs:
-                if layer.digest in missing:
-                    downloads.wait(layer.digest)
-                self._unpack(layer, diff_id)
-                if layer.digest in missing:
-                    missing.discard(layer.digest)
-                    self._tell(Notice(f"{_short(layer.digest)}: Pull complete"))
+    def _note_layers(self, layers: list[Wanted], config: Digest) -> None:
+        """In which form each layer came; once more where the store had it, for the repository has it too."""
+        with self._ctx.db.write(durable=False) as tx:
+            for descriptor, diff_id in layers:
+                forms.put(tx, Packed(diff_id, descriptor), self._reference.name)
+            forms.put_place(tx, config, self._reference.name)
 
-    def _has(self, layer: Descriptor, diff_id: DiffID) -> bool:
-        """Whether the blob is there, or can be made: an uncompressed layer is what we pack ourselves."""
-        if self._ctx.blobs.touch(layer.digest):
-            return True
-        return layer.digest == Digest(diff_id) and reuse_diff(self._ctx, diff_id) is not None
-
-    def _repository_blob(self, descriptor: Descriptor) -> None:
-        name = _short(descriptor.digest)
-        self._repository.blob(
-            descriptor, self._ctx.blobs, lambda done, total: self._tell(Progress(name, done, total))
-        )
-
-    def _unpack(self, layer: Descriptor, diff_id: DiffID) -> None:
-        ctx = self._ctx
-        if reuse_diff(ctx, diff_id) is not None:
-            return
-        try:
-            try:
-                self._apply(layer, diff_id)
-            except (Corrupt, InvalidInput):
-                if self._is_sound(layer.digest):
-                    raise
-                self._repository_blob(layer)
-                self._apply(layer, diff_id)
-        except (Corrupt, InvalidInput) as error:
-            message = f"layer {_short(layer.digest)} of {self._shown}: {error.message}"
-            raise type(error)(message, hint=error.hint) from None
-
-    def _apply(self, layer: Descriptor, diff_id: DiffID) -> None:
-        # What is read is checked against the digest once more.
-        with cast("BinaryIO", open(self._ctx.blobs.path(layer.digest), "rb", buffering=0)) as stream:
-            apply_layer(self._ctx, stream, diff_id=diff_id, blob=layer.digest, media_type=layer.media_type)
-
-    def _is_sound(self, digest: Digest) -> bool:
-        """Whether the bytes of a blob that is there are its digest's; one that rotted goes, to come anew."""
-        try:
-            with self._ctx.blobs.open(digest) as stream:
-                while stream.read(CHUNK):
-                    pass
-        except Corrupt:
-            self._ctx.blobs.delete(digest)
-            return False
-        return True
-
-
-def _short(digest: str) -> str:
-    return digest.partition(":")[2][:12]
+    def _note(self, row: ImageRow, digest: Digest) -> None:
+        with self._ctx.db.write(durable=False) as tx:
+            for each in self._documents:
+                forms.put_place(tx, each, self._reference.name)
+            if imagedb.get_image(tx, row.image_id) is not None:
+                repodigests.put(tx, row.image_id, self._reference.name, digest)

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 from lamina.archive.writing import Named, write_archive
 from lamina.db import indexdb
 from lamina.errors import InvalidInput
+from lamina.events import Notice, ignore
 from lamina.transfer.find import choose, hold
 from lamina.transfer.image_view import image_view, plain_view
 from lamina.transfer.index import index_view, is_index
+from lamina.transfer.since import layers_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from lamina.events import Observer
     from lamina.layers.context import Layers
     from lamina.oci.platform import Platform
     from lamina.transfer.find import Chosen
@@ -27,21 +30,26 @@ def save(
     sink: Callable[[bytes], object],
     format: str = FORMATS[0],
     platform: Platform | None = None,
+    since: Sequence[str] = (),
+    observer: Observer = ignore,
 ) -> None:
     """Writes the images that `images` name (`find.choose` says how) as a tar to `sink`.
 
     "docker-archive" is what Docker writes since 25: manifest.json over an OCI image layout, layers
     uncompressed. "oci-archive" is an OCI image layout of the manifests and blobs as the store has them.
     What a name stands for is written whole, an index as the store has it; with `platform`, of each only the
-    image for it. The same images give the same bytes. NotFound, InvalidInput; Corrupt when the store is
-    damaged.
+    image for it. Layers of the images `since`, named in the same way, are left out: `load` needs them in its
+    store. The same images give the same bytes. NotFound, InvalidInput; Corrupt when the store is damaged.
     """
     if format not in FORMATS:
         raise InvalidInput(f"unknown archive format {format!r}", hint="use " + " or ".join(FORMATS))
     docker = format == FORMATS[0]
     chosen = choose(ctx, images, platform)
     hold(ctx, *[each.image_id for each in chosen], indexes=[each.index_digest for each in chosen])
-    write_archive([_named(ctx, each, docker) for each in chosen], sink, docker=docker)
+    without = layers_since(ctx, since, chosen, platform)
+    if since and not without:
+        observer(Notice(f"nothing is left out: no layer of these images is one of {', '.join(since)}"))
+    write_archive([_named(ctx, each, docker) for each in chosen], sink, docker=docker, without=without)
 
 
 def _named(ctx: Layers, chosen: Chosen, docker: bool) -> Named:

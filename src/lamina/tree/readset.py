@@ -26,6 +26,7 @@ _DIGEST = 32  # bytes
 _NUMBER = 4  # bytes
 _HEAD = len(_VERSION) + _DIGEST + 2 * _NUMBER
 _ABSENT, _PRESENT, _LISTED = range(3)  # what is packed for each observation
+_MOST_PLAIN = 64 << 20  # bytes of all packed paths
 _LONGEST = 255  # bytes that a packed path has in common with the one before
 
 
@@ -135,20 +136,36 @@ def pack(read_set: ReadSet) -> bytes:
 
 
 def unpack(packed: bytes) -> ReadSet:
-    """What `pack` was given. Corrupt when the bytes are damaged, or from another version."""
+    """What `pack` was given. Corrupt when the bytes are damaged, or from another version.
+
+    They may be a stranger's (shared caches): what comes of them is bounded.
+    """
     body = packed[_CHECK:]
     if len(body) < _HEAD or _check(body) != packed[:_CHECK] or not body.startswith(_VERSION):
         raise Corrupt("a recorded read set is damaged")
     digest = body[len(_VERSION) :][:_DIGEST].hex()
     count = int.from_bytes(body[_HEAD - 2 * _NUMBER :][:_NUMBER], "little")
     end = _HEAD + int.from_bytes(body[_HEAD - _NUMBER :][:_NUMBER], "little")
-    text = zlib.decompress(body[_HEAD:end])
+    text = _plain(body[_HEAD:end])
+    if text.count(b"\0", 2 * count) != max(0, count - 1) or len(text) < 2 * count:
+        raise Corrupt("a recorded read set is damaged")
     marks = text[count : 2 * count]
     return ReadSet(
         tuple(_observed_of(text[:count], marks, text[2 * count :])),
         tuple(_values_of(marks, body[end:])),
         digest,
     )
+
+
+def _plain(packed: bytes) -> bytes:
+    decompressor = zlib.decompressobj()
+    try:
+        text = decompressor.decompress(packed, _MOST_PLAIN)
+    except zlib.error:
+        text = b""
+    if not decompressor.eof:
+        raise Corrupt("a recorded read set is damaged")
+    return text
 
 
 def _observed_of(shared: bytes, marks: bytes, rests: bytes) -> list[Observed]:

@@ -56,7 +56,7 @@ def run(session: Session, args: Args) -> int:
         row
         for image in session.engine.images()
         if args.on("all") or not image.is_part
-        for row in rows_of(image, time.time(), whole=args.on("no-trunc"))
+        for row in rows_of(image, time.time(), whole=args.on("no-trunc"), digests=args.on("digests"))
         if _wanted(row, wanted)
     ]
     default = _WITH_DIGESTS if args.on("digests") else _FORM
@@ -65,14 +65,15 @@ def run(session: Session, args: Args) -> int:
     return 0
 
 
-def rows_of(image: ImageSummary, now: float, *, whole: bool) -> Iterator[dict[str, str]]:
-    """A row for each name of an image, or one of <none>."""
-    for tag in image.tags or ("<none>:<none>",):
-        repository, _, label = tag.rpartition(":")
+def rows_of(
+    image: ImageSummary, now: float, *, whole: bool, digests: bool = False
+) -> Iterator[dict[str, str]]:
+    """A row for each name of an image, with `digests` for each with each of its digests; or one of <none>."""
+    for repository, label, digest in _names(image, digests):
         yield {
             "Repository": repository,
             "Tag": label,
-            "Digest": "<none>",
+            "Digest": digest,
             "ID": image.image_id if whole else units.short_id(image.image_id),
             "CreatedSince": units.ago(image.created, now),
             "CreatedAt": units.clock(image.created),
@@ -83,6 +84,25 @@ def rows_of(image: ImageSummary, now: float, *, whole: bool) -> Iterator[dict[st
             "UniqueSize": "N/A",
             "VirtualSize": units.human_size(image.size, 4),
         }
+
+
+def _names(image: ImageSummary, digests: bool) -> Iterator[tuple[str, str, str]]:
+    """Repository, tag and digest of each row, as Docker combines them."""
+    known: dict[str, list[str]] = {}
+    for name in image.digests:
+        repository, _, digest = name.partition("@")
+        known.setdefault(repository, []).append(digest)
+    tagged = [tag.rpartition(":")[::2] for tag in image.tags]
+    for repository, tag in tagged:
+        for digest in known.get(repository, ["<none>"]) if digests else ["<none>"]:
+            yield repository, tag, digest
+    alone = [repository for repository in known if repository not in dict(tagged)]
+    if digests or not tagged:
+        for repository in alone:
+            for digest in known[repository] if digests else ["<none>"]:
+                yield repository, "<none>", digest
+    if not tagged and not known:
+        yield "<none>", "<none>", "<none>"
 
 
 def _wanted(row: dict[str, str], wanted: dict[str, list[str]]) -> bool:

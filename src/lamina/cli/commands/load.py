@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from lamina.cli.streams import input_file
+from lamina.cli.streams import input_file, notices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,6 @@ def run(session: Session, args: Args) -> int:
 
 def _load(session: Session, path: str, platform: str) -> Sequence[LoadedImage]:
     if path and path != "-" and os.path.isdir(path):
-        return session.engine.load(path, platform=platform)
+        return session.engine.load(path, notices, platform=platform)
     with input_file(path) as source:
-        return session.engine.load(source, platform=platform)
+        return session.engine.load(source, notices, platform=platform)

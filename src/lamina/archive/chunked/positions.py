@@ -1,0 +1,116 @@
+"""Where a zstd:chunked layer has its table of contents: annotations of its descriptor, and its footer.
+
+Written as containers/storage does (pkg/chunked/internal/minimal/compression.go); stargz's own names for the
+same annotations are read too. Positions are after the 8 bytes with which a skippable frame begins.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.archive.chunked.errors import Doubt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "io.github.containers.zstd-chunked."
+_STARGZ_PREFIX = "io.containers.zstd-chunked."
+ESTARGZ_TOC = "containerd.io/snapshot/stargz/toc.digest"
+FRAME_HEAD = 8  # bytes before the content of a skippable frame
+_SKIPPABLE = b"\x50\x2a\x4d\x18"
+_MAGIC = b"GNUlInUx"
+_TYPE = 1  # a table of contents as CRFS has it
+_footer = struct.Struct("<7Q8s")
+FOOTER_SIZE = FRAME_HEAD + _footer.size
+MAX_TABLE = 150 << 20  # bytes, unpacked; as containers/storage
+
+
+class Position(NamedTuple):
+    """A compressed piece of a blob: where, how long, and how long once it is unpacked."""
+
+    start: int
+    length: int
+    unpacked: int
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
+        return self.start + self.length
+
+
+class Positions(NamedTuple):
+    """What the annotations say: the digest of the compressed table, its position, and that of the tar-split."""
+
+    checksum: str
+    toc: Position
+    tar_split: Position | None
+
+    @property
+    def end(self) -> int:
+        """The end of what has to be fetched from `toc.start` on to have both."""
+        return max(self.toc.end, self.tar_split.end if self.tar_split else 0)
+
+
+def annotations(positions: Positions) -> dict[str, str]:
+    """What the descriptor of the layer has to say."""
+    found = {
+        PREFIX + "manifest-checksum": positions.checksum,
+        PREFIX + "manifest-position": ":".join(map(str, (*positions.toc, _TYPE))),
+    }
+    if positions.tar_split is not None:
+        found[PREFIX + "tarsplit-position"] = ":".join(map(str, positions.tar_split))
+    return found
+
+
+def parse(notes: Mapping[str, str], size: int) -> Positions | None:
+    """The positions in a blob of `size` bytes; None when nothing is said of any. Doubt for what cannot be."""
+    for prefix in (PREFIX, _STARGZ_PREFIX):
+        where, checksum = notes.get(prefix + "manifest-position"), notes.get(prefix + "manifest-checksum")
+        if where is None or checksum is None:
+            continue
+        *toc, kind = _numbers(where, 4)
+        split = notes.get(prefix + "tarsplit-position")
+        found = Positions(checksum, Position(*toc), Position(*_numbers(split, 3)) if split else None)
+        if kind != _TYPE:
+            raise Doubt(f"a table of contents of the unknown type {kind}")
+        _check(found, size)
+        return found
+    return None
+
+
+def skippable(data: bytes) -> bytes:
+    """A frame that no reader of zstd gives out (RFC 8878, 3.1.2)."""
+    return _SKIPPABLE + len(data).to_bytes(4, "little") + data
+
+
+def footer(positions: Positions) -> bytes:
+    """The last frame of the blob: the positions once more."""
+    split = positions.tar_split or Position(0, 0, 0)
+    return skippable(_footer.pack(*positions.toc, _TYPE, *split, _MAGIC))
+
+
+def check_footer(data: bytes, positions: Positions) -> None:
+    """Doubt when the end of a blob says something else than its annotations. Old writers had a shorter one."""
+    if data[-len(_MAGIC) :] != _MAGIC:
+        raise Doubt("the blob does not end as a zstd:chunked layer does")
+    if len(data) == FOOTER_SIZE and data.startswith(_SKIPPABLE) and data != footer(positions):
+        raise Doubt("the annotations say another place of the table of contents than the blob's end")
+
+
+def _numbers(text: str, count: int) -> list[int]:
+    parts = text.split(":")
+    if len(parts) != count or not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+        raise Doubt(f"the position {text[:80]!r} is none")
+    return [int(part) for part in parts]
+
+
+def _check(found: Positions, size: int) -> None:
+    for each in (found.toc, found.tar_split):
+        if each is not None and not (FRAME_HEAD < each.start and 0 < each.length and each.end <= size):
+            raise Doubt("the table of contents is said to be where the blob has nothing")
+        if each is not None and max(each.length, each.unpacked) > MAX_TABLE:
+            raise Doubt(f"a table of contents of more than {MAX_TABLE} bytes is not read")
+    split = found.tar_split
+    if split is not None and split.start < found.toc.end:
+        raise Doubt("the table of contents and the tar-split overlap")

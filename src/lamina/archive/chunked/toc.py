@@ -1,0 +1,205 @@
+"""The table of contents of a layer: JSON, one object for each entry and each further chunk of a file.
+
+zstd:chunked took its shape from eStargz, and that from CRFS. It may be long, and whoever wrote it may mean
+harm: it is read an entry at a time, and nothing is made of a field before its type and range were looked at.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lamina.archive.chunked.errors import Doubt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+MAX_CHUNK = 64 << 20  # bytes of content that are held at once
+_MAX_ENTRY = 1 << 20  # characters of one entry
+_HEX = frozenset("0123456789abcdef")
+
+
+class Chunk(NamedTuple):
+    """A part of a file: `size` bytes of it, which are unpacked from `start` to `end` of the blob.
+
+    `skip` bytes come before them there. `digest` is in hex, "" where there is none. Zeros need no fetching.
+    """
+
+    size: int
+    start: int
+    end: int
+    digest: str = ""
+    zeros: bool = False
+    skip: int = 0
+
+
+class Content(NamedTuple):
+    """The content of a file that has some; `digest` is in hex, "" where there is none."""
+
+    name: str
+    size: int
+    digest: str
+    chunks: tuple[Chunk, ...]
+
+
+class Row(NamedTuple):
+    """An entry of the table, or a further chunk (`type` "chunk"); `fields` has everything that it says."""
+
+    type: str
+    name: str
+    size: int
+    digest: str
+    offset: int
+    end: int  # 0 where not said
+    chunk_offset: int
+    chunk_size: int  # 0 where not said
+    chunk_digest: str
+    zeros: bool
+    inner: int
+    fields: Mapping[str, Any]
+
+
+def read(chunks: Iterable[bytes], each: Callable[[Row], object]) -> dict[str, Any]:
+    """Calls `each` with every entry; returns what else the table says. Doubt for what is no such table."""
+    try:
+        rest = _Text(chunks).read(lambda fields: each(_row(fields)))
+    except (ValueError, RecursionError) as error:
+        raise Doubt(f"the table of contents is not JSON: {str(error)[:100]}") from None
+    if rest.get("version") != 1:
+        raise Doubt("the table of contents has another version than 1")
+    return rest
+
+
+class _Text:
+    """A JSON object whose member "entries" is given out item by item. ValueError when it is malformed."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._decode = codecs.getincrementaldecoder("utf-8")()
+        self._scan = json.JSONDecoder().raw_decode
+        self._text = ""
+        self._at = 0
+
+    def read(self, each: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        self._want("{")
+        while not self._is("}"):
+            if found:
+                self._want(",")
+            key = self._value()
+            if type(key) is not str or key in found:
+                raise ValueError("a key is given twice, or is no text")
+            self._want(":")
+            if key == "entries":
+                found[key] = None
+                self._items(each)
+            else:
+                found[key] = self._value()
+        if self._peek():
+            raise ValueError("something follows the object")
+        return found
+
+    def _items(self, each: Callable[[dict[str, Any]], object]) -> None:
+        if self._peek() == "n" and self._value() is None:
+            return
+        self._want("[")
+        first = True
+        while not self._is("]"):
+            if not first:
+                self._want(",")
+            first = False
+            item = self._value()
+            if type(item) is not dict:
+                raise ValueError("an entry is no object")
+            each(item)
+
+    def _value(self) -> Any:
+        """The next value; a number stands only where something follows it."""
+        self._peek()
+        while True:
+            try:
+                value, end = self._scan(self._text, self._at)
+            except ValueError:
+                if len(self._text) - self._at > _MAX_ENTRY or not self._more():
+                    raise
+                continue
+            if end == len(self._text) and self._more():
+                continue
+            self._at = end
+            return value
+
+    def _want(self, char: str) -> None:
+        if not self._is(char):
+            raise ValueError(f"{char!r} is missing")
+
+    def _is(self, char: str) -> bool:
+        if self._peek() != char:
+            return False
+        self._at += 1
+        return True
+
+    def _peek(self) -> str:
+        """The next character that is no space; "" at the end."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in " \t\r\n":
+                self._at += 1
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._more():
+                return ""
+
+    def _more(self) -> bool:
+        chunk = next(self._chunks, None)
+        text = self._decode.decode(chunk or b"", final=chunk is None)
+        self._text = self._text[self._at :] + text
+        self._at = 0
+        return chunk is not None
+
+
+def _row(fields: dict[str, Any]) -> Row:
+    text, number = _texts(fields), _numbers(fields)
+    return Row(
+        text("type"),
+        text("name"),
+        number("size"),
+        _digest(text("digest")),
+        number("offset"),
+        number("endOffset"),
+        number("chunkOffset"),
+        number("chunkSize"),
+        _digest(text("chunkDigest")),
+        text("chunkType") == "zeros",
+        number("innerOffset"),
+        fields,
+    )
+
+
+def _texts(fields: dict[str, Any]) -> Callable[[str], str]:
+    def text(key: str) -> str:
+        value = fields.get(key, "")
+        if type(value) is not str:
+            raise Doubt(f"the table of contents has an entry whose {key} is no text")
+        return value
+
+    return text
+
+
+def _numbers(fields: dict[str, Any]) -> Callable[[str], int]:
+    def number(key: str) -> int:
+        value = fields.get(key, 0)
+        if type(value) is not int or not 0 <= value < 1 << 62:
+            raise Doubt(f"the table of contents has an entry whose {key} is no number of bytes")
+        return value
+
+    return number
+
+
+def _digest(text: str) -> str:
+    """The hex digits of a SHA-256, "" for none. Doubt for another kind of digest."""
+    if not text:
+        return ""
+    digits = text.removeprefix("sha256:")
+    if len(digits) != 64 or digits == text or not _HEX.issuperset(digits):
+        raise Doubt("the table of contents has a digest that is none of SHA-256")
+    return digits

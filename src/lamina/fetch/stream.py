@@ -1,0 +1,201 @@
+"""stream: what is at a URL, or a part of it, read as it comes by whoever wants the bytes, not put into a file.
+
+It is what never changes there (its name is its digest): where the connection breaks, the rest is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from lamina.errors import Corrupt
+from lamina.fetch.exchange import Exchange, Line, Request, dispose, retrying
+from lamina.fetch.failures import FetchFailed, NoRanges, Retry
+from lamina.fetch.headers import content_range
+from lamina.fetch.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from urllib3 import BaseHTTPResponse
+
+    from lamina.fetch.connections import Connections
+    from lamina.fetch.exchange import Access
+    from lamina.fetch.stopping import Stopper
+
+_CHUNK = 1 << 18  # bytes that are read ahead
+_PROGRESS = 1 << 20  # bytes after which an attempt that breaks does not count
+
+
+class Place:
+    """Where the bytes are: asked again where they break off. `access` gives the rights of each time."""
+
+    def __init__(
+        self,
+        url: str,
+        shown: str,
+        access: Callable[[], Access],
+        stopper: Stopper,
+        connections: Connections,
+        hint: str = "",
+    ) -> None:
+        self.url = url
+        self.shown = shown
+        self.hint = hint
+        self.access = access
+        self.stopper = stopper
+        self.connections = connections
+
+
+def open_whole(place: Place, size: int, digest: str) -> BinaryIO:
+    """All of it, `size` bytes. Corrupt instead of the last bytes when they are not the digest's."""
+    return cast("BinaryIO", io.BufferedReader(_Reader(place, 0, size, size, digest), _CHUNK))
+
+
+def open_part(place: Place, start: int, end: int, size: int) -> BinaryIO:
+    """Bytes `start` to `end` (not with it) of `size`; nothing proves them. NoRanges, when first read."""
+    return cast("BinaryIO", io.BufferedReader(_Reader(place, start, end, size, ""), _CHUNK))
+
+
+class _Reader(io.RawIOBase):
+    """The raw stream. `digest` is "" for a part."""
+
+    def __init__(self, place: Place, start: int, end: int, size: int, digest: str) -> None:
+        super().__init__()
+        self._place = place
+        self._at, self._end, self._size = start, end, size
+        self._digest = digest
+        self._hash = hashlib.sha256()
+        self._answer: BaseHTTPResponse | None = None
+        self._exchange: Exchange | None = None
+        self._pace = Pace()
+        self._gained = 0  # bytes since the last time it broke
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object, /) -> int:
+        view = memoryview(cast("bytearray", buffer))
+        want = min(len(view), self._end - self._at)
+        if not len(view):
+            return 0
+        if want == 0:
+            self._finish()
+            return 0
+        data = retrying(lambda: self._read(want), self._place.stopper)
+        view[: len(data)] = data
+        self._at += len(data)
+        if self._digest:
+            self._hash.update(data)
+            if self._at == self._end:
+                self._finish()
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._drop()
+        super().close()
+
+    def _read(self, want: int) -> bytes:
+        import urllib3  # loaded when something is asked
+
+        answer = self._answer or self._begin()
+        assert self._exchange is not None
+        try:
+            with self._place.stopper.killing(Line(answer)):
+                data = answer.read1(want, decode_content=True)
+            self._pace.check(len(data))
+            if not data:
+                raise urllib3.exceptions.ProtocolError("it ends too early")
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            self._drop()
+            self._place.stopper.check()  # it was us who broke it
+            failure = self._exchange.broken(error, _host(self._place.url))
+            if isinstance(failure, Retry):
+                failure.progress, self._gained = self._gained >= _PROGRESS, 0
+            raise failure from None
+        self._gained += len(data)
+        return data
+
+    def _begin(self) -> BaseHTTPResponse:
+        """Asks for what is still to come."""
+        place = self._place
+        whole = self._at == 0 and self._end == self._size
+        headers = {} if whole else {"Range": f"bytes={self._at}-{self._end - 1}"}
+        request = Request(place.url, headers=headers, shown=place.shown, attempts=1, hint=place.hint)
+        self._exchange = Exchange(request, place.access(), place.stopper)
+        answer = self._exchange.begin(place.connections)
+        try:
+            if whole:
+                self._check_whole(answer)
+            else:
+                self._check_part(answer)
+        except BaseException:
+            dispose(answer)
+            raise
+        self._answer, self._pace = answer, Pace()
+        return answer
+
+    def _check_whole(self, answer: BaseHTTPResponse) -> None:
+        length = answer.headers.get("Content-Length", "")
+        if length.isascii() and length.isdigit() and int(length[:20]) != self._size:
+            what = f"{_host(self._place.url)} sends {length[:20]} bytes, and it should have {self._size}"
+            raise Corrupt(f"{self._place.shown} is not what the manifest says: {what}")
+
+    def _check_part(self, answer: BaseHTTPResponse) -> None:
+        first = content_range(answer.headers.get("Content-Range", "")) if answer.status == 206 else -1
+        if first == self._at and answer.headers.get("Content-Encoding", "identity") == "identity":
+            return
+        host = _host(self._place.url)
+        what = f"cannot fetch {self._place.shown}: {host} sent another part than asked"
+        if not self._digest:
+            raise NoRanges(what)
+        if answer.status != 200:
+            raise FetchFailed(what)
+        self._skip(answer, self._at)
+
+    def _skip(self, answer: BaseHTTPResponse, left: int) -> None:
+        """It comes all over again: what we have is read once more."""
+        import urllib3
+
+        assert self._exchange is not None
+        try:
+            with self._place.stopper.killing(Line(answer)):
+                while left:
+                    data = answer.read1(min(_CHUNK, left), decode_content=True)
+                    if not data:
+                        raise urllib3.exceptions.ProtocolError("it ends too early")
+                    left -= len(data)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            self._place.stopper.check()
+            raise self._exchange.broken(error, _host(self._place.url)) from None
+
+    def _finish(self) -> None:
+        """All has come: what comes after it, and what it is."""
+        import urllib3
+
+        longer = False
+        if self._answer is not None:
+            try:
+                longer = bool(self._answer.read1(1, decode_content=True))
+            except (urllib3.exceptions.HTTPError, OSError):
+                pass  # what we asked for is here
+            self._drop()
+        if not self._digest:
+            return
+        found = "sha256:" + self._hash.hexdigest()
+        if longer or found != self._digest:
+            what = f"it has more than {self._size} bytes" if longer else f"its bytes are {found}"
+            raise Corrupt(f"{self._place.shown} is not what its digest says: {_host(self._place.url)}: {what}")
+
+    def _drop(self) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.close()
+
+
+def _host(url: str) -> str:
+    from lamina.dockerfile.remotes import host_of
+
+    return host_of(url)

@@ -1,0 +1,234 @@
+"""Entries: the entries of a layer by their paths, sorted, in bounded memory: what is too much goes to a file.
+
+entries = Entries(folder)          # the file, if there has to be one, has no name and goes with the process
+entries.put(entry)
+entries.get(b"etc/hosts")
+for entry in entries: ...          # sorted by path; as often as one likes
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from lamina.errors import LaminaError, NoSpace
+from lamina.tree.entry import Entry, Kind
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator
+
+ROOM = 28 << 20  # bytes, as `_weight` counts them: some 60,000 files
+_PAGE = 1000  # rows read at a time
+_CACHE = 4096  # KiB of the file that stay in memory
+_KINDS = {str(kind): kind for kind in Kind}
+_PATH = itemgetter(0)
+_new = tuple.__new__
+
+
+class Entries:
+    """Not for use by two threads at once."""
+
+    def __init__(self, folder: str = "", room: int = ROOM) -> None:
+        """`folder` is for the file; "" for wherever temporary files are. `room` is in bytes."""
+        self._folder = folder
+        self._room = room
+        self._weight = 0
+        self._recent: dict[bytes, Entry] = {}  # those that the file lacks
+        self._names: dict[
+            bytes, dict[bytes, None]
+        ] = {}  # path of a FILE -> its HARDLINKs; until there is a file
+        self._sorted: list[Entry] | None = None
+        self._file: _File | None = None
+
+    def get(self, path: bytes) -> Entry | None:
+        """The entry at `path`, or None. NoSpace, as from all that follow."""
+        found = self._recent.get(path)
+        if found is None and self._file is not None:
+            return self._file.get(path)
+        return found
+
+    def put(self, entry: Entry) -> None:
+        """Adds an entry, in place of the one that has its path."""
+        path, link, xattrs = entry[0], entry[7], entry[9]
+        if self._file is None and self._names:
+            self._unname(path)
+        if entry[1] is Kind.HARDLINK and self._file is None:
+            self._names.setdefault(link, {})[path] = None
+        self._recent[path] = entry
+        self._sorted = None
+        self._weight += 400 + 2 * len(path) + len(link)
+        if xattrs:
+            self._weight += sum([150 + len(name) + len(value) for name, value in xattrs])
+        if self._weight > self._room:
+            self._flush()
+
+    def remove(self, path: bytes) -> None:
+        """Afterwards there is no entry at `path`."""
+        if self._file is not None:
+            self._file.remove([path])
+        elif self._names:
+            self._unname(path)
+        self._recent.pop(path, None)
+        self._sorted = None
+
+    def names(self, file: bytes) -> list[bytes]:
+        """The paths of the HARDLINKs to the FILE at `file`, sorted."""
+        if self._file is None:
+            return sorted(self._names.get(file, ()))
+        self._flush()
+        return self._file.names(file)
+
+    def drop(self, doomed: Callable[[Entry], bool]) -> None:
+        """Removes the entries of which `doomed` is true."""
+        if self._file is None:
+            for path in [entry.path for entry in self._recent.values() if doomed(entry)]:
+                self.remove(path)
+            return
+        self._flush()
+        for page in self._file.pages():
+            self._file.remove([entry.path for entry in page if doomed(entry)])
+
+    def close(self) -> None:
+        """Forgets all; not needed, only sooner."""
+        self._recent.clear()
+        self._names.clear()
+        self._sorted = None
+        if self._file is not None:
+            self._file.close()
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, bytes) and self.get(path) is not None
+
+    def __len__(self) -> int:
+        if self._file is None:
+            return len(self._recent)
+        self._flush()
+        return len(self._file)
+
+    def __iter__(self) -> Iterator[Entry]:
+        if self._file is None:
+            return iter(self._in_order())
+        self._flush()
+        return (entry for page in self._file.pages() for entry in page)
+
+    def __reversed__(self) -> Iterator[Entry]:
+        if self._file is None:
+            return reversed(self._in_order())
+        self._flush()
+        return (entry for page in self._file.pages(reverse=True) for entry in page)
+
+    def _in_order(self) -> list[Entry]:
+        if self._sorted is None:
+            self._sorted = sorted(self._recent.values(), key=_PATH)
+        return self._sorted
+
+    def _unname(self, path: bytes) -> None:
+        old = self._recent.get(path)
+        if old is not None and old.kind is Kind.HARDLINK:
+            names = self._names[old.link]
+            del names[path]
+            if not names:
+                del self._names[old.link]
+
+    def _flush(self) -> None:
+        """Moves what is in memory to the file."""
+        if self._file is None:
+            self._file = _File(self._folder)
+            self._room //= 4
+            self._names.clear()
+        self._file.put(sorted(self._recent.values(), key=_PATH))
+        self._recent.clear()
+        self._sorted = None
+        self._weight = 0
+
+
+class _File:
+    """A table of entries in a file without a name."""
+
+    def __init__(self, folder: str) -> None:
+        import sqlite3  # hardly any layer is so large
+
+        path = os.path.join(folder, f".tmp-entries-{os.getpid()}-{id(self):x}") if folder else ""
+        self._errors = (sqlite3.Error,)
+        self._where = folder or "the folder for temporary files"
+        try:
+            self._c = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            for line in _SCHEMA:
+                self._c.execute(line)
+        except sqlite3.Error as error:
+            raise self._failed(error) from error
+        finally:
+            if path and os.path.lexists(path):
+                os.unlink(path)
+
+    def get(self, path: bytes) -> Entry | None:
+        rows = self._ask("SELECT path, data FROM entries WHERE path = ?", (path,))
+        return _entry(*rows[0]) if rows else None
+
+    def put(self, entries: Iterable[Entry]) -> None:
+        rows = [(entry.path, _link(entry), _data(entry)) for entry in entries]
+        try:
+            self._c.execute("BEGIN")
+            self._c.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
+            self._c.execute("COMMIT")
+        except self._errors as error:
+            raise self._failed(error) from error
+
+    def remove(self, paths: list[bytes]) -> None:
+        for path in paths:
+            self._ask("DELETE FROM entries WHERE path = ?", (path,))
+
+    def names(self, file: bytes) -> list[bytes]:
+        self._ask("CREATE INDEX IF NOT EXISTS names ON entries (link, path) WHERE link IS NOT NULL")
+        return [row[0] for row in self._ask("SELECT path FROM entries WHERE link = ? ORDER BY path", (file,))]
+
+    def pages(self, *, reverse: bool = False) -> Iterator[list[Entry]]:
+        """All entries, some at a time, so that nothing is half read while others are put."""
+        sign, order, last = ("<", "DESC", b"\xff") if reverse else (">", "ASC", b"")
+        sql = f"SELECT path, data FROM entries WHERE path {sign} ? ORDER BY path {order} LIMIT {_PAGE}"
+        rows = self._ask(sql.replace(f"{sign} ?", f"{sign}= ?", 1), (last,))
+        while rows:
+            yield [_entry(*row) for row in rows]
+            rows = self._ask(sql, (rows[-1][0],))
+
+    def close(self) -> None:
+        self._c.close()
+
+    def __len__(self) -> int:
+        return int(self._ask("SELECT count(*) FROM entries")[0][0])
+
+    def _ask(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[bytes, bytes]]:
+        try:
+            return self._c.execute(sql, values).fetchall()
+        except self._errors as error:
+            raise self._failed(error) from error
+
+    def _failed(self, error: sqlite3.Error) -> LaminaError:
+        if "full" in str(error) or "disk I/O" in str(error):
+            return NoSpace(f"no space left in {self._where}", hint="`lamina prune` frees some")
+        return LaminaError(f"cannot write a temporary file in {self._where}: {error}")
+
+
+_SCHEMA = (
+    "PRAGMA journal_mode=OFF",
+    "PRAGMA synchronous=OFF",
+    "PRAGMA locking_mode=EXCLUSIVE",
+    f"PRAGMA cache_size=-{_CACHE}",
+    "CREATE TABLE entries (path BLOB PRIMARY KEY, link BLOB, data BLOB NOT NULL) WITHOUT ROWID",
+)
+
+
+def _link(entry: Entry) -> bytes | None:
+    return entry.link if entry.kind is Kind.HARDLINK else None
+
+
+def _data(entry: Entry) -> bytes:
+    return marshal.dumps((entry[1]._value_, *entry[2:]))
+
+
+def _entry(path: bytes, data: bytes) -> Entry:
+    letter, *rest = marshal.loads(data)
+    return _new(Entry, (path, _KINDS[letter], *rest))

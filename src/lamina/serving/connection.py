@@ -1,0 +1,283 @@
+"""Connection: one client's requests, one after the other. HTTP/1.1 is h11's; the bytes and the times are ours.
+
+Every wait has an end: for the TLS handshake, the head of a request, the next piece of a body, a client that does
+not take what it asked for. What is sent from files goes by sendfile where there is no TLS.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from email.utils import formatdate
+from typing import TYPE_CHECKING, cast
+
+import h11
+
+from lamina.serving.failures import BROKEN, UPLOAD_INVALID, Failure
+from lamina.serving.messages import Body, Gone, Request, Response, Span, parse_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    # What was asked, what was answered, and the seconds it took.
+    Log = Callable[[Request, Response, float], object]
+
+HANDSHAKE, IDLE, HEAD, PIECE = 10.0, 60.0, 20.0, 60.0  # seconds
+_SLOWEST = 100  # bytes a second, over a minute of a body
+_LINGER = 2.0  # seconds for what a client still sends after it was refused
+_MAX_HEAD = 64 << 10
+_MAX_DRAIN = 1 << 20
+_CHUNK = 256 << 10
+_SERVER = (("Server", "lamina"), ("X-Content-Type-Options", "nosniff"))
+
+
+class Connection:
+    """Serves one socket until it ends; `run` in a thread of its own, `shut` from any."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: str,
+        answer: Callable[[Request], Response],
+        log: Log,
+    ) -> None:
+        self._sock = sock
+        self._peer = peer
+        self._answer = answer
+        self._log = log
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
+        self._body_done = False
+        self._stopping = False
+        self.is_idle = True  # nothing was asked, or all is answered
+        self._window = (0.0, 0)  # when it began, and the bytes of a body since
+
+    def run(self) -> None:
+        """Answers until the client, a limit or `stop` ends it; the socket is closed then. Never raises."""
+        try:
+            if isinstance(self._sock, ssl.SSLSocket):
+                self._sock.settimeout(HANDSHAKE)
+                self._sock.do_handshake()
+            while self._one():
+                pass
+        except (OSError, Gone, h11.ProtocolError):  # there is nobody to tell
+            pass
+        finally:
+            self._sock.close()
+
+    def shut(self) -> None:
+        """Cuts the connection, whatever it does."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except (OSError, ValueError):
+            pass  # it is cut already
+
+    def stop(self) -> None:
+        """Lets what was asked be answered, and ends then."""
+        self._stopping = True
+        if self.is_idle:
+            self.shut()
+
+    # --- one request
+
+    def _one(self) -> bool:
+        """One request and its answer. Whether another may follow."""
+        try:
+            head = self._head()
+        except h11.RemoteProtocolError as error:
+            self._refuse(error.error_status_hint)
+            return False
+        if head is None:
+            return False
+        began = time.monotonic()
+        request = self._request(head)
+        response = self._respond(head, request)
+        try:
+            self._send(response, with_content=request.method != "HEAD")
+        finally:
+            if response.close is not None:
+                response.close()
+            self._log(request, response, time.monotonic() - began)
+        return self._finish()
+
+    def _head(self) -> h11.Request | None:
+        """The next request; None when the client has no more."""
+        self.is_idle = True
+        end = time.monotonic() + IDLE
+        while not self._stopping:
+            event = self._http.next_event()
+            if isinstance(event, h11.Request):
+                self.is_idle, self._body_done, self._window = False, False, (time.monotonic(), 0)
+                return event
+            if event is not h11.NEED_DATA:
+                return None
+            self._receive(end)
+            if self.is_idle:
+                self.is_idle, end = False, time.monotonic() + HEAD
+        return None
+
+    def _request(self, head: h11.Request) -> Request:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in head.headers:
+            name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        secure = isinstance(self._sock, ssl.SSLSocket)
+        target = head.target.decode("latin-1")
+        body = Body(self._piece)
+        return Request(head.method.decode("ascii"), target, {}, headers, body, self.shut, secure, self._peer)
+
+    def _respond(self, head: h11.Request, request: Request) -> Response:
+        try:
+            path, query = parse_target(request.path)
+        except Failure as failure:
+            return Response(failure.kind.status, content=failure.body())
+        try:
+            return self._answer(request._replace(path=path, query=query))
+        except h11.RemoteProtocolError as error:  # a body that is not what its head said
+            return Response(error.error_status_hint, content=Failure(UPLOAD_INVALID).body())
+
+    def _refuse(self, status: int) -> None:
+        """Tells who does not speak HTTP."""
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            content = Failure(BROKEN, "this is no request of HTTP, or one that is too long").body()
+            self._send(Response(status, (("Connection", "close"),), content), with_content=True)
+            self._linger()
+
+    # --- what comes
+
+    def _piece(self) -> bytes:
+        """The next bytes of the body, b"" at its end. Gone; h11.RemoteProtocolError."""
+        if self._body_done:
+            return b""
+        if self._http.they_are_waiting_for_100_continue:
+            self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
+        while True:
+            event = self._http.next_event()
+            if isinstance(event, h11.Data):
+                self._check_speed(len(event.data))
+                return bytes(event.data)
+            if event is h11.NEED_DATA:
+                self._receive(time.monotonic() + PIECE)
+                continue
+            self._body_done = True
+            return b""
+
+    def _receive(self, end: float) -> None:
+        """More bytes, before `end` (time.monotonic). Gone."""
+        left = end - time.monotonic()
+        if left <= 0:
+            raise Gone
+        try:
+            self._sock.settimeout(left)
+            data = self._sock.recv(_CHUNK)
+        except (OSError, ValueError):
+            raise Gone from None
+        if not data and self._http.their_state is h11.SEND_BODY:
+            raise Gone
+        self._http.receive_data(data)
+
+    def _check_speed(self, count: int) -> None:
+        began, size = self._window
+        now = time.monotonic()
+        if now - began < PIECE:
+            self._window = began, size + count
+            return
+        if size + count < PIECE * _SLOWEST:
+            raise Gone
+        self._window = now, 0
+
+    # --- what goes
+
+    def _send(self, response: Response, *, with_content: bool) -> None:
+        headers = [("Date", formatdate(usegmt=True)), *_SERVER, *response.headers]
+        if response.status != 204:
+            headers.append(("Content-Length", str(response.size)))
+        if self._stopping and not any(name == "Connection" for name, _ in headers):
+            headers.append(("Connection", "close"))
+        begin = self._http.send(h11.Response(status_code=response.status, headers=headers))
+        assert begin is not None
+        content = response.content if with_content and response.status != 204 else b""
+        if isinstance(content, bytes):
+            if content:
+                begin += self._http.send(h11.Data(data=content)) or b""
+            self._write(begin)
+        else:
+            self._write(begin)
+            if isinstance(content, Span):
+                self._send_file(content)
+            else:
+                self._send_pieces(content)
+        self._write(self._http.send(h11.EndOfMessage()))
+
+    def _write(self, data: bytes | None) -> None:
+        if data:
+            self._sock.settimeout(PIECE)
+            self._sock.sendall(data)
+
+    def _send_pieces(self, pieces: Iterator[bytes]) -> None:
+        for piece in pieces:
+            self._write(self._http.send(h11.Data(data=piece)))
+
+    def _send_file(self, span: Span) -> None:
+        """A file's bytes; Gone when there are fewer than was said."""
+        self._http.send_with_data_passthrough(h11.Data(data=cast(bytes, _Long(span.length))))
+        self._sock.settimeout(PIECE)
+        if not isinstance(self._sock, ssl.SSLSocket):
+            if span.length and self._sock.sendfile(span.file, span.start, span.length) != span.length:
+                raise Gone
+            return
+        span.file.seek(span.start)
+        left = span.length
+        while left:
+            data = span.file.read(min(_CHUNK, left))
+            if not data:
+                raise Gone
+            self._sock.sendall(data)
+            left -= len(data)
+
+    # --- afterwards
+
+    def _finish(self) -> bool:
+        """Reads what is left of the body, if that is little. Whether another request may follow."""
+        http = self._http
+        if http.their_state is h11.SEND_BODY:
+            if http.they_are_waiting_for_100_continue or not self._drain():
+                self._linger()
+                return False
+        if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
+            self._linger()
+            return False
+        http.start_next_cycle()
+        return True
+
+    def _drain(self) -> bool:
+        size = 0
+        while piece := self._piece():
+            size += len(piece)
+            if size > _MAX_DRAIN:
+                return False
+        return True
+
+    def _linger(self) -> None:
+        """Ends what we send, and lets the client read it: what it still sends would make it lose our answer."""
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+            end, size = time.monotonic() + _LINGER, 0
+            while (left := end - time.monotonic()) > 0 and size < _MAX_DRAIN:
+                self._sock.settimeout(left)
+                data = self._sock.recv(_CHUNK)
+                if not data:
+                    return
+                size += len(data)
+        except (OSError, ValueError):
+            pass
+
+
+class _Long:
+    """Stands for so many bytes in h11's count of what was sent."""
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+
+    def __len__(self) -> int:
+        return self._length

@@ -1,0 +1,305 @@
+"""Exporter: adds what a build did to a shared cache, while the build goes on.
+
+    exporter = Exporter(ctx, open_place, packing)
+    exporter.add(Exported(...))      # for each step, from any thread, as soon as it has its row
+    exporter.start()                 # a thread sends layers and listings from now on
+    exporter.finish()                # what is left, then the records; raises what went wrong
+    exporter.stop()                  # instead: nothing has a name then
+
+Many machines may add to one name. Nobody can lock it, so the records are merged with what is there, and put
+again when they turn out to have been replaced at the same moment.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.db import cachedb, layerdb, traces
+from lamina.errors import Cancelled, Corrupt, InvalidInput, LaminaError, NotFound
+from lamina.events import Notice
+from lamina.fetch.stopping import NeverStops, Stop
+from lamina.oci import manifest as manifests
+from lamina.oci import media
+from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import Digest
+from lamina.oci.manifest import Manifest
+from lamina.transfer import cachelisting, cacheparse, cacherecords
+from lamina.transfer.cacherecords import Records, SharedLayer, SharedStep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from lamina.db.layerdb import Layer
+    from lamina.db.traces import Trace
+    from lamina.events import Observer
+    from lamina.layers.context import Layers
+    from lamina.oci.digest import ChainID, DiffID
+    from lamina.transfer.cacheplaces import CachePlace
+    from lamina.transfer.packing import Packing
+
+_ATTEMPTS = 8  # to give merged records the name, while others do the same
+_DAY = 86_400.0  # seconds after which a use is worth writing down again
+_SETTLE = 0.05  # seconds: who began to write before we had written has done so by then, at the least
+_BUILDKITS = "application/vnd.buildkit.cacheconfig.v0"
+
+
+class Exported(NamedTuple):
+    """A step of a build: the keys of its rows, its layer, and the stack that it led to."""
+
+    keys: tuple[str, ...]
+    diff_id: DiffID
+    top: Layer
+
+
+class Exporter:
+    """One build's export to one place; `open_place` is called by the thread that uses the place."""
+
+    def __init__(
+        self,
+        ctx: Layers,
+        open_place: Callable[[Stop], AbstractContextManager[CachePlace]],
+        packing: Packing,
+        observer: Observer,
+    ) -> None:
+        import threading  # a build that shares nothing does without
+
+        self._ctx = ctx
+        self._open = open_place
+        self._packing = packing
+        self._tell = observer
+        self._stop = Stop(NeverStops())
+        self._todo: list[Exported] = []
+        self._change = threading.Condition()
+        self._over = False  # nothing is added any more
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._failure: BaseException | None = None
+        self._made: dict[DiffID, None] = {}  # layers that steps made: those that are sent
+        self._layers: dict[DiffID, SharedLayer] = {}
+        self._stacks: dict[ChainID, Layer] = {}
+        self._steps: dict[str, SharedStep] = {}
+        self._traces: dict[tuple[str, str, str], Trace] = {}
+        self._theirs = Records()
+        self._seen: Digest | None = None  # what the name stood for when _theirs was read
+
+    def add(self, step: Exported) -> None:
+        """Notes a step; returns at once."""
+        with self._change:
+            self._todo.append(step)
+            self._change.notify()
+
+    def start(self) -> None:
+        """Begins to send. Once is enough; not before this process has forked what it forks."""
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def finish(self) -> None:
+        """Returns once the cache has its name. What kept it from that."""
+        self.start()
+        with self._change:
+            self._over = True
+            self._change.notify()
+        try:
+            while self._thread.is_alive():
+                self._thread.join(0.1)  # Ctrl-C arrives in this thread
+        except BaseException:
+            self.stop()
+            raise
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        """Ends it; what was sent stays where it is, without a name."""
+        self._stop.set()
+        with self._change:
+            self._over = True
+            self._todo.clear()
+            self._change.notify()
+        if self._thread.ident is not None:
+            self._thread.join(5.0)
+
+    # --- the thread
+
+    def _run(self) -> None:
+        try:
+            with self._open(self._stop) as place:
+                self._read(place)
+                while steps := self._next():
+                    for step in steps:
+                        self._note(step)
+                    self._send(place)
+                self._stop.check()
+                self._name(place)
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ctx.db.close()  # this thread's connection
+
+    def _next(self) -> list[Exported]:
+        with self._change:
+            while not self._todo and not self._over:
+                self._change.wait()
+            found, self._todo = self._todo, []
+            return found
+
+    def _read(self, place: CachePlace) -> None:
+        """What others, or earlier builds, have put there. InvalidInput for what is not to be written over."""
+        now = place.digest()
+        if now == self._seen:
+            return
+        self._seen = now
+        self._theirs = _records_of(place, now, self._tell) if now is not None else Records()
+
+    # --- layers
+
+    def _send(self, place: CachePlace) -> None:
+        """Afterwards the place has all layers of steps, and the listings of these and of those below them."""
+        for name, layer in self._layers.items():
+            theirs = self._theirs.layers.get(name)
+            if theirs is not None and theirs.diff == layer.diff:
+                listing = theirs.listing if layer.listing is _UNLISTED else layer.listing
+                self._layers[name] = layer._replace(blob=layer.blob or theirs.blob, listing=listing)
+        missing = [name for name in self._made if self._layers[name].blob is None]
+        for name, blob in place.send(missing, self._packing).items() if missing else ():
+            self._layers[name] = self._layers[name]._replace(blob=blob)
+        for name, layer in self._layers.items():
+            if layer.listing is _UNLISTED:
+                self._stop.check()
+                data = cachelisting.pack(cachedb.files(self._ctx.db.read(), name))
+                self._layers[name] = layer._replace(listing=place.put(data, cachelisting.MEDIA_TYPE))
+
+    # --- records
+
+    def _note(self, exported: Exported) -> None:
+        """Takes over the rows of a step, of the layers below it, and of what it read."""
+        c = self._ctx.db.read()
+        for layer in layerdb.chain(c, exported.top.chain_id):
+            self._stacks[layer.chain_id] = layer
+            self._note_layer(layer.diff_id)
+        self._made[exported.diff_id] = None
+        now = time.time()
+        keys = [key for key in exported.keys if key not in self._steps]
+        while keys:
+            step = cachedb.get_step(c, keys.pop())
+            if step is None or step.key in self._steps or step.diff_id != exported.diff_id:
+                continue
+            self._steps[step.key] = SharedStep(step, now)
+            for trace in traces.candidates(c, step.recipe) if step.recipe else ():
+                if trace.diff_id == step.diff_id:
+                    self._traces[(trace.recipe, trace.diff_id, trace.parent)] = trace
+                    keys.append(trace.step)  # the run that left it may be another's
+
+    def _note_layer(self, name: DiffID) -> None:
+        if name not in self._layers:
+            diff = layerdb.need_diff(self._ctx.db.read(), name)._replace(blob=None, media_type=media.LAYER)
+            self._layers[name] = SharedLayer(diff, _UNLISTED)
+
+    def _mine(self) -> Records:
+        return Records(self._layers, self._stacks, self._steps, tuple(self._traces.values()))
+
+    def _name(self, place: CachePlace) -> None:
+        """Gives the merged records the name. Whoever does the same just now is seen, and merged with."""
+        mine = self._mine()
+        for attempt in range(_ATTEMPTS):
+            self._stop.check()
+            self._read(place)
+            if self._says_nothing_new(mine):
+                return
+            records = cacherecords.trimmed(cacherecords.merged(mine, self._theirs))
+            config = place.put(cacherecords.to_bytes(records), cacherecords.MEDIA_TYPE)
+            data = _manifest(config, records).to_bytes()
+            began = time.monotonic()
+            if place.digest() != self._seen:
+                continue
+            try:
+                digest = place.name(data)
+            except (NotFound, InvalidInput):
+                # what the old records name may be gone: the next attempt does without
+                if attempt or not self._drop_lost(place):
+                    raise
+                continue
+            time.sleep(max(_SETTLE, time.monotonic() - began))
+            if place.digest() == digest:
+                return
+        raise InvalidInput(
+            f"cache {place.shown}: others wrote it at the same time, again and again",
+            hint="the next build adds what this one did",
+        )
+
+    def _says_nothing_new(self, mine: Records) -> bool:
+        """Whether the cache says all of it already, and not long ago."""
+        theirs = self._theirs
+        known = {(trace.recipe, trace.diff_id, trace.parent) for trace in theirs.traces}
+        return (
+            self._seen is not None
+            and all(
+                key in theirs.steps
+                and theirs.steps[key].step.diff_id == each.step.diff_id
+                and each.used - theirs.steps[key].used < _DAY
+                for key, each in mine.steps.items()
+            )
+            and mine.stacks.keys() <= theirs.stacks.keys()
+            and known.issuperset(self._traces)
+        )
+
+    def _drop_lost(self, place: CachePlace) -> bool:
+        """Forgets of the old records what the place has no more; whether there was any such thing."""
+        lost = {
+            name
+            for name, layer in self._theirs.layers.items()
+            for blob in (layer.blob, layer.listing)
+            if blob is not None and not place.has(blob.digest)
+        }
+        for name in lost & self._layers.keys():
+            self._layers[name] = self._layers[name]._replace(blob=None, listing=_UNLISTED)
+        theirs = self._theirs
+        stacks: dict[ChainID, Layer] = {}
+        for layer in theirs.stacks.values():
+            if layer.diff_id not in lost and (layer.parent is None or layer.parent in stacks):
+                stacks[layer.chain_id] = layer
+        self._theirs = Records(
+            {name: layer for name, layer in theirs.layers.items() if name not in lost},
+            stacks,
+            {key: each for key, each in theirs.steps.items() if each.step.diff_id not in lost},
+            tuple([trace for trace in theirs.traces if trace.diff_id not in lost]),
+        )
+        self._send(place)
+        return bool(lost)
+
+
+_UNLISTED = Descriptor(cachelisting.MEDIA_TYPE, Digest(""), 0)  # stands for a listing that is to be made
+
+
+def _manifest(config: Descriptor, records: Records) -> Manifest:
+    return Manifest(config, tuple(cacherecords.blobs_of(records)), artifact_type=cacherecords.MEDIA_TYPE)
+
+
+def _records_of(place: CachePlace, digest: Digest, tell: Observer) -> Records:
+    """What is under the name now: to be merged with. InvalidInput when it is something else."""
+    try:
+        document = manifests.parse(place.document(digest))
+        config = document.config.media_type if isinstance(document, Manifest) else ""
+        if config in media.CONFIGS or (not isinstance(document, Manifest) and not _is_buildkits(document)):
+            raise InvalidInput(
+                f"{place.shown} is an image: the build cache would take its place",
+                hint="give the cache a name of its own, as in ref=REGISTRY/NAME:cache",
+            )
+        if config != cacherecords.MEDIA_TYPE or not isinstance(document, Manifest):
+            tell(Notice(f"[Warning] {place.shown} is a cache of another builder: it is replaced"))
+            return Records()
+        return cacheparse.parse(place.blob(document.config))
+    except Cancelled:
+        raise
+    except (Corrupt, NotFound) as error:
+        tell(Notice(f"[Warning] cache {place.shown}: what is there cannot be read: {error.message}"))
+        return Records()
+
+
+def _is_buildkits(index: manifests.Index) -> bool:
+    return any(each.media_type == _BUILDKITS for each in index.manifests)
+
+
+def fails(error: BaseException) -> bool:
+    """Whether an export that failed so may be passed over (ignore-error)."""
+    return isinstance(error, LaminaError) and not isinstance(error, Cancelled)

@@ -1,0 +1,302 @@
+"""Shared caches of others, read when a build needs them, and only as far as it asks.
+
+    opened = open_cache(ctx, place, platform, tell)    # None: nothing is there that could be used
+    opened.bring_exact(sought)                         # rows for a step that a build misses; True when one came
+    opened.bring_alike(sought)                         # else: for runs of the same recipe, or the step most like it
+
+What comes are rows: steps and traces, and the layers that they speak of as ABSENT layers (layers.absent): their
+bytes stay where they are until somebody needs them. With a step come those that the build which used it last
+did after it, so that a build asks about once. Rows that are here already stay as they are.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from lamina.db import cachedb, layerdb, traces
+from lamina.db import packed as forms
+from lamina.db.packed import Packed
+from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound
+from lamina.events import Notice
+from lamina.layers.absent import put_absent
+from lamina.layers.commit import stack
+from lamina.oci import manifest as manifests
+from lamina.oci.digest import ChainID, chain_id
+from lamina.oci.manifest import Index, Manifest
+from lamina.transfer import cachelisting, cacheparse, cacherecords
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from lamina.db.cachedb import Ingredient, Step
+    from lamina.events import Observer
+    from lamina.layers.context import Layers
+    from lamina.oci.descriptor import Descriptor
+    from lamina.oci.digest import DiffID, Digest
+    from lamina.oci.platform import Platform
+    from lamina.transfer.cacheplaces import CachePlace
+    from lamina.transfer.cacherecords import Records, SharedLayer, SharedStep
+    from lamina.tree.entry import Entry
+
+_MOST_ALIKE = 8  # runs of one recipe that are brought, as many as the store keeps traces of
+
+
+class Sought(NamedTuple):
+    """A step that a build misses: its keys with their ingredients, and what else it may be found by."""
+
+    keys: tuple[
+        tuple[str, tuple[Ingredient, ...]], ...
+    ]  # the key of the step, then the quick one if it has one
+    created_by: str
+    on: str  # the stack that it stands on, "" for nothing
+    recipe: str = ""
+
+
+class OpenedCache(Protocol):
+    """A cache that was read. Asked by one thread at a time."""
+
+    shown: str
+
+    def bring_exact(self, sought: Sought) -> bool:
+        """Rows for the step by its keys, and for what was done after it. Whether a new one came."""
+
+    def bring_alike(self, sought: Sought) -> bool:
+        """Rows for runs of its recipe; else for the newest of the same line of history, or on the same stack.
+
+        The latter are for who wants to know what is different now. Whether a new one came.
+        """
+
+    def bring_layers(self, diff_ids: Iterable[DiffID]) -> None:
+        """Rows of these layers, as far as the cache lists them and the store does not know them."""
+
+
+def open_cache(ctx: Layers, place: CachePlace, platform: Platform, tell: Observer) -> OpenedCache | None:
+    """The cache at a place; of an image the one that is inside of it. None when there is none.
+
+    NotFound, InvalidInput, Corrupt; what the place raises.
+    """
+    digest = place.digest()
+    if digest is None:
+        raise NotFound(f"{place.shown}: not found")
+    manifest, records = read_records(ctx, place, digest)
+    if records is not None:
+        return RecordsCache(ctx, place, records, tell)
+    from lamina.transfer.cacheinline import open_inline  # most caches are no images
+
+    return open_inline(ctx, place, manifest, platform, tell)
+
+
+def read_records(ctx: Layers, place: CachePlace, digest: Digest) -> tuple[Manifest | Index, Records | None]:
+    """What is under a digest, and its records; None where it is an image. NotFound, Corrupt, InvalidInput.
+
+    What was read before, and is the same, is not fetched again.
+    """
+    data = _kept(ctx, digest)
+    if data is None:
+        data = place.document(digest)
+    document = manifests.parse(data)
+    if isinstance(document, Index) or document.config.media_type != cacherecords.MEDIA_TYPE:
+        return document, None
+    if document.config.size > cacheparse.MAX_SIZE:
+        raise InvalidInput(f"cache of {document.config.size} bytes; at most {cacheparse.MAX_SIZE} are read")
+    records = _kept(ctx, document.config.digest)
+    if records is None:
+        records = place.blob(document.config)
+    parsed = cacheparse.parse(records)
+    _keep(ctx, place.source, digest, (data, records))
+    return document, parsed
+
+
+def _kept(ctx: Layers, digest: Digest) -> bytes | None:
+    try:
+        return ctx.blobs.read(digest, cacheparse.MAX_SIZE) if ctx.blobs.has(digest) else None
+    except (NotFound, Corrupt):
+        return None
+
+
+def _keep(ctx: Layers, source: str, digest: Digest, blobs: Iterable[bytes]) -> None:
+    """Keeps what was read for the next build; a sweep may take it."""
+    c = ctx.db.read()
+    row = c.execute("SELECT digest FROM cache_imports WHERE source = ?", (source,)).fetchone()
+    if row is not None and row[0] == digest:
+        return
+    for data in blobs:
+        ctx.blobs.put(data)
+    with ctx.db.write(durable=False) as tx:
+        tx.execute("INSERT OR REPLACE INTO cache_imports VALUES (?, ?, ?)", (source, digest, time.time()))
+
+
+class RecordsCache:
+    """A cache that Lamina exported."""
+
+    def __init__(self, ctx: Layers, place: CachePlace, records: Records, tell: Observer) -> None:
+        self.shown = place.shown
+        self._ctx = ctx
+        self._place = place
+        self._records = records
+        self._tell = tell
+        self._brought: set[str] = set()  # keys of steps
+        self._refused: set[DiffID] = set()  # layers of which something untrue was said
+        self._recipes: dict[str, list[SharedStep]] = {}
+        self._above: dict[str, list[SharedStep]] = {}
+        for each in records.steps.values():
+            self._recipes.setdefault(each.step.recipe, []).append(each)
+            self._above.setdefault(each.step.parent or "", []).append(each)
+
+    def bring_exact(self, sought: Sought) -> bool:
+        """As OpenedCache has it."""
+        exact = [self._records.steps[key] for key, _ in sought.keys if key in self._records.steps]
+        return self._bring(self._onward(exact), with_parents=False)
+
+    def bring_alike(self, sought: Sought) -> bool:
+        """As OpenedCache has it."""
+        return self._bring(self._alike(sought), with_parents=True)
+
+    def _bring(self, found: Iterable[SharedStep], *, with_parents: bool) -> bool:
+        todo = {each.step.key: each.step for each in found}
+        diffs = {step.diff_id for step in todo.values()}
+        for trace in self._records.traces:  # the runs that left the traces of their layers
+            if trace.diff_id in diffs and trace.step in self._records.steps:
+                todo.setdefault(trace.step, self._records.steps[trace.step].step)
+        new = [step for key, step in todo.items() if key not in self._brought]
+        self._brought.update(todo)
+        return bool(new) and self._put(new, with_parents=with_parents)
+
+    def bring_layers(self, diff_ids: Iterable[DiffID]) -> None:
+        """As OpenedCache has it."""
+        entries = self._listed([name for name in diff_ids if name in self._records.layers])
+        if entries:
+            with self._ctx.db.write() as tx:
+                for name, listed in entries.items():
+                    self._put_layer(tx, name, listed)
+
+    # --- which steps
+
+    def _onward(self, exact: Sequence[SharedStep]) -> list[SharedStep]:
+        """These steps, and what was done on them by the builds that used each stack last."""
+        found: dict[str, SharedStep] = {}
+        todo = list(exact)
+        while todo:
+            each = todo.pop()
+            if each.step.key in found:
+                continue
+            found[each.step.key] = each
+            top = _led_to(each.step)
+            above = self._above.get(top, []) if top else []
+            last = max([one.used for one in above], default=0.0)
+            todo += [one for one in above if one.used == last]
+        return list(found.values())
+
+    def _alike(self, sought: Sought) -> list[SharedStep]:
+        runs = self._recipes.get(sought.recipe, []) if sought.recipe else []
+        if runs:
+            return sorted(runs, key=lambda each: -each.step.ran)[:_MOST_ALIKE]
+        same = [each for each in self._records.steps.values() if each.step.created_by == sought.created_by]
+        same = same or self._above.get(sought.on, [])
+        return [max(same, key=lambda each: each.step.ran)] if same else []
+
+    # --- rows
+
+    def _put(self, steps: Sequence[Step], *, with_parents: bool) -> bool:
+        """Puts the rows of steps, and of what they speak of. Whether any is new."""
+        records = self._records
+        runs = {trace.step for trace in records.traces}
+        stacks = [layer for step in steps if with_parents for layer in records.chain(step.parent)]
+        names = [step.diff_id for step in steps if step.diff_id] + [layer.diff_id for layer in stacks]
+        entries = self._listed(names)
+        new = False
+        with self._ctx.db.write() as tx:
+            for name, listed in entries.items():
+                self._put_layer(tx, name, listed)
+            for layer in stacks:
+                self._put_stack(tx, layer)
+            for step in steps:
+                if step.diff_id is not None and self._is_known(tx, step.diff_id):
+                    new |= self._put_step(tx, step)
+            keys = {step.key for step in steps} & runs
+            for trace in records.traces:
+                if trace.step in keys and self._is_known(tx, trace.diff_id):
+                    self._put_trace(tx, trace)
+        return new
+
+    def _put_layer(self, tx: sqlite3.Connection, name: DiffID, entries: Iterable[Entry]) -> None:
+        layer = self._records.layers[name]
+        if not put_absent(self._ctx, tx, layer.diff, entries):
+            self._refused.add(name)
+        elif layer.blob is not None:
+            forms.put(tx, Packed(name, layer.blob), self._place.repository)
+
+    def _put_stack(self, tx: sqlite3.Connection, layer: layerdb.Layer) -> None:
+        diff = layerdb.get_diff(tx, layer.diff_id)
+        if diff is not None and (layer.parent is None or layerdb.get_layer(tx, layer.parent) is not None):
+            stack(tx, self._ctx, layer.parent, diff, layer.created_by, layer.created)
+
+    def _put_step(self, tx: sqlite3.Connection, step: Step) -> bool:
+        mine = step._replace(origin=self.shown)
+        return cachedb.put_step(tx, mine) is mine
+
+    def _put_trace(self, tx: sqlite3.Connection, trace: traces.Trace) -> None:
+        known = traces.candidates(tx, trace.recipe)
+        if all((one.diff_id, one.parent) != (trace.diff_id, trace.parent) for one in known):
+            traces.put(tx, trace)
+
+    def _is_known(self, c: sqlite3.Connection, name: DiffID) -> bool:
+        return name not in self._refused and layerdb.get_diff(c, name) is not None
+
+    # --- listings
+
+    def _listed(self, names: Iterable[DiffID]) -> dict[DiffID, list[Entry]]:
+        """The entries of those of these layers that the store does not know, fetched side by side."""
+        c = self._ctx.db.read()
+        todo = [
+            self._records.layers[name]
+            for name in dict.fromkeys(names)
+            if name not in self._refused and layerdb.get_diff(c, name) is None
+        ]
+        found: dict[DiffID, list[Entry]] = {}
+        for layer, data in zip(todo, self._fetched([layer.listing for layer in todo]), strict=True):
+            try:
+                found[layer.diff.diff_id] = _entries(layer, data)
+            except (InvalidInput, NotFound, Corrupt) as error:
+                self._refused.add(layer.diff.diff_id)
+                self._tell(Notice(f"[Warning] cache {self.shown}: {error.message}"))
+        return found
+
+    def _fetched(self, listings: Sequence[Descriptor]) -> list[bytes | LaminaError]:
+        """These blobs; what kept one from coming in its place."""
+        from concurrent.futures import ThreadPoolExecutor  # only where a cache is read
+
+        def fetch(descriptor: Descriptor) -> bytes | LaminaError:
+            try:
+                return self._place.blob(descriptor)
+            except (NotFound, Corrupt) as error:
+                return error
+
+        if len(listings) < 2:
+            return [fetch(each) for each in listings]
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(fetch, listings))
+
+
+def _led_to(step: Step) -> str:
+    """The stack that a step led to; "" where that is not known."""
+    if step.diff_id is None or step.parent is None:
+        return ""
+    return chain_id(ChainID(step.parent) if step.parent else None, step.diff_id)
+
+
+def _entries(layer: SharedLayer, data: bytes | LaminaError) -> list[Entry]:
+    """The entries of a listing, which are as the records say. InvalidInput, NotFound, Corrupt."""
+    from lamina.tree.content import content_id
+    from lamina.tree.entry import Kind
+
+    if isinstance(data, LaminaError):
+        raise data
+    entries = cachelisting.unpack(data)
+    diff = layer.diff
+    size = sum([entry.size for entry in entries if entry.kind is Kind.FILE])
+    if (content_id(entries), size, len(entries)) != (diff.content_id, diff.size, diff.entries):
+        raise InvalidInput(f"the listing of layer {diff.diff_id} is not what its records say")
+    return entries

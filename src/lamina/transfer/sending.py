@@ -1,0 +1,192 @@
+"""Sending: the layers of images to one repository, each by the cheapest way that there is.
+
+A layer whose packed form is known is asked for first (HEAD), then mounted from another repository of the
+registry, and only then sent: from the store, or else straight from a repository that has it. What is not
+known is packed while it is sent. Afterwards it is known what each layer is there.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from lamina.db import layerdb
+from lamina.db import packed as forms
+from lamina.db.packed import Packed
+from lamina.errors import Denied, LaminaError, NotFound
+from lamina.events import Notice, Progress
+from lamina.fetch.failures import FetchFailed
+from lamina.layers.absent import is_here
+from lamina.layers.pack import open_packed
+from lamina.oci import media
+from lamina.oci import reference as references
+from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import Digest, sha256
+from lamina.registry.repository import Repository
+from lamina.transfer.packing import form_of, pack_into, type_of
+from lamina.transfer.ship import EXISTS, PUSHED, is_elsewhere, mounted, short
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from lamina.db.layerdb import Diff
+    from lamina.events import Observer
+    from lamina.fetch.stopping import Stop
+    from lamina.layers.context import Layers
+    from lamina.oci.digest import DiffID
+    from lamina.registry.settings import Settings
+    from lamina.transfer.ends import Opener
+    from lamina.transfer.packing import Packing
+    from lamina.transfer.registry_ends import RegistrySink
+
+
+class LayerOf(NamedTuple):
+    """A layer as a manifest of the store names it."""
+
+    diff_id: DiffID
+    descriptor: Descriptor
+
+
+class Sending:
+    """Layers on their way to `sink`; what was sent once is not asked for again."""
+
+    def __init__(
+        self,
+        ctx: Layers,
+        sink: RegistrySink,
+        settings: Settings,
+        packing: Packing,
+        stop: Stop,
+        observer: Observer,
+    ) -> None:
+        self._ctx = ctx
+        self._sink = sink
+        self._settings = settings
+        self._packing = packing
+        self._stop = stop
+        self._tell = observer
+        self._repository = sink.reference.name
+        self._sent: dict[LayerOf, Packed] = {}
+        self._elsewhere: dict[str, Repository] = {}
+        self._lock = allocate_lock()
+
+    def close(self) -> None:
+        """Ends the connections to other registries."""
+        while self._elsewhere:
+            self._elsewhere.popitem()[1].__exit__()
+
+    def send(self, layers: Iterable[LayerOf]) -> Mapping[LayerOf, Descriptor]:
+        """Afterwards the repository has all of these; as what, by layer. Several go at once.
+
+        NotFound, Corrupt for what the store and the places have not; what the Destination raises.
+        """
+        from lamina.transfer.downloads import Downloads  # threading
+
+        todo = [each for each in dict.fromkeys(layers) if each not in self._sent]
+        jobs = {_job(each): each for each in todo if not is_elsewhere(each.descriptor)}
+        for layer in jobs.values():
+            self._tell(Notice(f"{short(layer.diff_id)}: Preparing"))
+        with Downloads(list(jobs), lambda job: self._send(jobs[job]), self._stop) as under_way:
+            for job in jobs:
+                under_way.wait(job.digest)
+        self._sent.update({each: Packed(*each) for each in todo if is_elsewhere(each.descriptor)})
+        return {each: sent.descriptor for each, sent in self._sent.items()}
+
+    def sent(self) -> list[Packed]:
+        """What the repository is known to have by now."""
+        return list(self._sent.values())
+
+    # --- one layer
+
+    def _send(self, layer: LayerOf) -> None:
+        c = self._ctx.db.read()
+        diff = layerdb.need_diff(c, layer.diff_id)
+        known = form_of(c, diff, layer.descriptor, self._packing, self._repository)
+        name = short(layer.diff_id)
+        sent, state = None, ""
+        if known is not None:
+            state = self._send_known(layer.diff_id, known, name)
+            sent = forms.by_digest(c, known.digest) or Packed(layer.diff_id, known)
+            sent = sent._replace(diff_id=layer.diff_id, descriptor=known)
+        if sent is None or not state:
+            sent, state = self._pack(diff, name), PUSHED
+        with self._lock:
+            self._sent[layer] = sent
+        self._tell(Notice(f"{name}: {state}"))
+
+    def _send_known(self, diff_id: DiffID, descriptor: Descriptor, name: str) -> str:
+        """How the blob came there, in Docker's words; "" when nobody has it any more."""
+        if self._sink.has(descriptor):
+            return EXISTS
+        places = forms.places(self._ctx.db.read(), descriptor.digest)
+        place = self._sink.mount(descriptor, places)
+        if place:
+            return mounted(place)
+        opener = self._opener(diff_id, descriptor)
+        if opener is not None:
+            self._put(descriptor, opener, name)
+            return PUSHED
+        for place in places:
+            if place != self._repository and self._put_from(place, descriptor, name):
+                return PUSHED
+        return ""
+
+    def _opener(self, diff_id: DiffID, descriptor: Descriptor) -> Opener | None:
+        """The blob as the store has it."""
+        if self._ctx.blobs.has(descriptor.digest):
+            return lambda: self._ctx.blobs.open(descriptor.digest)
+        if descriptor.digest == Digest(diff_id) and is_here(self._ctx, diff_id):
+            return lambda: open_packed(self._ctx, diff_id)
+        return None
+
+    def _put(self, descriptor: Descriptor, opener: Opener, name: str) -> None:
+        self._sink.put(descriptor, opener, lambda done, total: self._tell(Progress(name, done, total)))
+
+    def _put_from(self, place: str, descriptor: Descriptor, name: str) -> bool:
+        """Straight from a repository that was seen to have it; whether it had."""
+        source = self._source(place)
+
+        def opener() -> BinaryIO:
+            try:
+                return source.open(descriptor)
+            except (NotFound, Denied, FetchFailed) as error:
+                raise _NotThere(error.message) from None
+
+        try:
+            self._put(descriptor, opener, name)
+        except _NotThere as error:
+            self._tell(Notice(f"{name}: {error.message}; packed anew"))
+            with self._ctx.db.write(durable=False) as tx:
+                forms.forget_places(tx, [descriptor.digest], place)
+            return False
+        return True
+
+    def _source(self, place: str) -> Repository:
+        with self._lock:
+            if place not in self._elsewhere:
+                self._elsewhere[place] = Repository(references.parse(place), self._settings, self._stop)
+            return self._elsewhere[place]
+
+    def _pack(self, diff: Diff, name: str) -> Packed:
+        notes: dict[str, str] = {}
+
+        def moved(done: int) -> None:
+            self._tell(Progress(name, done, diff.tar_size))
+
+        def fill(write: Callable[[bytes], object]) -> None:
+            notes.clear()
+            notes.update(pack_into(self._ctx, diff.diff_id, self._packing, write, moved))
+
+        digest, size = self._sink.destination.stream(fill, lambda done, total: None)
+        made = Descriptor(type_of(self._packing), digest, size, notes)
+        return Packed(diff.diff_id, made, self._packing.maker)
+
+
+class _NotThere(LaminaError):
+    """A repository that was to give a blob does not."""
+
+
+def _job(layer: LayerOf) -> Descriptor:
+    """What names a layer among those that go at once: two manifests may name it in two forms."""
+    name = sha256(f"{layer.diff_id} {layer.descriptor.digest}".encode())
+    return Descriptor(media.LAYER, name, layer.descriptor.size)

@@ -1,0 +1,150 @@
+"""ship: an image from a Source to a Sink (transfer.ends), as it is: the same documents, the same digests.
+
+What the sink has is not moved, nor what it can take from another repository; blobs go in parallel, then the
+documents from the innermost to the root, so that nothing is ever named before it is there.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.errors import InvalidInput
+from lamina.events import Notice, Progress, ignore
+from lamina.oci import manifest as manifests
+from lamina.oci import media
+from lamina.oci.manifest import Index
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lamina.events import Observer
+    from lamina.fetch.stopping import Stop
+    from lamina.oci.descriptor import Descriptor
+    from lamina.oci.digest import Digest
+    from lamina.oci.manifest import Manifest
+    from lamina.transfer.ends import Sink, Source
+
+EXISTS, MOUNTED, PUSHED = "Layer already exists", "Mounted from", "Pushed"
+_MAX_NESTING = 4
+
+
+class Document(NamedTuple):
+    """A manifest or an index that is to move."""
+
+    descriptor: Descriptor
+    data: bytes
+
+
+class Plan(NamedTuple):
+    """What has to go to the sink: documents, the inner ones first, and the blobs that they name."""
+
+    documents: tuple[Document, ...]
+    blobs: tuple[Descriptor, ...]
+
+
+def ship(
+    source: Source,
+    sink: Sink,
+    stop: Stop,
+    observer: Observer = ignore,
+    *,
+    tags: Sequence[str] = (),
+    wanted: Callable[[Descriptor], bool] | None = None,
+) -> Descriptor:
+    """Moves what the source's name stands for, and gives it these tags there. What the root is.
+
+    `wanted` says which documents of indexes move; an index of which some stay behind is left as it is.
+    What both ends raise; InvalidInput for documents that are none. Nothing has a tag before all is there.
+    """
+    root = source.root()
+    plan = plan_of(source, sink, root, wanted)
+    send_all(source, sink, plan, stop, observer)
+    for tag in tags:
+        if not sink.has_document(root.digest, tag):
+            sink.put_document(root, source.document(root), tag)
+    sink.finish(root)
+    return root
+
+
+def send_all(source: Source, sink: Sink, plan: Plan, stop: Stop, observer: Observer = ignore) -> None:
+    """The blobs of a plan, several at once, then its documents."""
+    from lamina.transfer.downloads import Downloads  # threading: not where only types are wanted
+
+    def send(descriptor: Descriptor) -> None:
+        name = short(descriptor.digest)
+        state = send_blob(source, sink, descriptor, lambda done, total: observer(Progress(name, done, total)))
+        observer(Notice(f"{name}: {state}"))
+
+    with Downloads(plan.blobs, send, stop) as under_way:
+        for blob in plan.blobs:
+            under_way.wait(blob.digest)
+    for document in plan.documents:
+        stop.check()
+        sink.put_document(document.descriptor, document.data)
+
+
+def send_blob(
+    source: Source, sink: Sink, descriptor: Descriptor, progress: Callable[[int, int], object]
+) -> str:
+    """One blob to the sink, by the cheapest way; which one that was, in Docker's words."""
+    if sink.has(descriptor):
+        return EXISTS
+    place = sink.mount(descriptor, source.places(descriptor.digest))
+    if place:
+        return mounted(place)
+    sink.put(descriptor, lambda: source.open(descriptor), progress)
+    return PUSHED
+
+
+def plan_of(
+    source: Source, sink: Sink, root: Descriptor, wanted: Callable[[Descriptor], bool] | None = None
+) -> Plan:
+    """What the sink lacks of `root`. A document that it has counts with all that it names."""
+    documents: dict[Digest, Document] = {}
+    blobs: dict[Digest, Descriptor] = {}
+
+    def visit(descriptor: Descriptor, depth: int) -> None:
+        if descriptor.digest in documents or sink.has_document(descriptor.digest):
+            return
+        if depth > _MAX_NESTING:
+            raise InvalidInput(f"{source.shown}: indexes in indexes, more than {_MAX_NESTING} deep")
+        data = source.document(descriptor)
+        parsed = parse(data, descriptor, source.shown)
+        if isinstance(parsed, Index):
+            for each in parsed.manifests:
+                if wanted is None or wanted(each):
+                    visit(each, depth + 1)
+        else:
+            blobs.update((each.digest, each) for each in named_by(parsed))
+        documents[descriptor.digest] = Document(descriptor, data)
+
+    visit(root, 0)
+    return Plan(tuple(documents.values()), tuple(blobs.values()))
+
+
+def parse(data: bytes, descriptor: Descriptor, shown: str) -> Manifest | Index:
+    """Reads a document of `shown`. InvalidInput says whose it is."""
+    try:
+        return manifests.parse(data, descriptor.media_type)
+    except InvalidInput as error:
+        raise InvalidInput(f"manifest of {shown}: {error.message}", hint=error.hint) from None
+
+
+def named_by(manifest: Manifest) -> list[Descriptor]:
+    """The blobs that a manifest names and that move with it: layers that are had elsewhere (urls) do not."""
+    return [each for each in (*manifest.layers, manifest.config) if not is_elsewhere(each)]
+
+
+def is_elsewhere(descriptor: Descriptor) -> bool:
+    """Whether a layer may not be given on, and is fetched from its URLs by everybody."""
+    return bool(descriptor.urls) and media.is_foreign(descriptor.media_type)
+
+
+def mounted(place: str) -> str:
+    """Docker's word for a blob that another repository of the registry had: `place` in full."""
+    return f"{MOUNTED} {place.partition('/')[2]}"
+
+
+def short(digest: str) -> str:
+    """What lines of progress call a blob."""
+    return digest.partition(":")[2][:12]
