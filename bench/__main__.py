@@ -1,4 +1,4 @@
-"""Speed, side by side: python -m bench [cached|run-true|cache|verify|trace|read-set ...]
+"""Speed, side by side: python -m bench [cached|run-true|cache|verify|trace|read-set|ship ...]
 
 cached    a fully cached build of the Flask example, beside `python -c pass`
 run-true  one `RUN true` step, everything included, beside `unshare -mpfiu chroot ROOT true`
@@ -6,6 +6,7 @@ cache     what edits of projects cost: which instructions are run again; exit 1 
 verify    the same edits with --cache-rule verify: is what Lamina reuses what it would make?
 trace     what it costs to record what a RUN looks at
 read-set  what it costs to ask whether other layers show it the same
+ship      push, pull and a build by a shared cache, beside docker, podman and skopeo
 
 Without a name: cached and run-true. Every contestant runs once a round, in turn; what counts is the ratio
 of the medians. Working files lie on tmpfs.
@@ -26,6 +27,7 @@ from bench import readsets, tracing
 from bench.builders import Builder, builders
 from bench.cache import case, verify
 from bench.measure import Run, command, medians, per_step, table
+from bench.ship.case import ship
 from lamina.mount.table import mounts_below
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -102,6 +104,7 @@ CASES: dict[str, Case] = {
     "cache": lambda found, folder, words: case.cache(found, folder, as_json=words.json, only=words.only),
     "verify": lambda found, folder, words: verify.verify(found[0], folder, only=words.only),
     "trace": lambda found, folder, words: tracing.trace(found[0], folder, ROUNDS, as_json=words.json),
+    "ship": lambda found, folder, _: ship(found, folder, base, min(ROUNDS, 5)),
     "read-set": lambda found, folder, _: print(readsets.read_set(found[0], folder, ROUNDS), flush=True),
 }
 ALONE = {"verify", "trace", "read-set"}  # no other builder takes part

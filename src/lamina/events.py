@@ -29,6 +29,7 @@ class StepCached(NamedTuple):
     step: int
     diff_id: str  # "" for a step that makes no layer
     rule: str = ""  # by which it was reused (graph.rules); "" for a FROM
+    origin: str = ""  # the shared cache that it came from; "" for this store
 
 
 class StepOutput(NamedTuple):

@@ -117,7 +117,7 @@ def test_a_registry_that_is_not_there(lamina: Lamina, online: dict[str, str]) ->
 
 def test_names_that_are_none(lamina: Lamina, online: dict[str, str]) -> None:
     assert "must be lowercase" in lamina.both("pull", "Nosuch", status=1, **online)[1]
-    assert "all-tags" in lamina.both("pull", "--all-tags", "x", status=1, **online)[1]
+    assert "tag can't be used with --all-tags/-a" in lamina.both("pull", "-a", "x:1", status=1, **online)[1]
 
 
 def test_an_ordinary_program_pulls(registry: Registry, lamina: Lamina, place: Path) -> None:

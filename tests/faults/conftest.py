@@ -30,7 +30,7 @@ def registry() -> Iterator[Registry]:
     folder = Path(tempfile.mkdtemp(prefix="lamina-faults-registry-", dir=quick_place()))
     try:
         with running(folder / "registry") as made:
-            made.push(MADE.layout(folder / "layout"), "app:1")
+            made.push(MADE.layout(folder / "layout"), "app:1", "--preserve-digests")
             yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,12 +8,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
+
+from tests.registry.counting import Requests, counting
 
 USER, PASSWORD = "worker", "a secret"
 _CONFIG = """\
@@ -21,7 +23,7 @@ version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage:
   filesystem: {{rootdirectory: {folder}/data}}
-  delete: {{enabled: true}}
+  delete: {{enabled: {deletes}}}
 http:
   addr: 127.0.0.1:{port}
 """
@@ -35,6 +37,12 @@ class Registry:
     port: int
     users: bool = False
     tls: bool = False
+    requests: Requests = field(default_factory=Requests)  # what was asked, if `running` was told to count
+
+    @property
+    def certs(self) -> str:
+        """A folder certs.d with the CA that signed this registry's certificate."""
+        return str(self.folder / "certs.d")
 
     @property
     def host(self) -> str:
@@ -66,16 +74,29 @@ def need(*programs: str) -> None:
 
 
 @contextmanager
-def running(folder: Path, *, users: bool = False, tls: bool = False) -> Iterator[Registry]:
-    """A registry with its files in `folder`, until the block ends."""
+def running(
+    folder: Path,
+    *,
+    users: bool = False,
+    tls: bool = False,
+    deletes: bool = True,
+    clients: bool = False,
+    count: bool = False,
+) -> Iterator[Registry]:
+    """A registry with its files in `folder`, until the block ends.
+
+    `tls`: its certificate is signed by a CA of its own, which is in `certs`; `clients`: it wants one of the
+    client too, which is there as well. `count`: `requests` has what is asked, and the bytes of it.
+    """
     need("docker-registry", "skopeo")
     folder.mkdir(parents=True, exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    config = _CONFIG.format(folder=folder, port=port)
-    if tls:
-        certificate(folder)
-        config += f"  tls: {{certificate: {folder}/cert.pem, key: {folder}/key.pem}}\n"
+    config = _CONFIG.format(folder=folder, port=port, deletes=str(deletes).lower())
+    if tls or clients:
+        authority(folder, f"localhost:{port}", clients=clients)
+        more = f", clientcas: [{folder}/ca.pem]" if clients else ""
+        config += f"  tls: {{certificate: {folder}/cert.pem, key: {folder}/key.pem{more}}}\n"
     if users:
         need("htpasswd")
         line = subprocess.run(
@@ -91,29 +112,40 @@ def running(folder: Path, *, users: bool = False, tls: bool = False) -> Iterator
     )
     try:
         _wait(port, process)
-        yield Registry(folder, port, users, tls)
+        if count:
+            with counting(port) as (before, requests):
+                yield Registry(folder, before, users, tls, requests)
+        else:
+            yield Registry(folder, port, users, tls or clients)
     finally:
         process.terminate()
         process.wait(10)
 
 
-def certificate(folder: Path, host: str = "localhost") -> None:
-    """cert.pem and key.pem, which nobody signed."""
+def authority(folder: Path, host: str, *, clients: bool = False) -> None:
+    """cert.pem and key.pem, signed by ca.pem, which is in certs.d/HOST too; there a client's, if asked for."""
     need("openssl")
-    names = f"subjectAltName=DNS:{host},IP:127.0.0.1"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-    ]
-    command += ["-days", "1", "-subj", f"/CN={host}", "-addext", names]
-    command += ["-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
-    subprocess.run(command, check=True, capture_output=True)
+    kept = folder / "certs.d" / host
+    kept.mkdir(parents=True)
+    _openssl("req", "-x509", *_NEW_KEY, "-subj", "/CN=own CA", "-keyout", "ca.key", "-out", "ca.pem", at=folder)
+    shutil.copy(folder / "ca.pem", kept / "ca.crt")
+    _sign(folder, "cert.pem", "key.pem", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    if clients:
+        _sign(folder, f"certs.d/{host}/client.cert", f"certs.d/{host}/client.key", "extendedKeyUsage=clientAuth")
+
+
+_NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+
+
+def _sign(folder: Path, certificate: str, key: str, extension: str) -> None:
+    (folder / "extension").write_text(extension + "\n")
+    _openssl("req", *_NEW_KEY, "-subj", "/CN=it", "-keyout", key, "-out", "request.pem", at=folder)
+    given = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extension")
+    _openssl("x509", "-req", "-in", "request.pem", *given, "-out", certificate, at=folder)
+
+
+def _openssl(*args: str, at: Path) -> None:
+    subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=at)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -69,7 +69,7 @@ def test_a_certificate_that_nobody_signed(place: Path, monkeypatch: pytest.Monke
         name = registry.push(MADE.layout(place / "layout"), "app:1")
         with pytest.raises(FetchFailed, match="certificate not trusted"):
             resolve(name, Settings())
-        monkeypatch.setenv("SSL_CERT_FILE", str(registry.folder / "cert.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(registry.folder / "ca.pem"))
         assert resolve(name, Settings()) == MADE.digest
 
 

@@ -70,7 +70,8 @@ class NewFile:
         try:
             os.fsync(self._descriptor)
             if not self._named:
-                os.link(f"/proc/self/fd/{self._descriptor}", self._temp, follow_symlinks=True)
+                # Only with a descriptor of a folder, which it then does not look at, it follows the link.
+                os.link(f"/proc/self/fd/{self._descriptor}", self._temp, src_dir_fd=self._descriptor)
                 self._named = True
             os.replace(self._temp, self._path)
             self._named = False

@@ -79,7 +79,7 @@ class Adoption:
             _forget(c, work, self._recipe)
         created = rfc3339(self._epoch) if self._epoch is not None else now()
         mine = Step(
-            work.key.digest, diff.diff_id, _ingredients(work.key), _text(work.created_by), created,
+            work.key.digest, diff.diff_id, ingredients_of(work.key), _text(work.created_by), created,
             time.monotonic() - self._start, self._recipe, _name(self._parent), "", time.time(),
         )  # fmt: skip
         step = cachedb.put_step(c, mine)
@@ -117,7 +117,7 @@ def adopt(ctx: Layers, parent: Layer | None, work: Work, step: Step, old: Step |
     def also(c: sqlite3.Connection, diff: Diff) -> None:
         mine = step._replace(
             key=work.key.digest,
-            ingredients=_ingredients(work.key),
+            ingredients=ingredients_of(work.key),
             created_by=_text(work.created_by),
             parent=_name(parent),
         )
@@ -166,14 +166,14 @@ def put_alias(ctx: Layers, work: Work, step: Step) -> None:
 
 
 def _put_alias(c: sqlite3.Connection, alias: CacheKey, step: Step) -> None:
-    cachedb.put_step(c, step._replace(key=alias.digest, ingredients=_ingredients(alias)))
+    cachedb.put_step(c, step._replace(key=alias.digest, ingredients=ingredients_of(alias)))
 
 
 def _keys(work: Work) -> tuple[CacheKey, ...]:
     return (work.key,) if work.alias is None else (work.key, work.alias)
 
 
-def _ingredients(key: CacheKey) -> tuple[Ingredient, ...]:
+def ingredients_of(key: CacheKey) -> tuple[Ingredient, ...]:
     """What is kept of a key, in a form that a row can hold."""
     parts = (*key.ingredients, *key.listing)
     return tuple(Ingredient(_text(label), _text(value)) for label, value in parts)

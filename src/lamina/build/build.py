@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.graph.stages import Plan
     from lamina.layers.context import Layers
+    from lamina.oci.config import ImageConfig
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
 
+_INLINE = "lamina.cache.v1"  # transfer.cacheinline.KEY
 _ATTEMPTS = 3  # when others remove what the cache has while we build from it
 
 
@@ -56,6 +58,7 @@ def build(
     """
     record = Recorder(ctx, request, observer)
     contexts = Contexts(ctx, request, platform, observer, enter, registries)
+    ctx = contexts.fetching()
 
     def begin() -> None:
         record.begin()
@@ -67,7 +70,13 @@ def build(
             record.dockerfile = request.dockerfile_name
             if approve is not None:
                 approve(request)
+            if request.cache_from or request.cache_to:
+                from lamina.build.shared import Shared  # most builds share nothing
+
+                contexts.shared = Shared(ctx, request, platform, record, begin, registries)
             result = _recorded(ctx, request, platform, record, contexts, begin, tools)
+            if contexts.shared is not None:
+                contexts.shared.finish()
         except BaseException as error:
             record.failed(error)
             error.recorded_as = record.id  # type: ignore[attr-defined]
@@ -100,14 +109,27 @@ def _recorded(
         try:
             images = [_build(session, enter, tags if request.is_plain else ()) for session in sessions]
             break
-        except Swept:
-            if not attempts:
+        except Swept as swept:
+            if _is_lost(swept, sessions):
+                attempts += 1  # each time there are fewer
+            elif not attempts:
                 raise
-            observer(Notice("what the cache had was removed meanwhile: the build begins again"))
+            else:
+                observer(Notice("what the cache had was removed meanwhile: the build begins again"))
     steps = tuple(session.results[number] for session in sessions for number in sorted(session.results))
     shown = next((image for image in images if image.platform == platform), images[0])
     tags = tags if request.keeps_image else ()
     return BuildResult(shown.image_id, tags, steps, facts=shown.facts, images=tuple(images))
+
+
+def _is_lost(swept: Swept, sessions: list[Session]) -> bool:
+    """Whether it is about layers of steps that cannot be brought: they are done again. Elsewhere."""
+    if not hasattr(swept, "error"):
+        return False
+    from lamina.build.bringing import go_on  # most stores have all their layers
+
+    go_on(swept, sessions)
+    return True
 
 
 def plans_of(
@@ -179,6 +201,8 @@ def _execute(session: Session, runs: Mapping[int, StageRun], enter: Callable[[],
     enter()
     # The process that starts all others is forked from here: a process with few modules forks fast.
     tools = session.tools() if any(_may_run(run) for run in pending) else None
+    if session.contexts.shared is not None:
+        session.contexts.shared.begin_exports()
     from lamina.build.executing import Executor  # with all that a build from the cache does not load
 
     with session.ctx.lease.idle():  # steps make rows with all that they make
@@ -199,6 +223,8 @@ def _register(session: Session, run: StageRun, tags: tuple[str, ...], enter: Cal
         from lamina.build.squash import squash  # few want it
 
         made = squash(session, run, made, enter)
+    if session.contexts.shared is not None or _INLINE in made.extra:
+        made = _with_cache(session, made)
     config = made.to_bytes()
     image_id = ImageID(sha256(config))
     if not request.keeps_image:
@@ -216,3 +242,10 @@ def _register(session: Session, run: StageRun, tags: tuple[str, ...], enter: Cal
             for tag in tags:
                 imagedb.put_tag(tx, tag, image_id)
     return image_id
+
+
+def _with_cache(session: Session, made: ImageConfig) -> ImageConfig:
+    """The config with the inline cache that was asked for; never with that of the base."""
+    if session.contexts.shared is not None:
+        return session.contexts.shared.finished(made)
+    return made._replace(extra={name: value for name, value in made.extra.items() if name != _INLINE})

@@ -36,8 +36,9 @@ def context_layer(session: Session, mount: RunMount, folder: Folder) -> DiffID:
     ctx = session.ctx
     key = _key(folder)
     step = cachedb.get_step(ctx.db.read(), key)
-    if step is not None and step.diff_id is not None and reuse_diff(ctx, step.diff_id) is not None:
-        return step.diff_id
+    known = step.diff_id if step is not None else None
+    if known is not None and reuse_diff(ctx, known, with_files=True) is not None:
+        return known
     start = time.monotonic()
     created_by = f"[internal] --mount=type=bind,source={mount.source or '.'}"
     created_by = created_by.encode(errors="backslashreplace").decode()

@@ -18,17 +18,20 @@ from lamina.events import Notice
 from lamina.graph.scope import EPOCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lamina.build.done import Material
     from lamina.build.pulling import Pulls
     from lamina.build.remote import Remotes
     from lamina.build.request import BuildRequest
+    from lamina.build.shared import Shared
     from lamina.events import Observer
     from lamina.fetch.stopping import Stopper
     from lamina.graph.ops import SourceRef
     from lamina.graph.stages import Stage
+    from lamina.layers.absent import Fetcher
     from lamina.layers.context import Layers
+    from lamina.oci.digest import DiffID
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
 
@@ -64,11 +67,23 @@ class Contexts:
         self._registries = registries
         self._pulls: Pulls | None = None
         self._stopper: Stopper | None = None
+        self.shared: Shared | None = None  # caches that machines share, where the build has any
+        self.lost: set[DiffID] = set()  # layers that are elsewhere and cannot be brought
         if request.contexts:
             from lamina.graph.contexts import context_name  # most builds have none
 
             self._values = {context_name(name): value for name, value in request.contexts.items()}
             self.names = frozenset(self._values)
+
+    def fetching(self) -> Layers:
+        """The store, from which layers that are elsewhere come as this build wants it: errors are Lost."""
+        self.ctx = self.ctx._replace(fetch=self._fetcher)
+        return self.ctx
+
+    def _fetcher(self) -> Fetcher:
+        from lamina.build.bringing import Bringing  # most stores have all their layers
+
+        return Bringing(self._registries, self.enter, self._stopper, self.observer)
 
     def begin(self) -> BuildRequest:
         """The request with its Dockerfile, once a context that lies elsewhere is here.
@@ -115,9 +130,15 @@ class Contexts:
                 if self._pulls is None:
                     from lamina.build.pulling import Pulls  # most builds have their bases in the store
 
-                    self._pulls = Pulls(self.ctx, self._registries, self.observer, self.enter)
+                    self._pulls = Pulls(
+                        self.ctx, self._registries, self.observer, self.enter, self._ask_layers
+                    )
                     self._pulls.stopper = self._stopper
         return self._pulls
+
+    def _ask_layers(self, diff_ids: Sequence[DiffID]) -> None:
+        if self.shared is not None:
+            self.shared.ask_layers(diff_ids)
 
     def stop_with(self, stopper: Stopper) -> None:
         """From now on fetching ends when `stopper` says so: others work beside it."""
@@ -126,6 +147,8 @@ class Contexts:
             self._pulls.stopper = stopper
         if self._remotes is not None:
             self._remotes.stopper = stopper
+        if self.shared is not None:
+            self.shared.stop_with(stopper)
 
     def main(self) -> Context:
         """The main context, scanned as it is asked for. NotFound when the build has none."""
@@ -204,6 +227,8 @@ class Contexts:
             context.close()
         if self._remotes is not None:
             self._remotes.close()
+        if self.shared is not None:
+            self.shared.close()
 
 
 def read_ignore(request: BuildRequest) -> IgnoreFile | None:

@@ -63,7 +63,19 @@ class Earlier:
         rows = cachedb.steps_created_by(self._rows, plain(work.created_by))
         if rows:
             return Nearest(self._whole(rows[-1]), elsewhere=True)
+        if record is None and self._session.contexts.shared is not None:
+            return self._shared(work)
         return Nearest(None, record, self.build) if record is not None else None
+
+    def _shared(self, work: Work) -> Nearest | None:
+        """Of what was done elsewhere on the same layers the step that reads most like this one."""
+        records, number = self._session.record.steps, work.number
+        before = records.get(number - 1) if records[number].start.place > 1 else None
+        text = plain(work.created_by)
+        rows = cachedb.shared_steps_on(self._rows, before.chain_id) if before is not None else []
+        alike = [row for row in rows if _word(row.created_by) == _word(text)]
+        found = next((row for row in alike if _are_alike(row.created_by, text)), None)
+        return Nearest(self._whole(found), elsewhere=True) if found is not None else None
 
     def with_record(self, step: Step) -> Nearest:
         """A row with its record, if it is one of the last build."""

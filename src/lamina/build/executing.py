@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from lamina.build.adopting import Adoption
 from lamina.build.cancel import Cancel
 from lamina.build.copying import copy_layer, workdir_layer
+from lamina.build.errors import Swept
 from lamina.build.reasons import explain
 from lamina.build.running import run_layer
 from lamina.errors import Cancelled, LaminaError
@@ -22,6 +23,7 @@ from lamina.events import StepFailed, StepFinished
 from lamina.graph.ops import CopyOp, RunOp
 from lamina.graph.reason import to_text
 from lamina.graph.stages import dependencies
+from lamina.layers.absent import bring
 from lamina.sandbox.points import lay_points
 from lamina.sandbox.waiting import LONGEST
 from lamina.store.files import remove_tree
@@ -115,6 +117,7 @@ class Executor:
 
     def _step(self, run: StageRun, work: Work) -> None:
         """One step. Two stages that come to the same step at once do it once."""
+        run.ask_shared()
         with self._same:
             while work.key.digest in self._in_work:
                 self._same.wait()
@@ -137,7 +140,7 @@ class Executor:
         try:
             adoption = self._make(run, work, start)
         except BaseException as error:
-            if not isinstance(error, Cancelled | KeyboardInterrupt):
+            if not isinstance(error, Cancelled | KeyboardInterrupt | Swept):
                 self._note_failed(run, work)
                 message = error.message if isinstance(error, LaminaError) else str(error)
                 session.observer(StepFailed(work.number, time.monotonic() - start, message))
@@ -160,6 +163,7 @@ class Executor:
         adoption = self._adoption(run, work, start)
         try:
             if isinstance(work.op, RunOp):
+                bring(session.ctx, run.chain())
                 with self._processes:
                     self._cancel.check()
                     tools, points = self._need_tools()
@@ -170,7 +174,7 @@ class Executor:
             else:
                 workdir_layer(run, work, adoption)
         except LaminaError as error:
-            if hasattr(error, "line") or isinstance(error, Cancelled):
+            if hasattr(error, "line") or isinstance(error, Cancelled | Swept):
                 raise
             raise _placed(session, work, error) from None
         adoption.settle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.build.errors import Swept
 from lamina.errors import InvalidInput, LaminaError, NotFound
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def _find(image: Lookup, path: bytes, name: str) -> list[str] | None:
     try:
         with image.open(image.resolve(path)) as table:
             text = table.read(_MOST).decode(errors="surrogateescape")
+    except Swept:
+        raise
     except LaminaError:
         return None
     for line in text.splitlines():

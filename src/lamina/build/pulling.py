@@ -13,13 +13,13 @@ from lamina.oci import reference as references
 from lamina.transfer.pull import pull, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lamina.build.images import Absent
     from lamina.events import Event, Observer
     from lamina.fetch.stopping import Stopper
     from lamina.layers.context import Layers
-    from lamina.oci.digest import Digest
+    from lamina.oci.digest import DiffID, Digest
     from lamina.oci.platform import Platform
     from lamina.oci.reference import Reference
     from lamina.registry.settings import Settings
@@ -29,9 +29,16 @@ class Pulls:
     """One build's. Threads may ask at once: one image is pulled at a time."""
 
     def __init__(
-        self, ctx: Layers, registries: Callable[[], Settings], observer: Observer, enter: Callable[[], None]
+        self,
+        ctx: Layers,
+        registries: Callable[[], Settings],
+        observer: Observer,
+        enter: Callable[[], None],
+        ask_layers: Callable[[Sequence[DiffID]], object],
     ) -> None:
+        """`ask_layers` may know layers that are about to come: then they come when their files are needed."""
         self._ctx = ctx
+        self._ask_layers = ask_layers
         self._registries = registries
         self._observer = observer
         self._enter = enter
@@ -84,7 +91,13 @@ class Pulls:
         self._enter()
         self._observer(Notice(f"pulling {reference.with_default_tag().familiar()}"))
         pull(
-            self._ctx, reference, self._registries(), platform, stopper=self.stopper, observer=self._progress
+            self._ctx,
+            reference,
+            self._registries(),
+            platform,
+            lazy=self._ask_layers,
+            stopper=self.stopper,
+            observer=self._progress,
         )
 
     def _progress(self, event: Event) -> None:

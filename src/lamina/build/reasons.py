@@ -9,7 +9,7 @@ from lamina.build.earlier import earlier_of
 from lamina.build.layersource import LayerSource
 from lamina.build.parents import MOST, below, steps_only
 from lamina.build.records import plain
-from lamina.build.reuse import AGE, try_all
+from lamina.build.reuse import AGE, LOST, try_all
 from lamina.build.stacks import Maker
 from lamina.build.unlisted import all_files, has_unlisted
 from lamina.db import cachedb
@@ -72,8 +72,10 @@ def _explain(run: StageRun, work: Work, miss: Miss | None) -> Reason:
 _UNWELL = ("failed", "canceled", "running")  # statuses of steps that left nothing to reuse
 _ELSEWHERE = "the last build of this Dockerfile had no such step: compared with the same words elsewhere"
 _ELSEWHERE_FIRST = "this Dockerfile was not built here before: compared with the same words elsewhere"
+_SHARED = "not built here before: compared with what {} recorded"
 _FAILED = "it did not end well then: nothing else is known of what it depended on"
 _GONE = "its layer is not in the store any more"
+_LOST = "its layer is elsewhere, and could not be fetched"
 
 
 def _option(name: str, value: str) -> tuple[Change, ...]:
@@ -97,6 +99,8 @@ def _refused(session: Session, miss: Miss | None) -> Reason | None:
         step, refusal = miss.tried[0].step, AGE
     if not refusal or step is None:
         return None
+    if refusal == LOST:
+        return Reason(codes.GONE, doubt=_LOST, seconds=step.seconds)
     if refusal == AGE:
         age, limit = time.time() - step.ran, session.request.cache_ttl
         found = Change("option", "--cache-ttl", "value", f"{age:.0f}", f"{limit:.0f}")
@@ -125,7 +129,9 @@ def _changed(run: StageRun, work: Work, nearest: Nearest, step: Step, tried: Tri
     if counts and old.get("parent", "") != new.get("parent", "") and "link" not in new and "link" not in old:
         layers, doubt, more = below(run, work, nearest, step, tried)
         found += layers
-    if nearest.elsewhere:
+    if step.origin and nearest.record is None:
+        doubt = "; ".join(filter(None, (_SHARED.format(step.origin), doubt)))
+    elif nearest.elsewhere:
         known = earlier_of(run.session).build
         doubt = "; ".join(filter(None, (_ELSEWHERE if known else _ELSEWHERE_FIRST, doubt)))
     if tried is not None and tried.doubt:

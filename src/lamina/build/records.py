@@ -41,8 +41,8 @@ class StepRecord:
     """One step as far as it is known; `status` is one of db.recorded.BuildStep's."""
 
     __slots__ = (
-        "began", "chain_id", "diff_id", "kept", "key", "reason", "rule", "seconds", "size", "start", "state",
-        "status",
+        "began", "chain_id", "diff_id", "kept", "key", "origin", "reason", "rule", "seconds", "size", "start",
+        "state", "status",
     )  # fmt: skip
 
     def __init__(self, start: StepStarted) -> None:
@@ -50,7 +50,7 @@ class StepRecord:
         self.status = "not reached"
         self.began = self.seconds = 0.0
         self.diff_id = self.key = self.chain_id = self.state = self.kept = ""
-        self.rule = self.reason = ""
+        self.rule = self.reason = self.origin = ""
         self.size: int | None = None
 
     def row(self) -> tuple[Value, ...]:
@@ -59,7 +59,7 @@ class StepRecord:
         return (
             start.step, plain(start.stage), plain(start.text), start.line, start.place, start.places,
             self.status, self.began, self.seconds, self.diff_id, self.size, self.key, self.chain_id,
-            self.state, self.kept, self.rule, self.reason,
+            self.state, self.kept, self.rule, self.reason, self.origin,
         )  # fmt: skip
 
 
@@ -186,7 +186,7 @@ class Recorder:
     def _note_rule(self, event: StepCached) -> None:
         step = self.steps.get(event.step)
         if step is not None:
-            step.rule = event.rule
+            step.rule, step.origin = event.rule, event.origin
 
     def _output(self, event: StepOutput) -> None:
         with self.lock:

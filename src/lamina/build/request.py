@@ -30,6 +30,43 @@ class Output(NamedTuple):
     options: Mapping[str, str] = {}
 
 
+class CacheFrom(NamedTuple):
+    """A shared cache to read. `type` is registry (`place` is a reference) or local (a folder, with a tag)."""
+
+    type: str
+    place: str
+    tag: str = "latest"
+    digest: Digest | None = None  # of another cache in the folder
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return self.place
+
+
+class CacheTo(NamedTuple):
+    """A shared cache to add to. `type` is registry, local (as above), or inline: into the image itself.
+
+    `mode` is min (the layers of the image) or max (those of all stages). `compression` is that of layers, as
+    transfer.packing has it. With `ignore_error` an export that fails fails no build.
+    """
+
+    type: str
+    place: str = ""
+    mode: str = "min"
+    compression: str = ""
+    level: int | None = None
+    force: bool = False
+    ignore_error: bool = False
+    tag: str = "latest"
+    digest: Digest | None = None  # none: for who reads and writes alike
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return self.place or self.type
+
+
 class BuildRequest(NamedTuple):
     """One build.
 
@@ -48,7 +85,7 @@ class BuildRequest(NamedTuple):
 
     `rules_off` are rules of graph.rules by which nothing is reused. `verify`: what the rules independent and
     untouched would reuse is done, and compared. `cache_ttl` is the age in seconds from which a step that
-    could use the network is done again; None for no such age.
+    could use the network is done again; None for no such age. `cache_from` and `cache_to` are shared caches.
     """
 
     context: str | None
@@ -83,6 +120,8 @@ class BuildRequest(NamedTuple):
     rules_off: frozenset[str] = frozenset()
     verify: bool = False
     cache_ttl: float | None = None
+    cache_from: tuple[CacheFrom, ...] = ()
+    cache_to: tuple[CacheTo, ...] = ()
 
     @property
     def is_plain(self) -> bool:
@@ -172,6 +211,8 @@ class BuildResult(NamedTuple):
     images: tuple[BuiltImage, ...] = ()
     index_digest: Digest | None = None
     descriptor: Descriptor | None = None  # of that index or manifest
+    pushed: Descriptor | None = None  # what the registry has, which may be packed in another way
+    pushed_as: tuple[str, ...] = ()  # the full names there, with its digest
 
     @property
     def id(self) -> str:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 POLICY = "1"  # of the recorder: what counts as read; with another, older traces do not count
 _PLAIN = (Kind.FILE, Kind.HARDLINK, Kind.WHITEOUT)  # what a file can be laid over
 AGE = "age"  # why a row does not count: it is older than --cache-ttl
+LOST = "lost"  # the same: its layer is elsewhere, and could not be brought
 
 
 class Hit(NamedTuple):
@@ -74,8 +75,8 @@ class Miss(NamedTuple):
     """Why a step has to be done.
 
     `recipe` is that of the step, "" where it cannot be told (its USER is not there). `old` is the row under
-    its very key, when there is one that does not count, and `refusal` says why: AGE, VERIFY, or the rule that
-    is switched off. `tried` are the recorded runs of the same instruction that cannot be reused. `hit` is one
+    its very key, when there is one that does not count, and `refusal` says why: AGE, LOST, VERIFY, or the rule
+    that is switched off. `tried` are the recorded runs of the same instruction that cannot be reused. `hit` is one
     that could be, were it not for `held`: VERIFY, or its rule, which is switched off. `identity` is whom the
     process of a RUN will be.
     """
@@ -130,8 +131,8 @@ def try_all(session: Session, op: Op, name: str, chain: Sequence[DiffID]) -> Tri
     tried: list[Tried] = []
     for trace in traces.candidates(c, name):
         step = _origin(c, trace)
-        if step is None:
-            continue  # another result has taken its place, or it was pruned
+        if step is None or step.diff_id in session.contexts.lost:
+            continue  # another result has taken its place, or it was pruned, or cannot be had
         one = Tried(trace, step, aged=is_aged(session.request, op, step))
         if not one.aged:
             one = _compared(session, op, one, chain)
@@ -204,6 +205,8 @@ def _identity_of(op: Op, run: StageRun) -> Identity | None:
 
     try:
         return find_identity(op.user, run.lookup())
+    except Swept:
+        raise
     except LaminaError:
         return None
 
@@ -224,6 +227,8 @@ def refusal_of(run: StageRun, op: Op, step: Step) -> str:
     request = run.session.request
     if step.key in run.session.fresh:
         return ""
+    if step.diff_id in run.session.contexts.lost:
+        return LOST
     for rule in (run.rule_of(op, step), step.rule):
         if rule in request.rules_off:
             return rule

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lamina.graph.scope import Scope
     from lamina.graph.stages import Plan, Stage
     from lamina.layers.context import Layers
-    from lamina.oci.digest import ChainID
+    from lamina.oci.digest import ChainID, DiffID
     from lamina.oci.platform import Platform
     from lamina.sandbox.protocol import Runtime
     from lamina.snapshot.protocol import Snapshotter
@@ -114,6 +114,12 @@ class Session:
                 raise
             self.contexts.pulls.bring(name, platform, error)
         return images.find_base(self.ctx, name, platform)
+
+    def base_layers(self) -> set[DiffID]:
+        """The layers of the images that were looked up."""
+        c = self.ctx.db.read()
+        tops = [base.top.chain_id for base in self._bases.values() if base.top is not None]
+        return {layer.diff_id for top in tops for layer in layerdb.chain(c, top)}
 
     def scope_of(self, stage: Stage, own: Platform) -> Scope:
         """The scope of a stage on a base for the platform `own`."""

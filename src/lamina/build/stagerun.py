@@ -83,7 +83,9 @@ class StageRun:
         request = session.request
         self.no_cache = is_uncached(request, stage)
         # Whether there may be rows that do not count, though the key is the same.
-        self._choosy = bool(request.rules_off or request.verify or request.cache_ttl is not None)
+        self._choosy = bool(
+            request.rules_off or request.verify or request.cache_ttl is not None or session.contexts.lost
+        )
         self._number = session.first_step[stage.number]
 
     def begin(self, others: Mapping[int, StageRun]) -> None:
@@ -153,7 +155,8 @@ class StageRun:
         try:
             self.work = self._prepare(instruction, op, created_by, others)
         except LaminaError as error:
-            self.session.observer(StepFailed(self._number, 0.0, error.message))
+            if not isinstance(error, Swept):
+                self.session.observer(StepFailed(self._number, 0.0, error.message))
             raise
 
     def _prepare(
@@ -234,8 +237,8 @@ class StageRun:
 
         try:
             return find_owner(text, self.lookup)
-        except LaminaError:
-            if must_exist:
+        except LaminaError as error:
+            if must_exist or isinstance(error, Swept):
                 raise
             return None
 
@@ -251,7 +254,14 @@ class StageRun:
 
     def find_cached(self) -> bool:
         """Takes the step that is to be done from the cache, if any rule allows it. Makes no layer. Swept."""
-        return self.find_exact() or self.find_reusable()
+        return self.find_exact() or (self.ask_shared() and self.find_exact()) or self.find_reusable()
+
+    def ask_shared(self) -> bool:
+        """Whether a shared cache (--cache-from) brought rows for the step, of which the store had none."""
+        shared, work = self.session.contexts.shared, self.work
+        if shared is None or work is None or self._cached_step(work.key, work.op) is not None:
+            return False
+        return shared.ask(self, work)
 
     def find_exact(self) -> bool:
         """The same by the key alone: the rules exact and same-content. Touches nothing on disk."""
@@ -268,7 +278,7 @@ class StageRun:
             return False
         if work.alias is not None:
             self._note_alias(work, step)
-        self._reuse(work, rule, step.diff_id, step.created, top)
+        self._reuse(work, rule, step.diff_id, step.created, top, step.origin)
         return True
 
     def rule_of(self, op: Op, step: Step) -> str:
@@ -290,7 +300,9 @@ class StageRun:
         from lamina.build.adopting import adopt  # only for what the cache does not know by its key
         from lamina.build.reuse import Miss, note_failures, search
 
-        found = search(self, work)
+        found, shared = search(self, work), self.session.contexts.shared
+        if isinstance(found, Miss) and shared is not None and shared.ask_alike(self, work, found.recipe):
+            found = search(self, work)
         if isinstance(found, Miss):
             self.miss = found
             note_failures(self.session, found)
@@ -298,13 +310,16 @@ class StageRun:
         adopted = adopt(self.session.ctx, self.top, work, found.step, found.old)
         if adopted is None:
             raise Swept
-        self._reuse(work, found.rule, adopted.diff.diff_id, adopted.created, adopted.top)
+        origin = found.step.origin
+        self._reuse(work, found.rule, adopted.diff.diff_id, adopted.created, adopted.top, origin)
         return True
 
-    def _reuse(self, work: Work, rule: str, diff_id: DiffID, created: str, top: Layer) -> None:
+    def _reuse(
+        self, work: Work, rule: str, diff_id: DiffID, created: str, top: Layer, origin: str
+    ) -> None:
         """Goes on with a layer that is there already."""
         self.take(diff_id, created, top)
-        self.session.observer(StepCached(work.number, diff_id, rule))
+        self.session.observer(StepCached(work.number, diff_id, rule, origin))
         self.session.report(work, self.stage, cached=True, diff_id=diff_id, seconds=0.0, rule=rule)
 
     def take(self, diff_id: DiffID, created: str, top: Layer) -> None:
@@ -313,6 +328,8 @@ class StageRun:
         self.state = self.state.add_history(self.work.created_by, diff_id, created)
         self.top = top
         self.session.record.reached(self.work.number, self.state, top.chain_id, self.work)
+        if self.session.contexts.shared is not None:
+            self.session.contexts.shared.took(self, self.work, diff_id, top)
         self.work = self.miss = None
 
     def _note_alias(self, work: Work, step: Step) -> None:

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lamina.build.request import BuildRequest
+    from lamina.cli.build_caches import SharedCaches
     from lamina.cli.flags import Args
 
 _LARGEST_SECRET = 1 << 20  # bytes; a build takes half of that
-_OUTPUTS = "type=oci|docker|tar|local|image|cacheonly,dest=PATH"
+_OUTPUTS = "type=oci|docker|tar|local|image|registry|cacheonly,dest=PATH"
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}  # in seconds
@@ -55,8 +56,21 @@ def with_rare_flags(request: BuildRequest, args: Args, environ: Mapping[str, str
         sbom=sbom,
         rules_off=frozenset(name for name in rules if name != VERIFY),
         verify=VERIFY in rules,
+        **_shared_caches(args),
         cache_ttl=_age(args.text("cache-ttl")) if args.text("cache-ttl") else None,
     )
+
+
+def _shared_caches(args: Args) -> SharedCaches:
+    """--cache-from and --cache-to."""
+    if not args.given_any("cache-from cache-to"):
+        return {}
+    from lamina.cli.build_caches import parse_from, parse_to  # most builds share nothing
+
+    return {
+        "cache_from": tuple(parse_from(args.texts("cache-from"))),
+        "cache_to": tuple(parse_to(args.texts("cache-to"))),
+    }
 
 
 def _rules(texts: Sequence[str]) -> set[str]:
@@ -88,7 +102,18 @@ def _outputs(args: Args) -> tuple[Output, ...]:
     found = [output for text in args.texts("output") if text and (output := parse_output(text))]
     if args.on("load") and found and all(output.type == "cacheonly" for output in found):
         found.append(Output("image"))
+    if args.on("push"):
+        found = [_pushed(output) for output in found]
+        if not any(output.type == "image" for output in found):
+            found.append(_pushed(Output("image")))
     return tuple(found)
+
+
+def _pushed(output: Output) -> Output:
+    """--push, and type=registry: the image goes to the registry as well."""
+    if output.type != "image":
+        return output
+    return output._replace(options={**output.options, "push": "true"})
 
 
 def fields_of(text: str, flag: str) -> dict[str, str]:
@@ -116,8 +141,8 @@ def parse_output(text: str) -> Output | None:
     if not fields.get("type"):
         raise InvalidInput(f"type is required for output: {text}", hint=_OUTPUTS)
     kind, dest = fields.pop("type"), fields.pop("dest", fields.pop("dst", ""))
-    if kind == "registry" or fields.get("push", "false") != "false":
-        raise Unsupported("pushing is not supported by build", hint="a later version of Lamina can push")
+    if kind == "registry":
+        kind, fields = "image", {**fields, "push": fields.get("push", "true")}
     if kind not in ("oci", "docker", "tar", "local", "image", "cacheonly"):
         raise Unsupported(f"output type {kind!r} is not supported", hint=_OUTPUTS)
     if kind == "docker" and not dest and "tar" not in fields:

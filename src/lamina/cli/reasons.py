@@ -79,9 +79,10 @@ def first_line(reason: Reason) -> str:
     return _CODES.get(reason.code, reason.code)
 
 
-def reused(rule: str, saved: float | None) -> str:
-    """`reused (exact): ..., saved 1.0s`."""
-    text = f"reused ({rule})" if rule else "reused"
+def reused(rule: str, saved: float | None, origin: str = "") -> str:
+    """`reused (exact): ..., saved 1.0s`; `origin` is the shared cache that it came from."""
+    said = ", ".join(filter(None, (rule, f"from {origin}" if origin else "")))
+    text = f"reused ({escaped(said)})" if said else "reused"
     if rule in RULES:
         text += f": {RULES[rule]}"
     return text if saved is None or saved < LEAST else f"{text}; that saved {duration(saved)}"

@@ -23,6 +23,7 @@ VERBS = {
     "build rm": Verb("build_rm", "Remove records of builds"),
     "build show": Verb("build_show", "Show a build: its steps, times, cache results and error"),
     "commit": Verb("commit", "Create a new image from a container's changes"),
+    "copy": Verb("copy", "Copy an image between registries, archives, OCI layouts and the store"),
     "df": Verb("df", "Show how much of the disk images, containers and build cache use"),
     "diff": Verb("diff", "Inspect changes to files or directories on a container's filesystem"),
     "dockerfile": Verb("dockerfile", "Ask questions about a Dockerfile"),
@@ -119,5 +120,17 @@ GROUPS = {
     "builder history": _HISTORY,
     "buildx": _group("Manage builds", "build", prune="Remove build cache"),
     "buildx history": _HISTORY,
+    "registry": Group(
+        "Ask and change registries",
+        {
+            "inspect": Verb("registry_inspect", "Show what a reference stands for, without pulling it"),
+            "manifest": Verb("registry_manifest", "Print the manifest or index of a reference"),
+            "referrers": Verb("registry_referrers", "List SBOMs, signatures and what else refers to an image"),
+            "rm": Verb("registry_rm", "Remove tags or manifests from a registry"),
+            "serve": Verb("registry_serve", "Serve the store as a registry: pull from it, push to it"),
+            "tags": Verb("registry_tags", "List the tags of a repository"),
+        },
+        {"list-tags": "tags", "ls": "tags", "delete": "rm", "remove": "rm"},
+    ),
     "system": _group("Manage Lamina", "df info prune"),
 }

@@ -19,7 +19,7 @@ BUILD = (
     "total, cached, run, has_logs, log_bytes"
 )
 STEP = "step, stage, text, line, place, places, status, began, seconds, diff_id, size, key, chain_id, "
-STEP += "state, kept, rule, reason"
+STEP += "state, kept, rule, reason, origin"
 _SETS = ", ".join(f"{name} = excluded.{name}" for name in BUILD.split(", "))
 
 
@@ -39,7 +39,7 @@ def put_steps(c: sqlite3.Connection, build_id: Value, steps: Iterable[Sequence[V
     if found is not None:
         c.executemany(
             f"INSERT OR REPLACE INTO build_steps (build, {STEP}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [(found[0], *step) for step in steps],
         )
 

@@ -58,6 +58,7 @@ class Step(NamedTuple):
     parent: str | None = None  # chain ID that it was done on; "" for nothing, None where not known
     rule: str = ""  # by which its layer was taken over from another step; "" when it was done
     ran: float = 0.0  # when it was done, in seconds since 1970; 0 where not known
+    origin: str = ""  # the shared cache that the row came from; "" for a step of this store
 
 
 class Writable(NamedTuple):
@@ -209,7 +210,7 @@ def put_step(c: sqlite3.Connection, step: Step) -> Step:
 
     ingredients = json.dumps(step.ingredients, ensure_ascii=False, separators=(",", ":"))
     done = c.execute(
-        f"INSERT INTO steps ({_STEP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
+        f"INSERT INTO steps ({_STEP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING",
         (*step[:2], ingredients, *step[3:]),
     )
     return step if done.rowcount else get_step(c, step.key) or step
@@ -244,6 +245,12 @@ def steps_of_recipe(c: sqlite3.Connection, recipe: str, most: int) -> list[Step]
     return [_step_of(row) for row in rows]
 
 
+def shared_steps_on(c: sqlite3.Connection, parent: str) -> list[Step]:
+    """The steps that shared caches tell of, done on this stack, the newest first. Looks at all rows."""
+    rows = c.execute(f"SELECT {_STEP} FROM steps WHERE origin <> '' AND parent = ? ORDER BY ran DESC", (parent,))
+    return [_step_of(row) for row in rows]
+
+
 def delete_step(c: sqlite3.Connection, key: str) -> None:
     """Afterwards there is no step with this key."""
     c.execute("DELETE FROM steps WHERE key = ?", (key,))
@@ -255,10 +262,10 @@ def delete_steps_on(c: sqlite3.Connection, diff_id: DiffID, chains: Iterable[Cha
     c.executemany("DELETE FROM steps WHERE parent = ?", [(chain,) for chain in chains])
 
 
-_STEP = "key, diff_id, ingredients, created_by, created, seconds, recipe, parent, rule, ran"
+_STEP = "key, diff_id, ingredients, created_by, created, seconds, recipe, parent, rule, ran, origin"
 
 
-def _step_of(row: tuple[str, DiffID | None, str, str, str, float, str, str | None, str, float]) -> Step:
+def _step_of(row: tuple[str, DiffID | None, str, str, str, float, str, str | None, str, float, str]) -> Step:
     import json
 
     ingredients = tuple(Ingredient(label, value) for label, value in json.loads(row[2]))

@@ -1,8 +1,8 @@
 """hosted: what was pushed to `lamina registry serve`: manifests, tags of what is no image, and blobs.
 
-A repository is named in full (docker.io/library/app). What was pushed and is an image of the store has its tags
-in imagedb; hosted_tags has those of all else (artifacts, indexes without an image). A sweep keeps what has a row
-here, whoever serves it.
+A repository is named in full (docker.io/library/app). What was pushed and is an image of the store has its
+tags in imagedb; hosted_tags has those of all else (artifacts, indexes without an image). A sweep keeps what
+has a row here.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def forget(c: sqlite3.Connection, digests: Iterable[Digest]) -> None:
 
 def _manifests(c: sqlite3.Connection, where: str, *values: str) -> list[Hosted]:
     rows = c.execute(f"SELECT {_COLUMNS} FROM hosted_manifests WHERE {where} ORDER BY digest", values)
-    return [Hosted(*row[:6], json.loads(row[6]), row[7]) for row in rows]
+    return [Hosted._make((*row[:6], json.loads(row[6]), row[7])) for row in rows]
 
 
 # --- tags of what is no image
@@ -189,7 +189,7 @@ def documents(c: sqlite3.Connection) -> set[Digest]:
 
 
 def blobs(c: sqlite3.Connection) -> set[Digest]:
-    """What repositories have, manifests included. A plain layer may be there as files alone, not as a blob."""
+    """What repositories have, manifests included. A plain layer may be there only as files, not as a blob."""
     rows = c.execute("SELECT digest FROM hosted_blobs")
     return documents(c).union(Digest(digest) for (digest,) in rows)
 
@@ -208,6 +208,16 @@ def images(c: sqlite3.Connection) -> set[ImageID]:
         "OR digest IN (SELECT digest FROM hosted_manifests)"
     )
     return {ImageID(image_id) for (image_id,) in rows}
+
+
+def of_image(c: sqlite3.Connection, image_id: ImageID) -> list[Digest]:
+    """The manifests that an image of the store has, by itself and in indexes."""
+    rows = c.execute(
+        "SELECT manifest FROM images WHERE image_id = ? UNION "
+        "SELECT manifest FROM index_images WHERE image_id = ?",
+        (image_id, image_id),
+    )
+    return [Digest(digest) for (digest,) in rows]
 
 
 def _exists(c: sqlite3.Connection, rows: str, *values: str) -> bool:

@@ -289,6 +289,9 @@ _SHIPPING = (
         digest TEXT NOT NULL,
         PRIMARY KEY (image_id, repository, digest)) WITHOUT ROWID""",
     "CREATE INDEX repo_digests_digest ON repo_digests (digest)",
+    # origin: the shared cache that a step, or its row, came from; "" for what was done here
+    "ALTER TABLE steps ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE build_steps ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
     # the shared caches that were read, so that one which has not changed is not read again
     """CREATE TABLE cache_imports (
         source TEXT PRIMARY KEY,

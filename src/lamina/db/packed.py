@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from lamina.oci.digest import DiffID, Digest
 
 
+FOLDER = "oci-layout://"  # begins a place that is a folder
+
+
 class Packed(NamedTuple):
     """A layer as one blob. `maker` names the compressor that made it here; "" when somebody else did."""
 
@@ -63,8 +66,33 @@ def put_place(c: sqlite3.Connection, digest: Digest, repository: str) -> None:
 
 def places(c: sqlite3.Connection, digest: Digest) -> list[str]:
     """The repositories that were seen to have a blob, the last seen first."""
+    return [place for place in _places(c, digest) if not place.startswith(FOLDER)]
+
+
+def folders(c: sqlite3.Connection, digest: Digest) -> list[str]:
+    """The folders that were seen to have a blob: OCI image layouts of this machine (shared caches)."""
+    return [place[len(FOLDER) :] for place in _places(c, digest) if place.startswith(FOLDER)]
+
+
+def is_at(c: sqlite3.Connection, digest: Digest, place: str) -> bool:
+    """Whether a repository, or a folder, was seen to have a blob."""
+    return place in _places(c, digest)
+
+
+def _places(c: sqlite3.Connection, digest: Digest) -> list[str]:
     rows = c.execute("SELECT repository FROM places WHERE digest = ? ORDER BY seen DESC, repository", (digest,))
     return [row[0] for row in rows]
+
+
+def unnamed(c: sqlite3.Connection) -> list[Digest]:
+    """The blobs with places that are no form of a layer: manifests, configs, and what nobody knows any more."""
+    rows = c.execute("SELECT DISTINCT digest FROM places WHERE digest NOT IN (SELECT digest FROM packed)")
+    return [row[0] for row in rows]
+
+
+def forget_all_places(c: sqlite3.Connection, digests: Iterable[Digest]) -> None:
+    """Afterwards it is not known where these blobs are."""
+    c.executemany("DELETE FROM places WHERE digest = ?", [(each,) for each in digests])
 
 
 def forget_places(c: sqlite3.Connection, digests: Iterable[Digest], repository: str) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _VERSION_AT = 60  # where the header of a database has its user_version, in 4 bytes
 _DIFF = "num, diff_id, content_id, size, tar_size, entries, blob, media_type"
 _LAYER = "chain_id, parent, diff_id, content_id, created_by, created, depth"
-_STEP = "key, diff_id, ingredients, created_by, created, seconds, recipe, parent, rule, ran"
+_STEP = "key, diff_id, ingredients, created_by, created, seconds, recipe, parent, rule, ran, origin"
 _TRACE = "num, recipe, diff_id, parent, step, paths, read_set, doubt, failed"
 _NEWEST = 1 << 60  # numbers of our own traces: later ones are greater
 # Of each table the key that queries ask for, and which of the store's rows ours take the place of.
@@ -99,7 +99,7 @@ class PlannedDatabase(Database):
         c = self.read()
         c.execute("DELETE FROM temp.new_steps WHERE key = ?", (step.key,))
         row = (*step[:2], json.dumps(step.ingredients), *step[3:])
-        c.execute(f"INSERT INTO temp.new_steps ({_STEP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        c.execute(f"INSERT INTO temp.new_steps ({_STEP}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def add_trace(self, trace: Trace) -> None:
         """Afterwards it seems to be known what the step read; what it was last found to differ in is not."""

@@ -63,6 +63,7 @@ class BuildStep(NamedTuple):
     kept: str  # the key of the writable layer that a failed step left
     rule: str = ""  # by which it was reused (graph.rules)
     reason: str = ""  # JSON: why it was done (graph.reason)
+    origin: str = ""  # the shared cache that what was reused came from
 
 
 def builds(c: sqlite3.Connection) -> list[Build]:

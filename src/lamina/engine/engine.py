@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from lamina.engine.checking import Checks
     from lamina.engine.logins import Logins
     from lamina.engine.opened import Opened
+    from lamina.engine.remote import Remote
     from lamina.engine.pushing import PushRequest
     from lamina.events import Observer
     from lamina.gc.images import Deleted, Untagged
     from lamina.insight.pruned import Pruned
     from lamina.oci.digest import ImageID
+    from lamina.serving.serve import ServeSettings
+    from lamina.transfer.copy import Copied
     from lamina.transfer.loaded import LoadedImage
     from lamina.transfer.pull import Pulled
     from lamina.transfer.push import Pushed
@@ -235,6 +238,54 @@ class Engine(Asking):
             from lamina.engine.pushing import push
 
             return push(opened, request, tell)
+
+        return self._inside(work, observer)
+
+    def copy(
+        self,
+        source: str,
+        target: str,
+        observer: Observer = ignore,
+        *,
+        all: bool = False,
+        platform: str = "",
+        referrers: bool = False,
+        format: str = "",
+    ) -> Copied:
+        """Copies an image between registries, OCI layouts, archives and the store (transfer.copyplaces).
+
+        Of an index the image for `platform`, else for this machine, or with `all` the whole of it; with
+        `referrers` what refers to it; `format` oci or v2s2 makes other manifests.
+        """
+        from lamina.engine.places import copy
+
+        return copy(
+            self._opened,
+            self._inside,
+            self._environ,
+            source,
+            target,
+            observer,
+            all=all,
+            platform=platform,
+            referrers=referrers,
+            format=format,
+        )
+
+    @property
+    def registry(self) -> Remote:
+        """References in registries: inspect, manifest, resolve, tags, referrers, rm."""
+        from lamina.engine.remote import Remote
+
+        return Remote(self._opened.registries)
+
+    def serve(self, settings: ServeSettings, observer: Observer = ignore, until: int | None = None) -> None:
+        """Serves the store as a registry until the descriptor `until` can be read; first it tells where."""
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> None:
+            from lamina.engine.serving import serve
+
+            serve(opened, settings, tell, until)
 
         return self._inside(work, observer)
 

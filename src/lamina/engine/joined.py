@@ -56,7 +56,7 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
     if request.output or not request.is_plain:
         from lamina.engine.outputs import Outputs  # with all that writes archives
 
-        outputs = Outputs(opened.ctx, request, observer)
+        outputs = Outputs(opened.ctx, request, observer, opened.registries)
     machine = host(os.uname().machine)
     result = builds.build(
         opened.ctx,

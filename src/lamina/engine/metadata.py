@@ -25,7 +25,7 @@ def metadata(ctx: Layers, result: BuildResult) -> Json:
     found: Json = {"buildx.build.ref": f"lamina/lamina/{result.build_id}"}
     found.update(_provenance(ctx, result))
     if imagedb.get_image(ctx.db.read(), result.image_id) is not None:
-        descriptor = result.descriptor or _descriptor(ctx, result)
+        descriptor = result.pushed or result.descriptor or _descriptor(ctx, result)
         if descriptor.media_type not in media.INDEXES:
             found["containerimage.config.digest"] = result.image_id
         found["containerimage.descriptor"] = descriptor.to_json()

@@ -19,13 +19,14 @@ from lamina.errors import Denied, InvalidInput, NoSpace, NotFound
 from lamina.events import Notice
 from lamina.graph.scope import EPOCH
 from lamina.oci import annotations as notes
+from lamina.oci import reference as references
 from lamina.oci.platform import host
 from lamina.transfer.compose import check_no_index, compose, keep
 from lamina.transfer.files import FileSet, write_folder, write_tar
 from lamina.transfer.form import Form, form_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lamina.build.request import BuildRequest, BuildResult, Output
     from lamina.engine.attesting import Attester
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.platform import Platform
+    from lamina.registry.settings import Settings
     from lamina.transfer.compose import Composed
 
 _ARCHIVES = ("oci", "docker")
@@ -50,8 +52,11 @@ class Planned(NamedTuple):
 class Outputs:
     """The outputs of one build; made before it begins. InvalidInput, Unsupported for what cannot be."""
 
-    def __init__(self, ctx: Layers, request: BuildRequest, observer: Observer) -> None:
+    def __init__(
+        self, ctx: Layers, request: BuildRequest, observer: Observer, registries: Callable[[], Settings]
+    ) -> None:
         self._ctx = ctx
+        self._registries = registries
         self._request = request
         self._observer = observer
         self._attests: Attester | None = None
@@ -78,7 +83,18 @@ class Outputs:
                 self._write_images(result, each)
             elif each.output.type in ("tar", "local"):
                 self._write_files(result, each)
+            elif each.form.push:
+                result = self._push(result, each.form)
         return result
+
+    def _push(self, result: BuildResult, form: Form) -> BuildResult:
+        """To the registry of each name what the name stands for now; packed on the way."""
+        from lamina.engine.pushing import push_built  # with all that speaks to registries
+
+        found, names = push_built(
+            self._ctx, form.names or result.tags, self._registries(), form, self._observer
+        )
+        return result._replace(pushed=found, pushed_as=(*result.pushed_as, *names))
 
     def _check(self) -> None:
         """What the outputs want and the build does not give."""
@@ -99,10 +115,22 @@ class Outputs:
                 raise InvalidInput(
                     f"output type {output.type} with tar=false needs a folder", hint="dest=FOLDER"
                 )
+            if form.push:
+                self._check_names(form)
             if form.delete:
                 self._check_expendable(output.dest)
             if form.rewrite and not self._epoch:
                 self._observer(Notice(_NO_EPOCH))
+
+    def _check_names(self, form: Form) -> None:
+        """What is pushed has a name, and a registry that may be asked. InvalidInput, FetchFailed."""
+        from lamina.registry.failures import check_online  # few builds push
+
+        names = form.names or self._request.tags
+        if not names:
+            raise InvalidInput("tag is needed when pushing to registry", hint="-t NAME, or name=NAME")
+        for name in names:
+            check_online(references.parse_tagged(name), self._registries())
 
     def _check_expendable(self, dest: str) -> None:
         """A slip of the pen may not delete the machine, nor what is being worked on. InvalidInput."""
@@ -131,6 +159,8 @@ class Outputs:
         wanted = [each.form for each in self._planned if each.output.type == "image"]
         digest, tags, descriptor = None, result.tags, None
         for form in wanted or [Form(annotations=self._flags)]:
+            if form.push:  # it is packed on its way
+                form = form._replace(compression="", oci=True)
             with Spools(self._ctx.layout.root) as spools:
                 composed = self._composed(result, form, spools)
                 names = form.names or result.tags

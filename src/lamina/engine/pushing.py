@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.engine import joined
 from lamina.errors import InvalidInput, NotFound
+from lamina.events import Notice, Progress
 from lamina.oci import reference as references
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lamina.db.names import Named
     from lamina.engine.opened import Opened
-    from lamina.events import Observer
+    from lamina.events import Event, Observer
+    from lamina.layers.context import Layers
+    from lamina.oci.descriptor import Descriptor
     from lamina.oci.reference import Reference
+    from lamina.registry.settings import Settings
+    from lamina.transfer.form import Form
     from lamina.transfer.push import Pushed
 
 
@@ -60,14 +67,43 @@ def push(opened: Opened, request: PushRequest, observer: Observer) -> list[Pushe
         return [pushes.push(named, tag, platform) for tag, named in found]
 
 
-def _found(opened: Opened, request: PushRequest) -> Named:
-    from lamina.db import names
+def push_built(
+    ctx: Layers, names: Sequence[str], settings: Settings, form: Form, observer: Observer
+) -> tuple[Descriptor, tuple[str, ...]]:
+    """The outputs of a build: what the last name stands for there, and all names with their digests."""
+    from lamina.db import names as known
+    from lamina.transfer.form import packing_of
+    from lamina.transfer.push import push as push_one
 
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress):  # what becomes of each layer is too much between the steps
+            observer(event)
+
+    done = []
+    for name in names:
+        target = references.parse_tagged(name)
+        observer(Notice(f"pushing {target.familiar()}"))
+        found = known.resolve_image(ctx.db.read(), str(target))
+        pushed = push_one(
+            ctx, found, target, settings, packing_of(form), by_digest=form.by_digest, observer=tell
+        )
+        shown = target.name if form.by_digest else str(target)
+        done.append((pushed.descriptor, f"{shown}@{pushed.descriptor.digest}"))
+    return done[-1][0], tuple([text for _, text in done])
+
+
+def _found(opened: Opened, request: PushRequest) -> Named:
+    from lamina.db import imagedb, names
+
+    c = opened.ctx.db.read()
     try:
-        return names.resolve_image(opened.ctx.db.read(), request.name)
+        return names.resolve_image(c, request.name)
     except NotFound as error:
-        shown = references.parse(request.name).familiar_name
-        raise NotFound(f"An image does not exist locally with the tag: {shown}", hint=error.hint) from None
+        meant = references.parse(request.name).with_default_tag()
+        repository = meant.name + ":"
+        if meant.tag and any(tag.startswith(repository) for tag, _ in imagedb.all_tags(c)):
+            raise NotFound(f"tag does not exist: {meant.familiar()}", hint=error.hint) from None
+        raise _not_here(meant) from None
 
 
 def _tags(opened: Opened, request: PushRequest) -> list[tuple[str, Named]]:
@@ -78,6 +114,10 @@ def _tags(opened: Opened, request: PushRequest) -> list[tuple[str, Named]]:
     repository = references.parse(request.name).name + ":"
     tags = [tag for tag, _ in imagedb.all_tags(c) if tag.startswith(repository)]
     if not tags:
-        shown = references.parse(request.name).familiar_name
-        raise NotFound(f"An image does not exist locally with the tag: {shown}")
+        raise _not_here(references.parse(request.name))
     return [(tag.removeprefix(repository), names.resolve_image(c, tag)) for tag in tags]
+
+
+def _not_here(meant: Reference) -> NotFound:
+    """In Docker's words."""
+    return NotFound(f"An image does not exist locally with the tag: {meant.familiar_name}")

@@ -71,7 +71,7 @@ def ask(
 def ask_once(
     request: Request, access: Access, *, limit: int, stopper: Stopper, connections: Connections
 ) -> Answer:
-    """The answer to one attempt, of any status. Retry when there is none, and another attempt may have one."""
+    """The answer to one attempt, of any status. Retry when there is none, and there may be one yet."""
     exchange = Exchange(request, access, stopper, connections)
     return exchange.once(connections, lambda answer, host: _answer(exchange, answer, host, limit, stopper))
 
@@ -92,7 +92,8 @@ def _body(exchange: Exchange, answer: BaseHTTPResponse, host: str, limit: int, s
         raise too_long
     try:
         with stopper.killing(Line(answer)):
-            for data in answer.stream(_CHUNK, decode_content=True):
+            while data := answer.read1(_CHUNK, decode_content=True):
+                pace.check(len(data))
                 body += data
                 if len(body) > limit:
                     raise too_long

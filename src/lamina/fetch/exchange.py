@@ -148,6 +148,7 @@ class Exchange:
             answer = self._open(connections, url, host)
             done = False
             try:
+                self._check_whole(answer, host)
                 target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
                 if answer.status == 401 and self._answers(answer, url):
                     continue
@@ -178,6 +179,13 @@ class Exchange:
             if isinstance(_root(error), ConnectionRefusedError) and connections.has_answered(url):
                 raise Retry(of_exception(error, self.doing, host)[0]) from None  # it may be starting anew
             raise self.broken(error, host) from None
+
+    def _check_whole(self, answer: BaseHTTPResponse, host: str) -> None:
+        """Retry for a head that broke off: one that is whole says how its body ends (RFC 9112, 6.3)."""
+        says = {"Content-Length", "Transfer-Encoding", "Connection"}
+        whole = answer.version < 11 or answer.status in (204, 304) or not says.isdisjoint(answer.headers)
+        if self.has_body and not whole:
+            raise Retry(FetchFailed(f"cannot {self.doing}: {host}: the connection broke in a head"))
 
     def _pieces(self, body: Body) -> Iterator[bytes]:
         """The body as it is sent. Corrupt when it is shorter or longer, before the last of it is gone."""

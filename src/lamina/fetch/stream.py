@@ -1,4 +1,4 @@
-"""stream: what is at a URL, or a part of it, read as it comes by whoever wants the bytes, not put into a file.
+"""stream: what is at a URL, or a part of it, read as it comes by whoever wants the bytes, into no file.
 
 It is what never changes there (its name is its digest): where the connection breaks, the rest is asked for.
 """
@@ -187,7 +187,8 @@ class _Reader(io.RawIOBase):
         found = "sha256:" + self._hash.hexdigest()
         if longer or found != self._digest:
             what = f"it has more than {self._size} bytes" if longer else f"its bytes are {found}"
-            raise Corrupt(f"{self._place.shown} is not what its digest says: {_host(self._place.url)}: {what}")
+            host = _host(self._place.url)
+            raise Corrupt(f"{self._place.shown} is not what the manifest says: {host}: {what}")
 
     def _drop(self) -> None:
         answer, self._answer = self._answer, None

@@ -34,7 +34,7 @@ class Call(Killable):
         line = self._line
         if line is not None:
             try:
-                socket.socket.shutdown(line, socket.SHUT_RDWR)  # not that of SSLSocket, which is for one thread
+                socket.socket.shutdown(line, socket.SHUT_RDWR)  # that of SSLSocket is for one thread
             except OSError:
                 pass
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from lamina.errors import Denied, InvalidInput
 from lamina.fs.content import write_content
 from lamina.fs.copy import Copier
+from lamina.fs.entries import Entries
 from lamina.fs.failures import failure, shown
 from lamina.fs.folders import Folders
 from lamina.fs.stamp import Stamp
@@ -29,21 +30,25 @@ from lamina.tree.entry import Entry, Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from lamina.fs.entries import Place
+
     Content = bytes | BinaryIO | Iterable[bytes]
     _Maker = Callable[[Entry, bytes, int], None]
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 _NOT_NAMES = frozenset({b"", b".", b".."})
 _BARE = Entry(b"", Kind.WHITEOUT, 0)
+_ROOM = 8 << 20  # bytes of folders that stay in memory
 
 
 class Builder:
     """Writes entries below one folder; not for use by two threads at once."""
 
-    def __init__(self, root: str, *, plain_whiteouts: bool = False) -> None:
+    def __init__(self, root: str, *, plain_whiteouts: bool = False, place: Place | None = None) -> None:
         """`root` is made when it is missing, and should be empty.
 
-        `plain_whiteouts` writes deletions in their second form even where devices can be made.
+        `plain_whiteouts` writes deletions in their second form even where devices can be made. `place` is
+        for what is too much for the memory (fs.entries).
         """
         try:
             if not os.path.isdir(root):
@@ -56,8 +61,9 @@ class Builder:
         self._copier = Copier()
         self._whiteouts = Whiteouts(plain=plain_whiteouts)
         # Folders get their mode and time at the end, when nothing is made in them any more.
-        self._made: dict[bytes, Entry | None] = {b"": None}  # None: implied, never put
-        self._deleted: dict[bytes, set[bytes]] = {}  # folder -> names deleted in it
+        self._made = Entries(place, _ROOM)
+        self._made.put(Entry(b"", Kind.DIR))
+        self._deleted = Entries(place, _ROOM)  # for each folder in which something was deleted, one deletion
 
     def put(self, entry: Entry, content: Content | None = None) -> str:
         """Makes `entry`; returns the SHA-256 of a FILE's content in hex, "" for anything else.
@@ -96,14 +102,11 @@ class Builder:
 
     def finish(self) -> None:
         """Gives all folders their metadata. Call it once, last."""
-        for path in sorted(self._made, reverse=True):  # those below first: a shut folder stays passable
-            entry = self._made[path]
-            if entry is None:
-                entry = Entry(path, Kind.DIR)
+        for entry in reversed(self._made):  # those below first: a shut folder stays passable
             try:
-                self._finish_folder(self._folders.fd(path), entry)
+                self._finish_folder(self._folders.fd(entry.path), entry)
             except OSError as error:
-                raise failure(error, path) from error
+                raise failure(error, entry.path) from error
         self.close()
 
     def close(self) -> None:
@@ -124,14 +127,14 @@ class Builder:
         if not path:
             if kind is not Kind.DIR:
                 raise InvalidInput(f"the root of a layer is a folder, not {kind.name.lower()}")
-            self._made[b""] = entry
+            self._made.put(entry)
             return ""
         parent, name = self._place(path)
         folder = self._folder(parent)
         if kind is Kind.FILE:
             return self._write_file(entry, name, folder, content)
         if kind is Kind.DIR:
-            self._make_folder(entry, name, folder, parent)
+            self._make_folder(entry, name, folder)
         elif kind is Kind.WHITEOUT:
             self._delete(path, name, folder, parent)
         else:
@@ -147,36 +150,35 @@ class Builder:
 
     def _folder(self, path: bytes) -> int:
         """A descriptor of the folder at `path`, made if need be with what is above it."""
+        if path == self._folders.path:
+            return self._folders.fd(path)
         if path not in self._made:
             missing = [path]
             while (path := path.rpartition(b"/")[0]) not in self._made:
                 missing.append(path)
             for path in reversed(missing):
                 parent, _, name = path.rpartition(b"/")
-                deleted = self._mkdir(path, name, self._folders.fd(parent), parent)
-                self._made[path] = Entry(path, Kind.DIR, opaque=True) if deleted else None
+                deleted = self._mkdir(path, name, self._folders.fd(parent))
+                self._made.put(Entry(path, Kind.DIR, opaque=deleted))
         return self._folders.fd(path)
 
-    def _make_folder(self, entry: Entry, name: bytes, folder: int, parent: bytes) -> None:
+    def _make_folder(self, entry: Entry, name: bytes, folder: int) -> None:
         opaque = entry.opaque
-        old = self._made.get(entry.path, _BARE)
-        if old is _BARE:
-            opaque |= self._mkdir(entry.path, name, folder, parent)
-        elif old is not None:
-            opaque |= old.opaque
-        self._made[entry.path] = entry._replace(opaque=opaque)
+        old = self._made.get(entry.path)
+        opaque |= self._mkdir(entry.path, name, folder) if old is None else old.opaque
+        self._made.put(entry._replace(opaque=opaque) if opaque != entry.opaque else entry)
 
-    def _mkdir(self, path: bytes, name: bytes, folder: int, parent: bytes) -> bool:
+    def _mkdir(self, path: bytes, name: bytes, folder: int) -> bool:
         """Makes a folder; returns whether the layers below must not show in it."""
-        deleted = name in self._deleted.get(parent, ())
-        if deleted:
-            os.unlink(name, dir_fd=folder)
-            self._deleted[parent].discard(name)
         try:
             os.mkdir(name, 0o700, dir_fd=folder)
+            return False
         except FileExistsError:
-            raise InvalidInput(f"{shown(path)} is a folder and something else in one layer") from None
-        return deleted
+            if not self._whiteouts.is_one(folder, name):
+                raise InvalidInput(f"{shown(path)} is a folder and something else in one layer") from None
+        os.unlink(name, dir_fd=folder)
+        os.mkdir(name, 0o700, dir_fd=folder)
+        return True
 
     def _write_file(self, entry: Entry, name: bytes, folder: int, content: Content | None) -> str:
         fd = self._create(name, folder, entry.path)
@@ -219,7 +221,6 @@ class Builder:
         if path in self._made:
             raise InvalidInput(f"{shown(path)} is a folder and something else in one layer")
         os.unlink(name, dir_fd=folder)
-        self._deleted.get(path.rpartition(b"/")[0], set()).discard(name)
 
     def _make_other(self, entry: Entry, name: bytes, folder: int) -> None:
         kind = entry.kind
@@ -242,7 +243,7 @@ class Builder:
             source = self._links.fd(parent)
             if stat.S_ISDIR(os.stat(target, dir_fd=source, follow_symlinks=False).st_mode):
                 raise InvalidInput(f"{shown(entry.path)}: a hard link to the folder {shown(entry.link)}")
-            if target in self._deleted.get(parent, ()):
+            if parent in self._deleted and self._whiteouts.is_one(source, target):
                 raise FileNotFoundError
             if entry.link != entry.path:
                 os.link(target, name, src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
@@ -271,20 +272,22 @@ class Builder:
 
     def _delete(self, path: bytes, name: bytes, folder: int, parent: bytes) -> None:
         """Writes a whiteout, or what it means for a folder that this layer has at the same path."""
-        if path in self._made:
-            entry = self._made[path] or Entry(path, Kind.DIR)
-            self._made[path] = entry._replace(opaque=True)
-        elif self._whiteouts.delete(folder, name):  # else: what is there hides what the layers below have
-            self._deleted.setdefault(parent, set()).add(name)
+        made = self._made.get(path)
+        if made is not None:
+            self._made.put(made._replace(opaque=True))
+            return
+        # Where something has the name, it hides what the layers below have.
+        if self._whiteouts.delete(folder, name) and parent not in self._deleted:
+            self._deleted.put(_BARE._replace(path=parent))
 
     def _finish_folder(self, fd: int, entry: Entry) -> None:
-        deleted = self._deleted.get(entry.path)
+        deleted = self._whiteouts.names(fd) if entry.path in self._deleted else iter(())
         if entry.opaque:
             # Nothing below shows anyway, and the kernel does not look for whiteouts in here.
-            for name in deleted or ():
+            for name in deleted:
                 os.unlink(name, dir_fd=fd)
             self._whiteouts.mark_opaque(fd)
-        elif deleted:
+        elif next(deleted, None) is not None:
             self._whiteouts.mark(fd)
         self._stamp.open_file(fd, entry)
 

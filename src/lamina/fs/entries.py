@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable, Iterator
 
+    Place = Callable[[], str]
+
 ROOM = 28 << 20  # bytes, as `_weight` counts them: some 60,000 files
 _PAGE = 1000  # rows read at a time
+_BITS = (1 << 25) - 1
 _CACHE = 4096  # KiB of the file that stay in memory
 _KINDS = {str(kind): kind for kind in Kind}
 _PATH = itemgetter(0)
@@ -31,15 +34,16 @@ _new = tuple.__new__
 class Entries:
     """Not for use by two threads at once."""
 
-    def __init__(self, folder: str = "", room: int = ROOM) -> None:
-        """`folder` is for the file; "" for wherever temporary files are. `room` is in bytes."""
-        self._folder = folder
+    def __init__(self, place: Place | None = None, room: int = ROOM) -> None:
+        """`place` gives a path for the file, which loses its name at once; without it, it is in TMPDIR.
+
+        `room` is the bytes that stay in memory.
+        """
+        self._place = place
         self._room = room
         self._weight = 0
         self._recent: dict[bytes, Entry] = {}  # those that the file lacks
-        self._names: dict[
-            bytes, dict[bytes, None]
-        ] = {}  # path of a FILE -> its HARDLINKs; until there is a file
+        self._names: dict[bytes, dict[bytes, None]] = {}  # FILE -> its HARDLINKs; while there is no file
         self._sorted: list[Entry] | None = None
         self._file: _File | None = None
 
@@ -74,10 +78,10 @@ class Entries:
         self._recent.pop(path, None)
         self._sorted = None
 
-    def names(self, file: bytes) -> list[bytes]:
-        """The paths of the HARDLINKs to the FILE at `file`, sorted."""
+    def names(self, file: bytes) -> Iterator[bytes]:
+        """The paths of the HARDLINKs to the FILE at `file`, sorted; they may be put while they are read."""
         if self._file is None:
-            return sorted(self._names.get(file, ()))
+            return iter(sorted(self._names.get(file, ())))
         self._flush()
         return self._file.names(file)
 
@@ -136,7 +140,7 @@ class Entries:
     def _flush(self) -> None:
         """Moves what is in memory to the file."""
         if self._file is None:
-            self._file = _File(self._folder)
+            self._file = _File(self._place)
             self._room //= 4
             self._names.clear()
         self._file.put(sorted(self._recent.values(), key=_PATH))
@@ -148,51 +152,65 @@ class Entries:
 class _File:
     """A table of entries in a file without a name."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, place: Place | None) -> None:
         import sqlite3  # hardly any layer is so large
 
-        path = os.path.join(folder, f".tmp-entries-{os.getpid()}-{id(self):x}") if folder else ""
-        self._errors = (sqlite3.Error,)
-        self._where = folder or "the folder for temporary files"
+        path = place() if place is not None else ""
+        self._error = sqlite3.Error
+        self._seen = bytearray((_BITS + 1) >> 3)  # by hash: whether a path may be in here
         try:
             self._c = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             for line in _SCHEMA:
                 self._c.execute(line)
         except sqlite3.Error as error:
-            raise self._failed(error) from error
+            raise _failed(error) from error
         finally:
             if path and os.path.lexists(path):
                 os.unlink(path)
 
     def get(self, path: bytes) -> Entry | None:
+        at = hash(path) & _BITS
+        if not self._seen[at >> 3] >> (at & 7) & 1:  # spares most questions: nearly every path is new
+            return None
         rows = self._ask("SELECT path, data FROM entries WHERE path = ?", (path,))
         return _entry(*rows[0]) if rows else None
 
     def put(self, entries: Iterable[Entry]) -> None:
-        rows = [(entry.path, _link(entry), _data(entry)) for entry in entries]
         try:
             self._c.execute("BEGIN")
-            self._c.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", rows)
+            self._c.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", self._rows(entries))
             self._c.execute("COMMIT")
-        except self._errors as error:
-            raise self._failed(error) from error
+        except self._error as error:
+            raise _failed(error) from error
+
+    def _rows(self, entries: Iterable[Entry]) -> Iterator[tuple[bytes, bytes | None, bytes]]:
+        for entry in entries:
+            at = hash(entry.path) & _BITS
+            self._seen[at >> 3] |= 1 << (at & 7)
+            link = entry.link if entry.kind is Kind.HARDLINK else None
+            yield entry.path, link, marshal.dumps((entry.kind._value_, *entry[2:]))
 
     def remove(self, paths: list[bytes]) -> None:
         for path in paths:
             self._ask("DELETE FROM entries WHERE path = ?", (path,))
 
-    def names(self, file: bytes) -> list[bytes]:
+    def names(self, file: bytes) -> Iterator[bytes]:
         self._ask("CREATE INDEX IF NOT EXISTS names ON entries (link, path) WHERE link IS NOT NULL")
-        return [row[0] for row in self._ask("SELECT path FROM entries WHERE link = ? ORDER BY path", (file,))]
+        last = b""
+        while rows := self._ask(
+            f"SELECT path FROM entries WHERE link = ? AND path > ? ORDER BY path LIMIT {_PAGE}", (file, last)
+        ):
+            yield from [row[0] for row in rows]
+            last = rows[-1][0]
 
     def pages(self, *, reverse: bool = False) -> Iterator[list[Entry]]:
         """All entries, some at a time, so that nothing is half read while others are put."""
-        sign, order, last = ("<", "DESC", b"\xff") if reverse else (">", "ASC", b"")
-        sql = f"SELECT path, data FROM entries WHERE path {sign} ? ORDER BY path {order} LIMIT {_PAGE}"
-        rows = self._ask(sql.replace(f"{sign} ?", f"{sign}= ?", 1), (last,))
+        sign, order = ("<", "DESC") if reverse else (">", "ASC")
+        rest = f"ORDER BY path {order} LIMIT {_PAGE}"
+        rows = self._ask(f"SELECT path, data FROM entries {rest}")
         while rows:
             yield [_entry(*row) for row in rows]
-            rows = self._ask(sql, (rows[-1][0],))
+            rows = self._ask(f"SELECT path, data FROM entries WHERE path {sign} ? {rest}", (rows[-1][0],))
 
     def close(self) -> None:
         self._c.close()
@@ -203,13 +221,14 @@ class _File:
     def _ask(self, sql: str, values: tuple[object, ...] = ()) -> list[tuple[bytes, bytes]]:
         try:
             return self._c.execute(sql, values).fetchall()
-        except self._errors as error:
-            raise self._failed(error) from error
+        except self._error as error:
+            raise _failed(error) from error
 
-    def _failed(self, error: sqlite3.Error) -> LaminaError:
-        if "full" in str(error) or "disk I/O" in str(error):
-            return NoSpace(f"no space left in {self._where}", hint="`lamina prune` frees some")
-        return LaminaError(f"cannot write a temporary file in {self._where}: {error}")
+
+def _failed(error: sqlite3.Error) -> LaminaError:
+    if "full" in str(error) or "disk I/O" in str(error):
+        return NoSpace("no space left for a temporary file", hint="`lamina prune` frees some")
+    return LaminaError(f"cannot write a temporary file: {error}")
 
 
 _SCHEMA = (
@@ -219,14 +238,6 @@ _SCHEMA = (
     f"PRAGMA cache_size=-{_CACHE}",
     "CREATE TABLE entries (path BLOB PRIMARY KEY, link BLOB, data BLOB NOT NULL) WITHOUT ROWID",
 )
-
-
-def _link(entry: Entry) -> bytes | None:
-    return entry.link if entry.kind is Kind.HARDLINK else None
-
-
-def _data(entry: Entry) -> bytes:
-    return marshal.dumps((entry[1]._value_, *entry[2:]))
 
 
 def _entry(path: bytes, data: bytes) -> Entry:

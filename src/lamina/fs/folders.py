@@ -37,6 +37,11 @@ class Folders:
         return self._fds[-1]
 
     @property
+    def path(self) -> bytes:
+        """The folder that was asked for last; b"" at first."""
+        return self._path
+
+    @property
     def root(self) -> int:
         """A descriptor of the root, good until close()."""
         return self._fds[0]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _KEEP = -1  # for chown: leave this one as it is
 _LAST_ID = 2**32 - 2  # 2**32 - 1 is (uid_t)-1, which chown takes for "leave it"
 _NOT_HERE = frozenset({errno.EINVAL, errno.EPERM})
+_MANY = 4096  # owners that are remembered
 _ALWAYS_FIT = 3000  # bytes of attributes that every file system holds
 
 
@@ -54,6 +55,8 @@ class Stamp:
         owner = (entry.uid, entry.gid)
         known = self._owners.get(owner)
         if known is None:
+            if len(self._owners) > _MANY:
+                self._owners.clear()
             known = self._owners[owner] = self._try(file, owner, folder, entry)
         elif known != (_KEEP, _KEEP):
             _chown(file, known, folder)

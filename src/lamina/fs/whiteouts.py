@@ -11,8 +11,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from lamina.fs import xattr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Whiteouts:
@@ -51,6 +55,26 @@ class Whiteouts:
     def mark_opaque(self, folder: int) -> None:
         """Marks an open folder as one that hides what the layers below have in it."""
         os.setxattr(folder, self._prefix + "opaque", b"y")
+
+    def is_one(self, folder: int, name: bytes) -> bool:
+        """Whether `name` in the open folder is a deletion, in either form."""
+        try:
+            found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        if stat.S_ISCHR(found.st_mode):
+            return found.st_rdev == 0
+        if not stat.S_ISREG(found.st_mode) or found.st_size:
+            return False
+        return self._prefix + "whiteout" in xattr.names_of(b"/proc/self/fd/%d/%b" % (folder, name))
+
+    def names(self, folder: int) -> Iterator[bytes]:
+        """The names of the deletions in the open folder; they may be removed meanwhile."""
+        with os.scandir(folder) as items:
+            for item in items:
+                name = os.fsencode(item.name)
+                if not item.is_dir(follow_symlinks=False) and self.is_one(folder, name):
+                    yield name
 
     def unmark(self, folder: int) -> bool:
         """Takes all of overlay's marks off an open folder; returns whether it was opaque."""

@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.cachemounts import removing
-from lamina.db import cachedb, containerdb, layerdb
+from lamina.db import cachedb, containerdb, layerdb, packed
 from lamina.errors import Conflict, Corrupt, InvalidInput, NotFound
 from lamina.gc import reach
 from lamina.gc.recover import recover
@@ -61,6 +61,7 @@ def collect(ctx: Context) -> Collected:
     freed += _remove_snapshots(ctx, before)
     freed += removing.settle(Layers(*ctx), before) + removing.prune(Layers(*ctx), detached=True).bytes
     blobs, freed_blobs = _remove_blobs(ctx, before)
+    _forget_places(ctx)
     layers = tuple([layer.chain_id for layer in gone.layers])
     return Collected(layers, diffs, blobs, freed + freed_blobs)
 
@@ -115,6 +116,14 @@ def _remove_snapshots(ctx: Context, before: int) -> int:
             continue
         freed += size
     return freed
+
+
+def _forget_places(ctx: Context) -> None:
+    """Where blobs are that nothing here names any more is not worth knowing."""
+    lost = [digest for digest in packed.unnamed(ctx.db.read()) if not ctx.blobs.has(digest)]
+    if lost:
+        with ctx.db.write(durable=False) as tx:
+            packed.forget_all_places(tx, lost)
 
 
 def _remove_blobs(ctx: Context, before: int) -> tuple[tuple[Digest, ...], int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import containerdb, imagedb, indexdb, names
+from lamina.db import containerdb, hosted, imagedb, indexdb, names
 from lamina.errors import Conflict
 from lamina.gc.collect import collect
 from lamina.oci import reference
@@ -55,6 +55,7 @@ def remove_image(ctx: Context, name: str, *, force: bool = False) -> list[Untagg
             imagedb.delete_tag(tx, tag)
         for digest in doomed.indexes:
             indexdb.delete_index(tx, digest)
+        hosted.forget(tx, [*doomed.indexes, *(d for i in doomed.images for d in hosted.of_image(tx, i))])
         layers = [layer for image_id in doomed.images for layer in imagedb.layers_of(tx, image_id)[::-1]]
         for image_id in doomed.images:
             imagedb.delete_image(tx, image_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import cachedb, containerdb, imagedb, indexdb, layerdb, leases
+from lamina.db import cachedb, containerdb, hosted, imagedb, indexdb, layerdb, leases
 from lamina.errors import InvalidInput
 from lamina.oci.digest import ChainID, DiffID, Digest, ImageID
 
@@ -77,7 +77,7 @@ def dead(c: sqlite3.Connection, now: Held) -> Dead:
     while its diff and all below it do: it is build cache, and the next build stands on it again.
     """
     used = used_layers(c, now, [image.image_id for image in imagedb.images(c)])
-    keep = diffs_of(c, used) | now.diffs
+    keep = diffs_of(c, used) | now.diffs | hosted.diffs(c)
     keep.update([step.diff_id for step in cachedb.steps(c) if step.diff_id is not None])
     gone: dict[ChainID, Layer] = {}
     for layer in layerdb.layers(c):  # parents come first
@@ -90,11 +90,11 @@ def dead(c: sqlite3.Connection, now: Held) -> Dead:
 
 
 def used_blobs(c: sqlite3.Connection, blobs: BlobStore, now: Held) -> set[Digest]:
-    """The blobs that are held, or that diffs, images (config, manifest and what it names) or indexes name.
+    """The blobs that are held or hosted, or that diffs, images (config, manifest and what it names) or indexes name.
 
     Corrupt, NotFound, InvalidInput when a manifest cannot be read: nobody can say then what is not used.
     """
-    used = set(now.blobs)
+    used = now.blobs | hosted.blobs(c)
     used.update([diff.blob for diff in layerdb.diffs(c) if diff.blob is not None])
     for image in imagedb.images(c):
         used |= {Digest(image.image_id), image.manifest}

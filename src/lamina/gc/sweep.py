@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.cachemounts.removing import Gone, prune
-from lamina.db import cachedb, containerdb, contexts, imagedb, indexdb, traces, urls
+from lamina.db import cachedb, containerdb, contexts, hosted, imagedb, indexdb, traces, urls
 from lamina.gc import reach
 from lamina.gc.collect import collect
 from lamina.layers.context import Layers
@@ -68,10 +68,11 @@ def sweep(
 
 def _idle_images(tx: sqlite3.Connection, now: reach.Held, *, named: bool) -> list[ImageID]:
     """The images that may go; an index goes whole or not at all."""
+    served = hosted.documents(tx)
     for index in indexdb.indexes(tx):
-        if index.digest not in now.blobs and not indexdb.tags(tx, index.digest):
+        if index.digest not in now.blobs | served and not indexdb.tags(tx, index.digest):
             indexdb.delete_index(tx, index.digest)
-    used = {container.image_id for container in containerdb.containers(tx)} | now.images
+    used = {container.image_id for container in containerdb.containers(tx)} | now.images | hosted.images(tx)
     if not named:
         used |= {image_id for _, image_id in imagedb.all_tags(tx)}
     parts: dict[Digest, set[ImageID]] = {}

@@ -34,7 +34,10 @@ class Share(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """The shares of a store. No byte counts twice; a layer counts as images' when an image has it."""
+    """The shares of a store. No byte counts twice; a layer counts as images' when an image has it.
+
+    A layer that is elsewhere takes nothing.
+    """
 
     images: Share  # active: a container is made from it
     containers: Share  # active: running; the size is that of mnt/ID
@@ -48,7 +51,8 @@ def usage(ctx: Context) -> Usage:
     mounts = _mounts(ctx)
     with ctx.db.snapshot() as c:
         now = reach.held(c, living(ctx.layout))
-        sizes = {diff.diff_id: diff.size for diff in layerdb.diffs(c)}
+        here = set(os.listdir(ctx.layout.diff))
+        sizes = {diff.diff_id: diff.size if diff.diff_id[7:] in here else 0 for diff in layerdb.diffs(c)}
         in_images = _image_diffs(c)
         return Usage(
             _images(c, sizes, in_images),

@@ -50,6 +50,7 @@ class StepSummary(NamedTuple):
     key: str
     kept: bool  # it failed, and `run --failed` starts in what it left
     rule: str = ""  # by which it was reused (graph.rules)
+    origin: str = ""  # the shared cache that what was reused came from; "" for this store
 
 
 class BuildDetail(NamedTuple):
@@ -126,4 +127,5 @@ def _step(step: BuildStep, build_status: str) -> StepSummary:
         step.key,
         bool(step.kept),
         step.rule,
+        step.origin,
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, layerdb
+from lamina.db import imagedb, layerdb, packed
 from lamina.insight.config import config_of
 from lamina.insight.history import pair, size_of
 from lamina.insight.images import label
@@ -25,7 +26,8 @@ class LayerItem(NamedTuple):
     created_by: str
     created: str
     shared_with: tuple[str, ...]
-    folder: str  # where its files lie
+    folder: str  # where its files lie; "" when they are elsewhere
+    places: tuple[str, ...] = ()  # the repositories, and folders, that have them then
 
 
 def layers(rows: Rows, image_id: ImageID) -> list[LayerItem]:
@@ -46,10 +48,21 @@ def layers(rows: Rows, image_id: ImageID) -> list[LayerItem]:
                 entry.created_by,
                 entry.created,
                 shared_with(rows, diff_id, image_id),
-                rows.layout.diff_dir(diff_id),
+                *_where(rows, diff_id),
             )
         )
     return items
+
+
+def _where(rows: Rows, diff_id: DiffID) -> tuple[str, tuple[str, ...]]:
+    """The folder of a layer, else the repositories that have it."""
+    folder = rows.layout.diff_dir(diff_id)
+    if os.path.isdir(folder):
+        return folder, ()
+    c = rows.connection
+    blobs = [form.descriptor.digest for form in packed.forms(c, diff_id)]
+    found = [place for blob in blobs for place in (*packed.places(c, blob), *packed.folders(c, blob))]
+    return "", tuple(dict.fromkeys(found))
 
 
 def shared_with(rows: Rows, diff_id: DiffID, image_id: ImageID) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ from lamina.oci.digest import DiffID, Digest
 from lamina.tree.tar.read import read_tar
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from lamina.db.layerdb import Diff
     from lamina.layers.commit import Also
     from lamina.layers.context import Layers
@@ -48,7 +50,7 @@ def apply_layer(
     with TempFolder(ctx) as temp:
         with ctx.blobs.writer(blob) as out:
             source = _Source(stream, out, blob)
-            tar = _unpack(cast("BinaryIO", source), temp)
+            tar = _unpack(ctx, cast("BinaryIO", source), temp)
             _check(tar, diff_id)
             source.check()
             received = None
@@ -71,7 +73,7 @@ def apply_verified(
     `stream` ends (b"") only when the store has the blob. What it raises otherwise comes out as it is.
     """
     with TempFolder(ctx) as temp:
-        tar = _unpack(cast("BinaryIO", stream), temp)
+        tar = _unpack(ctx, cast("BinaryIO", stream), temp)
         _check(tar, diff_id)
         received = blob if tar.compression or not _is_canonical(temp, tar) else None
         return _commit(ctx, temp, tar, received, media_type, also)
@@ -95,13 +97,13 @@ def _commit(
 class _Tar(NamedTuple):
     """An archive that was unpacked."""
 
-    entries: list[Entry]
+    entries: Collection[Entry]
     diff_id: DiffID
     size: int  # bytes, uncompressed
     compression: str
 
 
-def _unpack(stream: BinaryIO, temp: str) -> _Tar:
+def _unpack(ctx: Layers, stream: BinaryIO, temp: str) -> _Tar:
     """Unpacks an archive into the new folder `temp`, and reads it to its end, whatever follows the files."""
     digest, size = hashlib.sha256(), 0
 
@@ -111,8 +113,9 @@ def _unpack(stream: BinaryIO, temp: str) -> _Tar:
         size += len(data)
 
     plain, compression = decompressed(stream, seen=seen)
-    with Builder(temp) as builder:
-        received = Received(builder.put)
+    place = partial(_place, ctx)
+    with Builder(temp, place=place) as builder:
+        received = Received(builder.put, place=place)
         for record in read_tar(plain, need_end=False):
             if record.name.startswith(b"/"):
                 raise InvalidInput(
@@ -124,6 +127,10 @@ def _unpack(stream: BinaryIO, temp: str) -> _Tar:
     while plain.read(CHUNK):
         pass
     return _Tar(received.entries(), DiffID("sha256:" + digest.hexdigest()), size, compression)
+
+
+def _place(ctx: Layers) -> str:
+    return f"{ctx.layout.diff}/{ctx.lease.temp_name()}"
 
 
 def _put_file(builder: Builder, content: Readable, entry: Entry) -> str:

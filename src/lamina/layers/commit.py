@@ -27,7 +27,7 @@ from lamina.tree.content import EMPTY_CONTENT, content_id
 from lamina.tree.entry import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Iterator
 
     from lamina.layers.context import Layers
     from lamina.oci.digest import ChainID, Digest
@@ -43,7 +43,7 @@ Also = Callable[[sqlite3.Connection, Diff], object]
 def commit_diff(
     ctx: Layers,
     temp: str,
-    entries: Sequence[Entry],
+    entries: Collection[Entry],
     diff_id: DiffID,
     tar_size: int,
     *,
@@ -56,8 +56,8 @@ def commit_diff(
     `entries` are sorted by path. What is still at `temp` afterwards is its TempFolder's to remove.
     NoSpace, Denied.
     """
-    size = sum([entry.size for entry in entries if entry.kind is Kind.FILE])
-    diff = Diff(diff_id, content_id(entries), size, tar_size, len(entries), blob, media_type or media.LAYER)
+    content, size = _content_and_size(entries)
+    diff = Diff(diff_id, content, size, tar_size, len(entries), blob, media_type or media.LAYER)
     synced = settled = False
     if not is_here(ctx, diff_id):
         sync_tree(temp, len(entries))
@@ -76,6 +76,20 @@ def commit_diff(
                 sync_tree(temp, len(entries))  # the layer that was there has been swept meanwhile
             place_diff(ctx.layout, temp, diff_id)
             return _held(ctx, c, layerdb.need_diff(c, diff_id), also)
+
+
+def _content_and_size(entries: Iterable[Entry]) -> tuple[str, int]:
+    """The content ID, and the bytes in the files, in one pass: there may be more entries than memory."""
+    size = 0
+
+    def passing() -> Iterator[Entry]:
+        nonlocal size
+        for entry in entries:
+            if entry.kind is Kind.FILE:
+                size += entry.size
+            yield entry
+
+    return content_id(passing(), in_order=True), size
 
 
 def commit_empty(ctx: Layers, *, also: Also | None = None) -> Diff:

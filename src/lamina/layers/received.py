@@ -8,10 +8,10 @@ lead out of the layer is refused.
 from __future__ import annotations
 
 import os
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from lamina.errors import InvalidInput
+from lamina.fs.entries import Entries
 from lamina.fs.failures import shown
 from lamina.fs.xattr import belongs
 from lamina.layers.canonical import LINK_MODE
@@ -21,6 +21,8 @@ from lamina.tree.whiteout import Mark, meaning, whiteout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lamina.fs.entries import Place
 
     # Makes an entry on the disk; returns the digest of a FILE, else "".
     Put = Callable[[Entry], str]
@@ -32,14 +34,16 @@ _ROOT = Entry(b"", Kind.DIR)
 class Received:
     """Gathers entries; `put` is called with each that has to be made, after those that it needs.
 
-    `literal`: the archive is of a folder and not of a layer, so that no name stands for a deletion.
+    `literal`: the archive is of a folder and not of a layer, so that no name stands for a deletion. `place`
+    gives a path for the file that holds what is too much for the memory (fs.entries).
     """
 
-    def __init__(self, put: Put, *, literal: bool = False) -> None:
+    def __init__(self, put: Put, *, literal: bool = False, place: Place | None = None) -> None:
         self._put = put
         self._literal = literal
-        self._made: dict[bytes, Entry] = {}
-        self._names: dict[bytes, list[bytes]] = {}  # path of a FILE -> its HARDLINKs
+        self._made = Entries(place)
+        self._last = b""  # a folder that something lay in just now
+        self._opaque = False  # whether there are opaque folders
 
     def add(self, entry: Entry, put_file: Put) -> None:
         """Takes the next entry of the archive, with its path as in the archive; `put_file` makes a FILE.
@@ -65,17 +69,17 @@ class Received:
         else:
             self._make(_kept(entry, path))
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> Entries:
         """All entries, sorted by path. Deletions below an opaque folder say nothing more and are left out."""
-        opaque = {path for path, entry in self._made.items() if entry.opaque}
-        return sorted(
-            [
-                entry
-                for path, entry in self._made.items()
-                if entry.kind is not Kind.WHITEOUT or parent_of(path) not in opaque
-            ],
-            key=itemgetter(0),
-        )
+        if self._opaque:
+            self._made.drop(self._is_hidden)
+        return self._made
+
+    def _is_hidden(self, entry: Entry) -> bool:
+        if entry.kind is not Kind.WHITEOUT:
+            return False
+        folder = self._made.get(parent_of(entry.path))
+        return folder is not None and folder.opaque
 
     def _make(self, entry: Entry) -> None:
         self._put(entry)
@@ -91,7 +95,12 @@ class Received:
                     entry = entry._replace(opaque=True)
             else:
                 self._forget(old)
-        self._made[path] = entry
+        self._note(entry)
+
+    def _note(self, entry: Entry) -> None:
+        if entry.opaque:
+            self._opaque = True
+        self._made.put(entry)
 
     def _delete(self, path: bytes) -> None:
         """A whiteout is about the layers below: what this layer has itself at the path stays."""
@@ -100,16 +109,16 @@ class Received:
         self._put(whiteout(path))
         old = self._made.get(path)
         if old is None:
-            self._made[path] = whiteout(path)
+            self._note(whiteout(path))
         elif old.kind is Kind.DIR:
-            self._made[path] = old._replace(opaque=True)
+            self._note(old._replace(opaque=True))
 
     def _link(self, path: bytes, link: bytes) -> None:
         folder = self._folder(parent_of(link))
         name = link.rpartition(b"/")[2]
         target = self._made.get(folder + b"/" + name if folder else name)
         if target is not None and target.kind is Kind.HARDLINK:
-            target = self._made[target.link]
+            target = self._made.get(target.link)
         if target is None or target.kind is Kind.WHITEOUT:
             raise InvalidInput(f"{shown(path)}: a hard link to {shown(link)}, which the layer does not have")
         if target.kind is Kind.DIR:
@@ -118,22 +127,16 @@ class Received:
             return
         if target.kind is Kind.FILE:
             self._make(target._replace(path=path, kind=Kind.HARDLINK, link=target.path))
-            self._names.setdefault(target.path, []).append(path)
         else:  # that links and devices share an inode can hardly be seen
             self._make(target._replace(path=path))
 
     def _forget(self, old: Entry) -> None:
         """The name is taken by something else; a file with other names lives on under them."""
-        if old.kind is Kind.HARDLINK:
-            self._names[old.link].remove(old.path)
-        names = self._names.pop(old.path, None) if old.kind is Kind.FILE else None
-        if not names:
-            return
-        first, *others = names
-        self._made[first] = old._replace(path=first)
-        for name in others:
-            self._made[name] = self._made[name]._replace(link=first)
-        self._names[first] = others
+        first = b""
+        for name in self._made.names(old.path) if old.kind is Kind.FILE else ():
+            entry = old._replace(path=name)
+            self._made.put(entry._replace(kind=Kind.HARDLINK, link=first) if first else entry)
+            first = first or name
 
     def _dir(self, path: bytes) -> Entry:
         """The folder at `path`, or one with nothing special about it; InvalidInput if it is no folder."""
@@ -146,8 +149,11 @@ class Received:
 
     def _folder(self, path: bytes) -> bytes:
         """The real path of a folder that something lies in; what is missing on the way is made."""
+        if not path or path == self._last:
+            return path
         entry = self._made.get(path)
-        if not path or (entry is not None and entry.kind is Kind.DIR):
+        if entry is not None and entry.kind is Kind.DIR:
+            self._last = path  # what is a folder once stays one
             return path
         at, links = b"", 0
         todo = path.split(b"/")[::-1]

@@ -41,9 +41,13 @@ class Authority:
         find: Callable[[], Credentials | None],
         stopper: Stopper,
     ) -> None:
-        """`name` is the repository's, for messages; `find` is asked when a registry wants credentials."""
+        """`name` is the repository's, for messages; `find` is asked when a registry wants credentials.
+
+        A token is for `scope`, for what has been added with `also`, and for what the registry asks for.
+        """
         self._name = name
-        self._scope = scope
+        self._scopes: dict[str, set[str]] = {}
+        _add(self._scopes, scope)
         self._connections = connections
         self._find = find
         self._stopper = stopper
@@ -54,6 +58,17 @@ class Authority:
         """How something at `url` is asked for."""
         used = self._value
         return Access(used, challenged=lambda challenge: self._answer(challenge, used, url))
+
+    def also(self, scope: str) -> None:
+        """From now on a token is for this scope too: `repository:PATH:ACTION,ACTION`."""
+        with self._lock:
+            if _add(self._scopes, scope) and self._value.startswith("Bearer "):
+                self._value = ""  # the registry will say again where tokens come from
+
+    def forget(self, scope: str) -> None:
+        """Tokens are not for this resource any more: we may not have it."""
+        with self._lock:
+            self._scopes.pop(scope.rpartition(":")[0], None)
 
     def _answer(self, challenge: str, used: str, url: str) -> str:
         """The value to try with after a 401 to `used`; "" when there is none."""
@@ -77,7 +92,10 @@ class Authority:
         found = self._find()
         if found is not None and urlsplit(url).scheme == "https" and urlsplit(realm).scheme != "https":
             raise Denied(f"{host_of(url)} wants our password sent to {host_of(realm)} without TLS")
-        answer = self._ask(realm, asked.get("service", ""), asked.get("scope") or self._scope, found)
+        for scope in asked.get("scope", "").split():
+            _add(self._scopes, scope)
+        scopes = [f"{name}:{','.join(sorted(actions))}" for name, actions in self._scopes.items()]
+        answer = self._ask(realm, asked.get("service", ""), scopes, found)
         if not answer.ok:
             raise Denied(
                 f"{self._name}: {host_of(realm)} gives no token: {told(answer)}",
@@ -92,21 +110,33 @@ class Authority:
             raise Denied(f"{self._name}: what {host_of(realm)} gives is no token")
         return "Bearer " + token
 
-    def _ask(self, realm: str, service: str, scope: str, found: Credentials | None) -> Answer:
+    def _ask(self, realm: str, service: str, scopes: list[str], found: Credentials | None) -> Answer:
         """By GET with user and password, or by POST with an identity token (OAuth2)."""
         shown = f"a token for {self._name}"
-        fields = {"service": service, "scope": scope}
         if found is not None and found.identity_token:
+            fields = {"service": service, "scope": " ".join(scopes), "client_id": _CLIENT}
             fields |= {"grant_type": "refresh_token", "refresh_token": found.identity_token}
-            body = urlencode(fields | {"client_id": _CLIENT}).encode()
+            body = urlencode(fields).encode()
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             request = Request(realm, "POST", headers, body, shown)
             access = Access()
         else:
-            pairs = [(name, value) for name, value in fields.items() if value]
+            pairs = [("service", service)] if service else []
+            pairs += [("scope", scope) for scope in scopes]
             request = Request(realm + ("&" if "?" in realm else "?") + urlencode(pairs), shown=shown)
             access = Access(_basic(found) if found is not None else "")
         return ask(request, access, limit=_LIMIT, stopper=self._stopper, connections=self._connections)
+
+
+def _add(scopes: dict[str, set[str]], scope: str) -> bool:
+    """Adds the actions of a scope to those of its resource; whether some are new."""
+    resource, colon, actions = scope.rpartition(":")
+    if not colon:
+        resource, actions = scope, ""
+    known = scopes.setdefault(resource, set())
+    before = len(known)
+    known.update(action for action in actions.split(",") if action)
+    return len(known) > before
 
 
 def _basic(found: Credentials) -> str:

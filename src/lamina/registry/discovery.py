@@ -1,4 +1,4 @@
-"""What a repository has: blobs, tags, and referrers of a manifest (distribution-spec, "Content Discovery")."""
+"""What a repository has: blobs, tags, referrers of a manifest (distribution-spec, "Content Discovery")."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def fallback_tag(digest: Digest) -> str:
 
 
 def in_fallback_tag(at: Reached, reference: Reference, digest: Digest) -> tuple[Descriptor, ...]:
-    """The referrers in the fallback tag; nothing where it is not there, or is no index. Denied, FetchFailed."""
+    """The referrers in the fallback tag; none where it is not there, or is no index. Denied, FetchFailed."""
     tag = fallback_tag(digest)
     try:
         found = manifests.get(at, reference._replace(tag=tag, digest=None), tag)
@@ -96,7 +96,7 @@ def _pages(at: Reached, reference: Reference, url: str, shown: str) -> Iterator[
     seen: set[str] = set()
     while url:
         if url in seen or len(seen) >= _MOST_PAGES:
-            raise FetchFailed(f"cannot fetch {shown}: {at.host} sends the same page again, or has no last one")
+            raise FetchFailed(f"cannot fetch {shown}: {at.host} sends a page again, or has no last one")
         seen.add(url)
         answer = at.ask(Request(url, shown=shown))
         if not answer.ok:

@@ -28,21 +28,21 @@ def check_online(reference: Reference, settings: Settings) -> None:
         )
 
 
-def refused(
-    answer: Answer, reference: Reference, host: str, what: str, verb: str = "fetch"
-) -> LaminaError:
+def refused(answer: Answer, reference: Reference, host: str, what: str, verb: str = "fetch") -> LaminaError:
     """The error for an answer that is none of success; `what` was asked for: the manifest, a blob."""
     said = told(answer)
     if answer.status in (401, 403) or (answer.status == 404 and "NAME_UNKNOWN" in codes(answer)):
         name = reference.familiar_name
         return (NotFound if answer.status == 404 else Denied)(
-            f"{_RIGHTS.get(verb, 'pull')} access denied for {name}, repository does not exist or may require authorization: "
-            f"{host}: {said}",
+            f"{_RIGHTS.get(verb, 'pull')} access denied for {name}, repository does not exist or may require "
+            f"authorization: {host}: {said}",
             hint=LOGIN,
         )
+    named = reference.familiar_name in what
     if answer.status == 404:
-        return NotFound(f"{what} for {reference.familiar()} not found: {host}: {said}")
-    whose = "" if " of " in what or " in " in what else f" of {reference.familiar()}"
+        whose = "" if named else f" for {reference.familiar()}"
+        return NotFound(f"{what}{whose} not found: {host}: {said}")
+    whose = "" if named else f" of {reference.familiar()}"
     return FetchFailed(f"cannot {verb} {what}{whose}: {host} answered {said}")
 
 

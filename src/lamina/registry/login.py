@@ -36,9 +36,7 @@ def try_credentials(host: str, path: str, found: Credentials, settings: Settings
         return
     if answer.status in (401, 403):
         raise Denied(f"login to {host} failed: {told(answer)}", hint=_HINT)
-    raise InvalidInput(
-        f"login to {host}: it answers {told(answer)}", hint="is it a registry?"
-    )
+    raise InvalidInput(f"login to {host}: it answers {told(answer)}", hint="is it a registry?")
 
 
 _HINT = "are the user name and the password right? some registries want an access token in its place"

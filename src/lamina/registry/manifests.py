@@ -1,4 +1,4 @@
-"""Manifests and indexes as a registry sends them: of a kind we know, of a bounded size, and what their digest says."""
+"""Manifests and indexes as a registry sends them: of kinds we know, bounded, and what their digest says."""
 
 from __future__ import annotations
 

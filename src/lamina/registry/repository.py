@@ -1,4 +1,4 @@
-"""Repository: one repository of a registry, for reading: what a name means there, its manifests and its blobs.
+"""Repository: one repository of a registry, for reading: what a name means there, manifests and blobs.
 
 OCI distribution-spec 1.1, "Pull" and "Content Discovery"; the same in Docker's API v2. Everything is checked
 against its digest as it comes; of what does not fit, nothing is kept.
@@ -16,7 +16,6 @@ from lamina.fetch.http import fetch
 from lamina.fetch.stopping import NeverStops
 from lamina.registry import discovery, manifests
 from lamina.registry.failures import LOGIN
-from lamina.registry.manifests import Document
 from lamina.registry.reach import MAX_MANIFEST as MAX_MANIFEST
 from lamina.registry.reach import Reach
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import Digest
     from lamina.oci.reference import Reference
+    from lamina.registry.manifests import Document
     from lamina.registry.reach import Reached
     from lamina.registry.settings import Settings
     from lamina.store.blobs import BlobStore
@@ -129,7 +129,7 @@ class Repository:
         return self._from_places(bring)
 
     def receive(self, descriptor: Descriptor, out: Receiver, progress: Callable[[int, int], object]) -> None:
-        """Writes a blob to `out`, which takes and checks its digest (one hash, not two); `restart` begins anew.
+        """Writes a blob to `out`, which checks its digest itself (one hash, not two); `restart` begins anew.
 
         Errors as of `blob`; Corrupt when it is longer than the descriptor says. Only the place where the
         reference was resolved is asked.
@@ -214,7 +214,7 @@ class Repository:
     # --- places
 
     def _place(self) -> Reached:
-        """Where the reference was found; else the first place that answers with it, or the registry itself."""
+        """Where the reference was found; else the first place that knows it, or the registry itself."""
         if self._at is None:
             places = self._reach.places()
             for endpoint in places[:-1]:

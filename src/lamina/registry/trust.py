@@ -1,7 +1,7 @@
 """certs.d: which certificates a registry may show, and which one we show it, as Docker and Podman keep them.
 
-    certs.d/HOST[:PORT]/NAME.crt              a CA that its certificate may be signed by
-    certs.d/HOST[:PORT]/NAME.cert, NAME.key   our certificate for it, and the key
+In certs.d/HOST[:PORT], NAME.crt is a CA that its certificate may be signed by; NAME.cert and NAME.key are our
+own certificate for it, and the key.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ import io
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin
 
-from lamina.errors import Corrupt, LaminaError
+from lamina.dockerfile.remotes import is_http
+from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError
 from lamina.fetch.exchange import Body, Request, retrying
 from lamina.fetch.failures import FetchFailed, Retry
 from lamina.fetch.headers import RETRIED, retry_after
@@ -123,6 +124,10 @@ class Session:
         target = answer.headers.get("location", "")
         if target:
             self.location = urljoin(url, target)
+            if not is_http(self.location):
+                self.location = ""
+                said = f"{self.at.host} wants it at {target[:100]!r}"
+                raise FetchFailed(f"cannot push {self.shown}: {said}")
 
 
 class TooLarge(Retry):
@@ -146,23 +151,24 @@ class Upload:
         self._pieces = False
         self._resumed = False
         self._begun = False
-        self._broken = 0  # times that it broke off in one request
+        self._broken = 0  # times that it broke off
+        self._best = 0  # bytes that had arrived at the best of times
 
     def run(self) -> None:
         """Until it is there. Denied, FetchFailed, Corrupt, Cancelled, and what `open` raises."""
         try:
             retrying(self._attempt, self._session.at.stopper)
-        except BaseException:
-            if not self._session.at.connections_lost:
-                self._session.cancel()
+        except (Corrupt, InvalidInput, Denied):
+            self._session.cancel()
             raise
 
     def _attempt(self) -> None:
         session, total = self._session, self._descriptor.size
-        start = self._where()
+        best, start = self._best, self._where()
         if start is None:
             self._progress(total, total)
             return
+        self._best = max(best, start)
         self._progress(start, total)
         try:
             if self._pieces:
@@ -175,9 +181,10 @@ class Upload:
                 raise failure.error from None
             self._pieces = True
             raise Retry(failure.error, 0) from None
-        except Retry:
+        except Retry as failure:
             self._broken += 1
             self._pieces |= self._broken >= 2 and total > session.piece
+            failure.progress = self._best - best >= _WORTH
             raise
         except Corrupt as error:
             if not self._resumed:
@@ -225,6 +232,7 @@ class Upload:
                 if not start < end <= start + len(data):
                     raise Retry(FetchFailed(f"cannot push {session.shown}: {session.at.host} lost a part"))
                 start, data = end, data[end - start :]
+                self._best = max(self._best, start)
                 self._progress(start, total)
         session.put(self._descriptor.digest, b"", start)
 
@@ -266,5 +274,3 @@ def _end_of(answer: Answer) -> int | None:
     if first != "0" or not dash or not (last.isascii() and last.isdigit()) or int(last[:20]) == 0:
         return None
     return int(last[:20]) + 1
-
-

@@ -1,7 +1,7 @@
-"""Connection: one client's requests, one after the other. HTTP/1.1 is h11's; the bytes and the times are ours.
+"""Connection: one client's requests, one after the other. HTTP/1.1 is h11's; bytes and times are ours.
 
-Every wait has an end: for the TLS handshake, the head of a request, the next piece of a body, a client that does
-not take what it asked for. What is sent from files goes by sendfile where there is no TLS.
+Every wait has an end: for the TLS handshake, the head of a request, the next piece of a body, a client that
+does not take what it asked for. What is sent from files goes by sendfile where there is no TLS.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import socket
 import ssl
 import time
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, cast
 
 import h11
 
-from lamina.serving.failures import BROKEN, UPLOAD_INVALID, Failure
+from lamina.serving.failures import BROKEN, Failure
 from lamina.serving.messages import Body, Gone, Request, Response, Span, parse_target
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Connection:
             return False
         began = time.monotonic()
         request = self._request(head)
-        response = self._respond(head, request)
+        response = self._respond(request)
         try:
             self._send(response, with_content=request.method != "HEAD")
         finally:
@@ -126,15 +127,12 @@ class Connection:
         body = Body(self._piece)
         return Request(head.method.decode("ascii"), target, {}, headers, body, self.shut, secure, self._peer)
 
-    def _respond(self, head: h11.Request, request: Request) -> Response:
+    def _respond(self, request: Request) -> Response:
         try:
             path, query = parse_target(request.path)
         except Failure as failure:
             return Response(failure.kind.status, content=failure.body())
-        try:
-            return self._answer(request._replace(path=path, query=query))
-        except h11.RemoteProtocolError as error:  # a body that is not what its head said
-            return Response(error.error_status_hint, content=Failure(UPLOAD_INVALID).body())
+        return self._answer(request._replace(path=path, query=query))
 
     def _refuse(self, status: int) -> None:
         """Tells who does not speak HTTP."""
@@ -146,13 +144,16 @@ class Connection:
     # --- what comes
 
     def _piece(self) -> bytes:
-        """The next bytes of the body, b"" at its end. Gone; h11.RemoteProtocolError."""
+        """The next bytes of the body, b"" at its end. Gone."""
         if self._body_done:
             return b""
         if self._http.they_are_waiting_for_100_continue:
             self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
         while True:
-            event = self._http.next_event()
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError:  # it ends early, or is not what its head said
+                raise Gone from None
             if isinstance(event, h11.Data):
                 self._check_speed(len(event.data))
                 return bytes(event.data)
@@ -194,7 +195,8 @@ class Connection:
             headers.append(("Content-Length", str(response.size)))
         if self._stopping and not any(name == "Connection" for name, _ in headers):
             headers.append(("Connection", "close"))
-        begin = self._http.send(h11.Response(status_code=response.status, headers=headers))
+        reason = HTTPStatus(response.status).phrase
+        begin = self._http.send(h11.Response(status_code=response.status, headers=headers, reason=reason))
         assert begin is not None
         content = response.content if with_content and response.status != 204 else b""
         if isinstance(content, bytes):
@@ -240,26 +242,21 @@ class Connection:
     def _finish(self) -> bool:
         """Reads what is left of the body, if that is little. Whether another request may follow."""
         http = self._http
-        if http.their_state is h11.SEND_BODY:
-            if http.they_are_waiting_for_100_continue or not self._drain():
-                self._linger()
-                return False
+        if http.their_state is h11.SEND_BODY and not http.they_are_waiting_for_100_continue:
+            self._drain()
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
             self._linger()
             return False
         http.start_next_cycle()
         return True
 
-    def _drain(self) -> bool:
+    def _drain(self) -> None:
         size = 0
-        while piece := self._piece():
+        while size < _MAX_DRAIN and (piece := self._piece()):
             size += len(piece)
-            if size > _MAX_DRAIN:
-                return False
-        return True
 
     def _linger(self) -> None:
-        """Ends what we send, and lets the client read it: what it still sends would make it lose our answer."""
+        """Ends what we send, and lets the client read it: if it still sends, it could lose our answer."""
         try:
             self._sock.shutdown(socket.SHUT_WR)
             end, size = time.monotonic() + _LINGER, 0

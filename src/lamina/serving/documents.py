@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from lamina.errors import LaminaError
 from lamina.oci import manifest as manifests
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import Digest
 
-_KEPT = 1000
+_KEPT = 16 << 20  # bytes of documents, as they are written
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class Document(NamedTuple):
@@ -40,27 +43,53 @@ def read(data: bytes, media_type: str = "") -> Document:
     return Document(own or media.MANIFEST, (parsed.config, *parsed.layers), ())
 
 
+class Recent(Generic[Key, Value]):
+    """The last used values, as long as they are small enough together; threads share it."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget  # bytes
+        self._lock = threading.Lock()
+        self._all: OrderedDict[Key, tuple[Value, int]] = OrderedDict()
+        self._size = 0
+
+    def get(self, key: Key) -> Value | None:
+        """The value, which is now the last used."""
+        with self._lock:
+            found = self._all.get(key)
+            if found is None:
+                return None
+            self._all.move_to_end(key)
+            return found[0]
+
+    def put(self, key: Key, value: Value, size: int) -> None:
+        """Keeps a value of this size in bytes, and lets go the ones that were not used for long."""
+        with self._lock:
+            self._size += size - self._all.pop(key, (value, 0))[1]
+            self._all[key] = value, size
+            while self._size > self._budget:
+                self._size -= self._all.popitem(last=False)[1][1]
+
+    def items(self) -> list[tuple[Key, Value]]:
+        """All that is kept."""
+        with self._lock:
+            return [(key, value) for key, (value, _) in self._all.items()]
+
+
 class Documents:
     """The documents of a store, the last ones kept in memory."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[Digest, Document] = OrderedDict()
+        self._kept: Recent[Digest, Document] = Recent(_KEPT)
 
     def get(self, ctx: Layers, digest: Digest) -> Document | None:
         """What the store's document names; None when it is not there, or is none."""
-        with self._lock:
-            found = self._kept.get(digest)
-            if found is not None:
-                self._kept.move_to_end(digest)
+        found = self._kept.get(digest)
         if found is not None:
             return found if ctx.blobs.has(digest) else None
         try:
-            found = read(ctx.blobs.read(digest))
+            data = ctx.blobs.read(digest)
+            found = read(data)
         except LaminaError:
             return None
-        with self._lock:
-            self._kept[digest] = found
-            if len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+        self._kept.put(digest, found, len(data))
         return found

@@ -1,7 +1,7 @@
-"""Gate: who may do what. Users come from htpasswd and may do all; others may read, if that is wanted, or nothing.
+"""Gate: who may do what. Users come from htpasswd and may do all; others may read, if that is wanted.
 
-Where anybody may read, clients are asked for a token and not for a password (distribution-spec leaves that to
-Docker's token authentication): most have no way to ask without a password, and with one later on.
+Where anybody may read, clients are asked for a token (Docker's token authentication) and not for a password:
+most cannot ask without one first, and with one later on.
 """
 
 from __future__ import annotations

@@ -87,9 +87,7 @@ def _read(path: str) -> dict[str, bytes]:
         with open(path, "rb") as file:
             data = file.read(_MAX_FILE)
     except FileNotFoundError:
-        raise NotFound(
-            f"{path}: no such file", hint="make it with: htpasswd -Bc FILE USER"
-        ) from None
+        raise NotFound(f"{path}: no such file", hint="make it with: htpasswd -Bc FILE USER") from None
     except OSError as error:
         raise Denied(f"{path}: {(error.strerror or str(error)).lower()}") from None
     users: dict[str, bytes] = {}

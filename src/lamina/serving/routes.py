@@ -51,7 +51,9 @@ def find(path: str) -> Route:
     if (word, last) == ("blobs", "uploads"):  # Docker's own has a slash at its end, some clients do not
         return Route(UPLOADS, _repository(name))
     if word in ("manifests", "blobs", "referrers") and last:
-        return Route({"manifests": MANIFEST, "blobs": BLOB, "referrers": REFERRERS}[word], _repository(name), last)
+        return Route(
+            {"manifests": MANIFEST, "blobs": BLOB, "referrers": REFERRERS}[word], _repository(name), last
+        )
     if word == "uploads" and name.endswith("/blobs"):
         return Route(UPLOAD if last else UPLOADS, _repository(name.removesuffix("/blobs")), last)
     raise Failure(NO_PLACE)
@@ -73,6 +75,6 @@ def _repository(name: str) -> Repository:
 
 
 def shown(name: str) -> str | None:
-    """How clients call a repository of the store; None for one that no path can name (its host has a port)."""
+    """How clients call a repository of the store; None if no path can name it: its host has a port."""
     found: Reference = references.parse(name)
     return None if ":" in found.domain or found.domain != found.domain.lower() else found.familiar_name

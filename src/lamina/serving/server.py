@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import selectors
 import socket
 import ssl
@@ -27,17 +26,26 @@ _STEP = 0.2
 
 
 class Server:
-    """Listens from when it is made; `serve` answers until `stop`."""
+    """Listens from when it is made; `serve` answers until it is told to end."""
 
     def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, answer: Callable[[Request], Response], log: Log
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
+        answer: Callable[[Request], Response],
+        log: Log,
+        until: int | None = None,
     ) -> None:
-        """Conflict when something else listens there; Denied; InvalidInput for an address that is none."""
+        """`until` is a descriptor: when it can be read, or its other end is closed, the server ends.
+
+        Conflict when something else listens there; Denied; InvalidInput for an address that is none.
+        """
         self._tls = tls
+        self._until = until
         self._answer = answer
         self._log = log
         self._listener = _listen(host, port)
-        self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._lock = threading.Lock()
         self._connections: set[Connection] = set()
         self._stopped = False
@@ -48,27 +56,19 @@ class Server:
         host, port = self._listener.getsockname()[:2]
         return f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
-    def serve(self) -> None:
-        """Answers until `stop`; then what was asked is answered for some seconds more, and the rest is cut."""
+    def serve(self, ending: Callable[[], object]) -> None:
+        """Answers until the end; then what was asked is answered for some seconds more, and the rest is cut.
+
+        `ending` is called before that: it ends what may take long.
+        """
         pool = ThreadPoolExecutor(CONNECTIONS, "serve")
         try:
             while not self._stopped:
                 self._accept(pool)
         finally:
             self._listener.close()
-            self._end()
-            pool.shutdown(wait=not self._connections)
-            waker, self._waker = self._waker, -1
-            os.close(waker)
-            os.close(self._wake)
-
-    def stop(self) -> None:
-        """Ends `serve`, from another thread or a signal's handler."""
-        self._stopped = True
-        try:
-            os.write(self._waker, b"!")
-        except OSError:
-            pass  # it is told already, or has ended
+            self._end(ending)
+            pool.shutdown(wait=not self._left(0))
 
     def _accept(self, pool: ThreadPoolExecutor) -> None:
         with self._lock:
@@ -93,12 +93,15 @@ class Server:
         pool.submit(self._run, connection)
 
     def _is_called(self, seconds: float | None) -> bool:
-        """Waits until a client comes (then True), `stop` is called, or this time is over."""
+        """Waits until a client comes (then True), it is over, or this time is."""
         with selectors.DefaultSelector() as selector:
-            selector.register(self._wake, selectors.EVENT_READ)
+            if self._until is not None:
+                selector.register(self._until, selectors.EVENT_READ)
             if seconds is None:
                 selector.register(self._listener, selectors.EVENT_READ)
-            return any(key.fileobj is self._listener for key, _ in selector.select(seconds))
+            ready = [key.fileobj for key, _ in selector.select(seconds)]
+        self._stopped = self._until in ready
+        return self._listener in ready and not self._stopped
 
     def _run(self, connection: Connection) -> None:
         try:
@@ -114,18 +117,24 @@ class Server:
                 connection.shut()
                 return
 
-    def _end(self) -> None:
-        end = time.monotonic() + GRACE
+    def _end(self, ending: Callable[[], object]) -> None:
+        if self._left(GRACE):
+            ending()
+            for connection in self._left(0):
+                connection.shut()
+            self._left(GRACE)
+
+    def _left(self, seconds: float) -> list[Connection]:
+        """The connections that are there after so long; they are told to end."""
+        end = time.monotonic() + seconds
         while True:
             with self._lock:
                 left = list(self._connections)
             for connection in left:
                 connection.stop()
-            if not left or time.monotonic() > end:
-                break
+            if not left or time.monotonic() >= end:
+                return left
             time.sleep(_STEP / 10)
-        for connection in left:
-            connection.shut()
 
 
 def tls_context(certificate: str, key: str) -> ssl.SSLContext:
@@ -158,9 +167,8 @@ def _listen(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError, OverflowError) as error:
         raise InvalidInput(f"{host!r} is no address to listen on: {error}") from None
-    family, _, _, _, address = next((each for each in found if each[0] == socket.AF_INET6), found[0])
-    if host:
-        family, _, _, _, address = found[0]
+    wanted = socket.AF_INET if host else socket.AF_INET6  # without a host, both at once
+    family, _, _, _, address = next((each for each in found if each[0] == wanted), found[0])
     try:
         dual = family == socket.AF_INET6 and not host and socket.has_dualstack_ipv6()
         return socket.create_server(address, family=family, backlog=CONNECTIONS, dualstack_ipv6=dual)

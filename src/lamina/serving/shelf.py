@@ -1,16 +1,14 @@
 """Shelf: what a repository has, for those who read.
 
-That is what was pushed to it (db.hosted), and the images of the store that have a name in it, with what their
-manifests name. A layer that is only files in the store is as good as its plain tar, whose digest is the diff ID.
+That is what was pushed to it (db.hosted), and the images of the store that have a name in it, with what
+their manifests name. A layer that is only files is as good as its plain tar, whose digest is the diff ID.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import hosted, imagedb, layerdb
+from lamina.db import hosted, imagedb, layerdb, packed
 from lamina.errors import LaminaError, NotFound
 from lamina.layers.absent import is_here
 from lamina.oci import config as configs
@@ -19,7 +17,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import DiffID, Digest, ImageID, sha256
 from lamina.oci.manifest import Manifest
 from lamina.serving import routes
-from lamina.serving.documents import Document, Documents, read
+from lamina.serving.documents import Document, Documents, Recent, read
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
 
     from lamina.layers.context import Layers
 
-_LENT = 1000
+_LENT = 16 << 20  # bytes of manifests
 
 
 class Found(NamedTuple):
@@ -51,9 +49,8 @@ class Shelf:
     def __init__(self, ctx: Layers) -> None:
         self._ctx = ctx
         self._documents = Documents()
-        self._lock = threading.Lock()
         # What was handed out lately: a tag may move while a client still fetches the blobs of what it had.
-        self._lent: OrderedDict[tuple[str, Digest], bytes] = OrderedDict()
+        self._lent: Recent[tuple[str, Digest], tuple[Found, Document]] = Recent(_LENT)
 
     # --- names
 
@@ -80,17 +77,19 @@ class Shelf:
             found = self._of_image(of_image)
         else:
             digest = hosted.get_tag(c, repository, tag)
-            found = self._stored(digest) if digest is not None else None
+            row = hosted.get_manifest(c, repository, digest) if digest is not None else None
+            found = None if row is None else self._stored(row.digest, row.media_type)
         return self._lend(repository, found)
 
     def by_digest(self, repository: str, digest: Digest) -> Found | None:
         """What a repository has under a digest."""
-        c = self._ctx.db.read()
-        if hosted.get_manifest(c, repository, digest) is None and not self._reaches(repository, digest):
-            with self._lock:
-                lent = self._lent.get((repository, digest))
-            return None if lent is None else Found(digest, read(lent).media_type, lent)
-        return self._lend(repository, self._stored(digest))
+        row = hosted.get_manifest(self._ctx.db.read(), repository, digest)
+        if row is not None:
+            return self._stored(digest, row.media_type)
+        if self._reaches(repository, digest):
+            return self._lend(repository, self._stored(digest))
+        lent = self._lent.get((repository, digest))
+        return None if lent is None else lent[0]
 
     # --- blobs
 
@@ -109,9 +108,16 @@ class Shelf:
         except NotFound:
             pass
         diff = layerdb.get_diff(self._ctx.db.read(), DiffID(digest))
-        if diff is None or not (diff.blob is not None or is_here(self._ctx, diff.diff_id)):
+        if diff is None or not (is_here(self._ctx, diff.diff_id) or self._can_come(diff.diff_id)):
             return None
         return BlobFound(diff.tar_size, diff.diff_id)
+
+    def _can_come(self, diff_id: DiffID) -> bool:
+        """Whether an absent layer is known to be elsewhere (layers.absent)."""
+        if self._ctx.fetch is None:
+            return False
+        c = self._ctx.db.read()
+        return any(packed.places(c, each.descriptor.digest) for each in packed.forms(c, diff_id))
 
     # --- how it is found
 
@@ -132,7 +138,7 @@ class Shelf:
         return all(self.locate(each.digest) is not None for each in document.blobs)
 
     def _plain(self, image_id: ImageID) -> Found | None:
-        """The image with its layers as plain tars, for one whose blobs are not here; None if files are not either."""
+        """The image with plain tars, for one whose blobs are not here; None if its files are not either."""
         try:
             config = self._ctx.blobs.read(Digest(image_id), configs.MAX_SIZE)
             c = self._ctx.db.read()
@@ -145,28 +151,24 @@ class Shelf:
         data = Manifest(Descriptor(media.CONFIG, sha256(config), len(config)), layers).to_bytes()
         return Found(sha256(data), media.MANIFEST, data)
 
-    def _stored(self, digest: Digest) -> Found | None:
+    def _stored(self, digest: Digest, media_type: str = "") -> Found | None:
         document = self._documents.get(self._ctx, digest)
         if document is None:
             return None
         try:
-            return Found(digest, document.media_type, self._ctx.blobs.read(digest))
+            return Found(digest, media_type or document.media_type, self._ctx.blobs.read(digest))
         except NotFound:
             return None
 
     def _lend(self, repository: str, found: Found | None) -> Found | None:
         if found is not None:
-            with self._lock:
-                self._lent[repository, found.digest] = found.data
-                self._lent.move_to_end((repository, found.digest))
-                if len(self._lent) > _LENT:
-                    self._lent.popitem(last=False)
+            self._lent.put((repository, found.digest), (found, read(found.data)), len(found.data))
         return found
 
     def _was_lent(self, repository: str, blob: Digest) -> bool:
-        with self._lock:
-            lent = [data for (name, _), data in self._lent.items() if name == repository]
-        return any(read(data).names_blob(blob) for data in lent)
+        return any(
+            document.names_blob(blob) for (name, _), (_, document) in self._lent.items() if name == repository
+        )
 
     def _reaches(self, repository: str, digest: Digest) -> bool:
         return any(found == digest for found, _ in self._all(repository))

@@ -1,7 +1,7 @@
 """Uploads: blobs on their way in. What has arrived stays when a connection breaks, until it is too old.
 
-An upload is a temporary file of the store under a lease of its own; its digest is computed as the bytes pass, and
-it becomes a blob only when that is the digest that the client names.
+An upload is a temporary file of the store under a lease of its own; its digest is computed as the bytes pass,
+and it becomes a blob only when that is the digest that the client names.
 """
 
 from __future__ import annotations

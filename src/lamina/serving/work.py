@@ -1,4 +1,4 @@
-"""working: a lease for each thing that is written, so that the long life of a server keeps nothing from a sweep.
+"""working: a lease for each thing that is written, so that a server that runs for long keeps nothing alive.
 
 The server's own lease is idle all the time (store.lease): it only names temporary files.
 """

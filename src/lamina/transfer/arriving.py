@@ -9,10 +9,14 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from lamina.store.blobio import BlobWriter
+from lamina.store.blobs import BlobStore
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lamina.store.blobio import BlobWriter
+    from lamina.layers.context import Layers
+    from lamina.oci.digest import Digest
 
 _PIECE = 1 << 18
 _STEP = 0.2  # seconds between two looks whether it is over
@@ -40,28 +44,29 @@ class Arriving:
         self._attempt = 0
         self._over = False
 
-    # --- for the thread that fetches; registry.repository.Receiver
+    # --- for the thread that fetches
+
+    def store(self, ctx: Layers) -> BlobStore:
+        """The blob store, as one to put this blob into."""
+        return _Telling(ctx, self)
 
     def begin(self, out: BlobWriter) -> None:
         """The bytes go to `out` from now on."""
         with self._change:
+            self._attempt += 1
             self._out = out
             self._change.notify_all()
 
-    def write(self, data: bytes) -> int:
-        """The next bytes."""
-        assert self._out is not None
-        done = self._out.write(data)
+    def grew(self) -> None:
+        """There is more to read."""
         with self._change:
             self._change.notify_all()
-        return done
 
-    def restart(self) -> None:
-        """The blob comes all over again."""
-        assert self._out is not None
+    def again(self, restart: Callable[[], None]) -> None:
+        """The blob comes all over again, after `restart`."""
         with self._change:
             self._attempt += 1
-            self._out.restart()
+            restart()
 
     def end(self) -> None:
         """The store has the blob. Called before the block of the writer ends."""
@@ -178,3 +183,47 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class _Telling(BlobStore):
+    """The blob store, which tells an Arriving of what is written."""
+
+    __slots__ = ("_arriving", "_ctx")
+
+    def __init__(self, ctx: Layers, arriving: Arriving) -> None:
+        super().__init__(ctx.layout, ctx.lease)
+        self._ctx = ctx
+        self._arriving = arriving
+
+    def writer(self, expected: Digest | None = None) -> BlobWriter:
+        self._ctx.lease.busy()
+        return _Writer(self._ctx, expected, self._arriving)
+
+
+class _Writer(BlobWriter):
+    """A writer that tells of what it does."""
+
+    __slots__ = ("_arriving",)
+
+    def __init__(self, ctx: Layers, expected: Digest | None, arriving: Arriving) -> None:
+        super().__init__(ctx.blobs, ctx.layout, ctx.lease.temp_name(), expected)
+        self._arriving = arriving
+
+    def __enter__(self) -> BlobWriter:
+        super().__enter__()
+        if not self.present:
+            self._arriving.begin(self)
+        return self
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        done = super().write(data)
+        self._arriving.grew()
+        return done
+
+    def restart(self) -> None:
+        self._arriving.again(super().restart)
+
+    def commit(self, expected: Digest | None = None, size: int | None = None) -> Digest:
+        digest = super().commit(expected, size)
+        self._arriving.end()
+        return digest

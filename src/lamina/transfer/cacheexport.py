@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb, layerdb, traces
+from lamina.db import packed as forms
 from lamina.errors import Cancelled, Corrupt, InvalidInput, LaminaError, NotFound
 from lamina.events import Notice
 from lamina.fetch.stopping import NeverStops, Stop
@@ -25,6 +26,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import Manifest
 from lamina.transfer import cachelisting, cacheparse, cacherecords
+from lamina.transfer.cacheplaces import described
 from lamina.transfer.cacherecords import Records, SharedLayer, SharedStep
 
 if TYPE_CHECKING:
@@ -192,8 +194,14 @@ class Exporter:
 
     def _note_layer(self, name: DiffID) -> None:
         if name not in self._layers:
-            diff = layerdb.need_diff(self._ctx.db.read(), name)._replace(blob=None, media_type=media.LAYER)
-            self._layers[name] = SharedLayer(diff, _UNLISTED)
+            c = self._ctx.db.read()
+            diff = layerdb.need_diff(c, name)
+            came = [form.descriptor for form in forms.forms(c, name) if not form.maker]
+            if diff.blob is not None and self._ctx.blobs.has(diff.blob):
+                came.append(described(self._ctx, name))
+            kept = tuple({each.digest: each for each in came}.values())[-cacherecords.MOST_FORMS :]
+            plain = diff._replace(blob=None, media_type=media.LAYER)
+            self._layers[name] = SharedLayer(plain, _UNLISTED, forms=kept)
 
     def _mine(self) -> Records:
         return Records(self._layers, self._stacks, self._steps, tuple(self._traces.values()))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.archive import oci_layout
 from lamina.db import layerdb
-from lamina.db.packed import Packed
+from lamina.db.packed import FOLDER, Packed
 from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError, NoSpace, NotFound
 from lamina.layers.apply import apply_layer
 from lamina.oci import canonical, media
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from lamina.oci.manifest import Index
     from lamina.transfer.packing import Packing
 
-SCHEME = "oci-layout://"  # begins what db.packed calls a folder as a place of blobs
 _PIECE = 1 << 20  # bytes
 
 
@@ -50,7 +49,7 @@ class FolderPlace:
         self._lock = allocate_lock()
         self.shown = path
         self.source = f"local {self._path} {digest or tag}"
-        self.repository = SCHEME + self._path
+        self.repository = FOLDER + self._path
 
     def __enter__(self) -> FolderPlace:
         return self

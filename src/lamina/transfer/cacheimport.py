@@ -63,7 +63,7 @@ class OpenedCache(Protocol):
         """Rows for the step by its keys, and for what was done after it. Whether a new one came."""
 
     def bring_alike(self, sought: Sought) -> bool:
-        """Rows for runs of its recipe; else for the newest of the same line of history, or on the same stack.
+        """Rows for runs of its recipe; else for the newest of the same line of history, or some on the same stack.
 
         The latter are for who wants to know what is different now. Whether a new one came.
         """
@@ -194,8 +194,11 @@ class RecordsCache:
         if runs:
             return sorted(runs, key=lambda each: -each.step.ran)[:_MOST_ALIKE]
         same = [each for each in self._records.steps.values() if each.step.created_by == sought.created_by]
-        same = same or self._above.get(sought.on, [])
-        return [max(same, key=lambda each: each.step.ran)] if same else []
+        if same:
+            return [max(same, key=lambda each: each.step.ran)]
+        word = sought.created_by.partition(" ")[0]
+        near = [each for each in self._above.get(sought.on, []) if each.step.created_by.startswith(word)]
+        return sorted(near, key=lambda each: -each.step.ran)[:_MOST_ALIKE]
 
     # --- rows
 
@@ -225,7 +228,10 @@ class RecordsCache:
         layer = self._records.layers[name]
         if not put_absent(self._ctx, tx, layer.diff, entries):
             self._refused.add(name)
-        elif layer.blob is not None:
+            return
+        for form in layer.forms:
+            forms.put(tx, Packed(name, form))
+        if layer.blob is not None:
             forms.put(tx, Packed(name, layer.blob), self._place.repository)
 
     def _put_stack(self, tx: sqlite3.Connection, layer: layerdb.Layer) -> None:

@@ -16,10 +16,12 @@ from lamina.oci import descriptor as descriptors
 from lamina.oci import digest as digests
 from lamina.oci.digest import DiffID
 from lamina.transfer import cachelisting
-from lamina.transfer.cacherecords import VERSION, Records, SharedLayer, SharedStep
+from lamina.transfer.cacherecords import MOST_FORMS, VERSION, Records, SharedLayer, SharedStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from lamina.oci.descriptor import Descriptor
 
 MAX_SIZE = 32 << 20  # bytes of records that are read
 _MOST_READ = 20_000  # items of one list that are read
@@ -114,18 +116,26 @@ def checked_text(value: object, what: str) -> str:
 def _layer(item: _Item) -> SharedLayer:
     content = item.text("contentID")
     digests.parse("sha256:" + content)
+    forms = [_blob(item, each) for each in _list({"forms": [], **item.value}, "forms")]
     blob = item.value.get("blob")
     listing = descriptors.from_json(item.value.get("listing"))
     if listing.media_type != cachelisting.MEDIA_TYPE or listing.size > cachelisting.MAX_PACKED:
         raise item.wrong("listing")
-    found = descriptors.from_json(blob) if blob is not None else None
-    if found is not None and media.compression(found.media_type) is None:
-        raise item.wrong("blob")
+    found = _blob(item, blob) if blob is not None else None
+    if len(forms) > MOST_FORMS:
+        raise item.wrong("forms")
     size, tar_size, entries = (item.number(name) for name in ("size", "tarSize", "entries"))
     if entries > cachelisting.MAX_ENTRIES:
         raise item.wrong("entries")
     diff = Diff(DiffID(item.digest("diffID")), content, size, tar_size, entries, None, media.LAYER)
-    return SharedLayer(diff, listing, found)
+    return SharedLayer(diff, listing, found, tuple(forms))
+
+
+def _blob(item: _Item, value: object) -> Descriptor:
+    found = descriptors.from_json(value)
+    if media.compression(found.media_type) is None:
+        raise item.wrong("blob")
+    return found
 
 
 def _stack(value: object, layers: list[SharedLayer], below: list[Layer]) -> Layer:

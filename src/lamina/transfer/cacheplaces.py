@@ -189,7 +189,7 @@ def note(ctx: Layers, sent: Iterable[forms.Packed], repository: str) -> None:
     new = [
         each
         for each in sent
-        if repository not in forms.places(c, each.descriptor.digest)
+        if not forms.is_at(c, each.descriptor.digest, repository)
         or all(form.descriptor.digest != each.descriptor.digest for form in forms.forms(c, each.diff_id))
     ]
     if not new:

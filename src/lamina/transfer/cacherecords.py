@@ -25,16 +25,21 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/vnd.lamina.cache.v1+json"
 VERSION = 1
+MOST_FORMS = 8  # of one layer
 _MAX_WRITTEN = 8 << 20  # bytes of those that are written: the steps used least lately are left out
 _MOST_STEPS = 1000  # of those
 
 
 class SharedLayer(NamedTuple):
-    """A layer. `blob` is it as the cache's own repository has it; None where only its files are listed."""
+    """A layer. `blob` is it as the cache's own repository has it; None where only its files are listed.
+
+    `forms` are others in which it was seen: a base image's manifest may name it so.
+    """
 
     diff: Diff  # its `blob` is None
     listing: Descriptor
     blob: Descriptor | None = None
+    forms: tuple[Descriptor, ...] = ()
 
 
 class SharedStep(NamedTuple):
@@ -70,8 +75,11 @@ def merged(mine: Records, theirs: Records) -> Records:
             steps[key] = each
     layers = {**theirs.layers, **mine.layers}
     for diff_id, layer in layers.items():
-        if layer.blob is None and diff_id in theirs.layers:
-            layers[diff_id] = layer._replace(blob=theirs.layers[diff_id].blob)
+        if diff_id in theirs.layers:
+            other = theirs.layers[diff_id]
+            forms = {each.digest: each for each in (*other.forms, *layer.forms)}
+            kept = tuple(forms.values())[-MOST_FORMS:]
+            layers[diff_id] = layer._replace(blob=layer.blob or other.blob, forms=kept)
     known = {(trace.recipe, trace.diff_id, trace.parent) for trace in mine.traces}
     traces = [each for each in theirs.traces if (each.recipe, each.diff_id, each.parent) not in known]
     return Records(layers, {**theirs.stacks, **mine.stacks}, steps, (*traces, *mine.traces))
@@ -149,7 +157,11 @@ def _layer_out(layer: SharedLayer) -> dict[str, object]:
         "entries": diff.entries,
         "listing": layer.listing.to_json(),
     }
-    return out | {"blob": layer.blob.to_json()} if layer.blob is not None else out
+    if layer.blob is not None:
+        out["blob"] = layer.blob.to_json()
+    if layer.forms:
+        out["forms"] = [each.to_json() for each in layer.forms]
+    return out
 
 
 def _step_out(shared: SharedStep, numbers: Mapping[DiffID, int]) -> dict[str, object]:

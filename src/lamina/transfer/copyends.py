@@ -67,13 +67,13 @@ class LayoutSource:
 
 
 class FolderSink:
-    """A layout in a folder; the image gets this row in index.json, and so do `rows`, in the end."""
+    """A layout in a folder; in the end the image gets a row in index.json, and so does what refers to it."""
 
     def __init__(self, folder: LayoutFolder, annotations: dict[str, str], shown: str) -> None:
         self._folder = folder
         self._annotations = annotations
         self._shown = shown
-        self.rows: list[Descriptor] = []
+        self._rows: list[Descriptor] = []
 
     @property
     def shown(self) -> str:
@@ -100,10 +100,14 @@ class FolderSink:
         """A blob as any other. There are no tags but in index.json."""
         self._folder.put(descriptor.digest, [data])
 
+    def refer(self, descriptor: Descriptor, tag: str = "") -> None:
+        """Notes a referrer for index.json."""
+        self._rows.append(descriptor._replace(annotations={**descriptor.annotations, **row_notes(tag)}))
+
     def finish(self, root: Descriptor) -> None:
         """index.json names the image."""
         named = root._replace(annotations={**root.annotations, **self._annotations})
-        self._folder.name([named, *self.rows])
+        self._folder.name([named, *self._rows])
 
 
 class ArchiveSink:
@@ -121,7 +125,7 @@ class ArchiveSink:
         self._tar = TarWriter(file.write)
         self._lock = allocate_lock()
         self._written: set[Digest] = set()
-        self.rows: list[Descriptor] = []
+        self._rows: list[Descriptor] = []
         for folder in (b"blobs", b"blobs/sha256"):
             self._tar.add(Entry(folder, Kind.DIR))
 
@@ -159,10 +163,14 @@ class ArchiveSink:
                 self._written.add(descriptor.digest)
                 self._file(oci_layout.blob_name(descriptor.digest), data)
 
+    def refer(self, descriptor: Descriptor, tag: str = "") -> None:
+        """Notes a referrer for index.json."""
+        self._rows.append(descriptor._replace(annotations={**descriptor.annotations, **row_notes(tag)}))
+
     def finish(self, root: Descriptor) -> None:
         """What names the image, and the end of the tar."""
         named = root._replace(annotations={**root.annotations, **self._annotations})
-        self._file(oci_layout.INDEX, Index((named, *self.rows)).to_bytes())
+        self._file(oci_layout.INDEX, Index((named, *self._rows)).to_bytes())
         if self._docker is not None:
             self._file(docker_archive.MANIFEST, canonical.dumps(self._docker))
         self._file(oci_layout.LAYOUT, canonical.dumps({"imageLayoutVersion": oci_layout.VERSION}))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lamina.transfer.ends import Source
 
-OCI, V2S2 = "oci", "v2s2"
+OCI, V2S2, DOCKER = "oci", "v2s2", "docker"  # the last two are the same
 _MAX_NESTING = 4
 
 
@@ -28,7 +28,7 @@ def check(form: str) -> None:
     """InvalidInput, Unsupported for a form that cannot be made."""
     if form == "v2s1":
         raise Unsupported("format v2s1 is not supported: Docker gave schema 1 up", hint="use v2s2")
-    if form not in ("", OCI, V2S2):
+    if form not in ("", OCI, V2S2, DOCKER):
         raise InvalidInput(f"unknown format {form!r}", hint="use oci or v2s2")
 
 
@@ -36,6 +36,7 @@ class Converted:
     """What `root` of `source` is in another form. Unsupported for what Docker's has no name for."""
 
     def __init__(self, source: Source, root: Descriptor, form: str) -> None:
+        """`form` has passed `check`."""
         self._source = source
         self._oci = form == OCI
         self._made: dict[Digest, bytes] = {}
@@ -69,35 +70,39 @@ class Converted:
     def _document(self, descriptor: Descriptor, depth: int) -> Descriptor:
         if depth > _MAX_NESTING:
             raise InvalidInput(f"{self.shown}: indexes in indexes, more than {_MAX_NESTING} deep")
-        document = parse(self._source.document(descriptor), descriptor, self.shown)
+        data = self._source.document(descriptor)
+        document = parse(data, descriptor, self.shown)
+        made: Manifest | Index
         if isinstance(document, Index):
-            data, kind = self._index(document, depth), media.INDEX
+            made, kind = self._index(document, depth), media.INDEX
         else:
-            data, kind = self._manifest(document), media.MANIFEST
+            made, kind = self._manifest(document), media.MANIFEST
+        if made != document:  # else the bytes stay, however they are written
+            data = made.to_bytes()
         digest = sha256(data)
         self._made[digest] = data
         return descriptor._replace(media_type=self._type(kind), digest=digest, size=len(data))
 
-    def _index(self, index: Index, depth: int) -> bytes:
+    def _index(self, index: Index, depth: int) -> Index:
         parts = [self._document(each, depth + 1) for each in index.manifests]
         new = {old.digest: part.digest for old, part in zip(index.manifests, parts, strict=True)}
         parts = [_readdressed(part, new) for part in parts]
         made = index._replace(media_type=self._type(media.INDEX), manifests=tuple(parts))
-        return (made if self._oci else made._replace(annotations={}, artifact_type="", subject=None)).to_bytes()
+        return made if self._oci else made._replace(annotations={}, artifact_type="", subject=None)
 
-    def _manifest(self, manifest: Manifest) -> bytes:
+    def _manifest(self, manifest: Manifest) -> Manifest:
         if not self._oci and (manifest.subject or manifest.config.media_type == media.EMPTY):
             raise Unsupported(f"{self.shown}: an OCI artifact has no form in Docker's schema 2")
         rows = [manifest.config, *manifest.layers]
         config, *layers = [row._replace(media_type=self._type(row.media_type)) for row in rows]
         for layer in layers:
-            if not self._oci and layer.media_type in (media.LAYER_ZSTD,):
+            if not self._oci and media.compression(layer.media_type) == "zstd":
                 raise Unsupported(
                     f"{self.shown}: Docker's schema 2 has no layers compressed with zstd",
                     hint="load the image and push it with --compression gzip",
                 )
         made = manifest._replace(media_type=self._type(media.MANIFEST), config=config, layers=tuple(layers))
-        return (made if self._oci else made._replace(annotations={}, artifact_type="")).to_bytes()
+        return made if self._oci else made._replace(annotations={}, artifact_type="")
 
     def _type(self, media_type: str) -> str:
         return media.converted(media_type, oci=self._oci)

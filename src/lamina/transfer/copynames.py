@@ -26,7 +26,8 @@ def find_row(rows: Sequence[Descriptor], name: str) -> Descriptor:
     known = ", ".join(sorted({_called(row) or row.digest for row in rows})[:20])
     if not found:
         raise NotFound(f"no image {name!r}" if name else "no image", hint=f"it has {known}" if known else None)
-    raise InvalidInput(f"{len(found)} images" + (f" {name!r}" if name else ""), hint=f"name one: {known}")
+    what = f"{len(found)} images {name!r}" if name else f"it has {len(found)} images"
+    raise InvalidInput(what, hint=f"name one: {known}")
 
 
 def _is(row: Descriptor, name: str, full: str) -> bool:
@@ -53,4 +54,4 @@ def find_image(images: Sequence[ArchivedImage], name: str) -> ArchivedImage:
     known = ", ".join(tag for each in images for tag in each.names)
     if not found:
         raise NotFound(f"no image {name!r}", hint=f"it has {known}" if known else None)
-    raise InvalidInput(f"{len(found)} images", hint=f"name one: {known}")
+    raise InvalidInput(f"it has {len(found)} images", hint=f"name one: {known}")

@@ -61,6 +61,8 @@ def parse(text: str) -> Place:
     name = rest if kind == STORE and colon else text
     if "://" in name:
         raise InvalidInput(f"{text[:200]!r} is no image", hint="docker://HOST/NAME:TAG is one of a registry")
+    if name.startswith(("/", ".")):
+        raise InvalidInput(f"{text[:200]!r} is no image", hint=f"a layout in a folder is oci:{name[:200]}")
     if not name:
         raise InvalidInput("the name of an image is missing")
     return Place(STORE, "", name)

@@ -12,14 +12,17 @@ from lamina.archive import oci_layout
 from lamina.archive.files import MAX_JSON
 from lamina.errors import InvalidInput, Unsupported
 from lamina.oci.digest import Digest
+from lamina.registry.repository import Repository
 from lamina.transfer.copyends import LayoutSource
 from lamina.transfer.registry_ends import RegistrySource
 from lamina.transfer.ship import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from lamina.fetch.stopping import Stop
     from lamina.oci.descriptor import Descriptor
+    from lamina.registry.settings import Settings
     from lamina.transfer.ends import Source
 
 _COSIGN = ("sig", "att", "sbom")
@@ -33,13 +36,20 @@ class Referrer(NamedTuple):
     tag: str = ""
 
 
-def referrers_of(source: Source, digests: Iterable[Digest]) -> list[Referrer]:
-    """All that refers to these manifests, and what refers to that, each once.
+def referrers_of(
+    source: Source,
+    digests: Iterable[Digest],
+    settings: Callable[[], Settings],
+    stop: Stop,
+    *,
+    nested: bool = True,
+) -> list[Referrer]:
+    """All that refers to these manifests and, if `nested`, what refers to that; each once.
 
     Unsupported for a source that keeps no referrers; InvalidInput for more than anybody has.
     """
     if isinstance(source, RegistrySource):
-        ask = _OfRegistry(source).ask
+        ask = _OfRegistry(source, settings(), stop).ask
     elif isinstance(source, LayoutSource):
         ask = _OfLayout(source).ask
     else:
@@ -49,20 +59,23 @@ def referrers_of(source: Source, digests: Iterable[Digest]) -> list[Referrer]:
         )
     found: dict[Digest, Referrer] = {}
     todo = list(dict.fromkeys(digests))
-    for subject in todo:  # it grows
+    for subject in todo:
         for each in ask(subject):
             if each.descriptor.digest in found:
                 continue
             found[each.descriptor.digest] = each
-            todo.append(each.descriptor.digest)
+            if nested:
+                todo.append(each.descriptor.digest)  # the loop comes to it
             if len(found) > _MOST:
                 raise InvalidInput(f"{source.shown}: more than {_MOST} referrers")
     return list(found.values())
 
 
 class _OfRegistry:
-    def __init__(self, source: RegistrySource) -> None:
+    def __init__(self, source: RegistrySource, settings: Settings, stop: Stop) -> None:
         self._source = source
+        self._settings = settings
+        self._stop = stop
         self._tags: set[str] | None = None
 
     def ask(self, subject: Digest) -> list[Referrer]:
@@ -72,8 +85,13 @@ class _OfRegistry:
         found = [Referrer(each) for each in repository.referrers(subject)]
         for tag in _cosign_tags(subject):
             if tag in self._tags:
-                found.append(Referrer(self._source.tagged(tag), tag))
+                found.append(Referrer(self._tagged(tag), tag))
         return found
+
+    def _tagged(self, tag: str) -> Descriptor:
+        reference = self._source.reference._replace(tag=tag, digest=None)
+        with Repository(reference, self._settings, self._stop) as repository:
+            return RegistrySource(repository).root()
 
 
 class _OfLayout:

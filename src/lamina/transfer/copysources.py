@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from lamina.archive import docker_archive, oci_layout
 from lamina.archive.opening import open_files
 from lamina.archive.since import left_out
-from lamina.db import imagedb, layerdb, names
+from lamina.db import imagedb, indexdb, layerdb, names
 from lamina.db import packed as forms
 from lamina.errors import InvalidInput, NotFound
 from lamina.fetch.stopping import Stop
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lamina.archive.files import Files
     from lamina.archive.image import ArchivedImage
     from lamina.db.names import Named
+    from lamina.oci.digest import ImageID
     from lamina.oci.platform import Platform
     from lamina.transfer.copyplaces import Place
     from lamina.transfer.ends import Source
@@ -123,6 +124,10 @@ class StoreSource:
     def places(self, digest: Digest) -> Sequence[str]:
         """Where blobs came from or went to."""
         return forms.places(self.ctx.db.read(), digest)
+
+    def image_of(self, manifest: Digest) -> ImageID | None:
+        """The image with this manifest; None for what is no image, an attestation for one."""
+        return indexdb.find_manifest(self.ctx.db.read(), manifest)
 
     def _is_layer(self, digest: Digest) -> bool:
         return layerdb.get_diff(self.ctx.db.read(), DiffID(digest)) is not None

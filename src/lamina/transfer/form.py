@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.errors import InvalidInput, Unsupported
 from lamina.oci import annotations as notes
 from lamina.oci import reference as references
+from lamina.transfer.packing import CHUNKED, GZIP, KINDS, Packing, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,12 +29,12 @@ _IMAGES = frozenset(
 _OPTIONS: dict[str, frozenset[str]] = {
     "oci": _IMAGES | {"tar"},
     "docker": _IMAGES | {"tar"},
-    "image": _IMAGES | {"push", "store", "unpack"},
+    "image": _IMAGES | {"push", "push-by-digest", "store", "unpack"},
     "local": frozenset({"platform-split", "mode", "attestation-prefix"}),
     "tar": frozenset({"platform-split", "attestation-prefix"}),
     "cacheonly": frozenset(),
 }
-_LEVELS = {"gzip": range(10), "zstd": range(23)}
+_LEVELS = {"gzip": range(10), "zstd": range(23), CHUNKED: range(23)}
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 _FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
@@ -59,6 +60,8 @@ class Form(NamedTuple):
     split: bool | None = None  # a folder for each platform; None: where there are several
     delete: bool = False  # what else is in the folder
     prefix: str = ""  # of the names of attestations beside files
+    push: bool = False  # the names go to their registries too
+    by_digest: bool = False  # there without a tag
 
 
 def form_of(kind: str, options: Mapping[str, str], flags: tuple[Annotation, ...] = ()) -> Form:
@@ -82,7 +85,7 @@ def form_of(kind: str, options: Mapping[str, str], flags: tuple[Annotation, ...]
         compression=compression,
         level=_level(options, compression),
         force=_flag(options, "force-compression", default=False),
-        oci=compression == "zstd" or _flag(options, "oci-mediatypes", default=True),
+        oci=compression in ("zstd", CHUNKED) or _flag(options, "oci-mediatypes", default=True),
         annotations=(*flags, *own) if "compression" in known else (),
         names=_names(options.get("name", "")),
         rewrite=_flag(options, "rewrite-timestamp", default=False),
@@ -91,9 +94,17 @@ def form_of(kind: str, options: Mapping[str, str], flags: tuple[Annotation, ...]
         split=_flag(options, "platform-split", default=False) if "platform-split" in options else None,
         delete=_mode(options) == "delete",
         prefix=_prefix(options.get("attestation-prefix", "")),
+        push=_flag(options, "push", default=False) or _flag(options, "push-by-digest", default=False),
+        by_digest=_flag(options, "push-by-digest", default=False),
     )
-    _check_store(options)
+    _check_store(options, form)
     return form
+
+
+def packing_of(form: Form) -> Packing:
+    """How the layers of an output that is pushed are packed on their way."""
+    types = "" if form.oci else "docker"
+    return Packing(form.compression or (GZIP if form.force else ""), form.level, form.force, types)
 
 
 def _compression(kind: str, options: Mapping[str, str]) -> str:
@@ -102,7 +113,9 @@ def _compression(kind: str, options: Mapping[str, str]) -> str:
         raise Unsupported("compression=estargz is not supported", hint="gzip, zstd or uncompressed")
     if value == "none":  # as people say it
         return "uncompressed"
-    if value not in ("", "uncompressed", "gzip", "zstd"):
+    if value == CHUNKED and "push" not in options:
+        raise Unsupported(f"compression={CHUNKED} is for what is pushed", hint="push=true, or type=registry")
+    if value not in ("", *KINDS):
         raise InvalidInput(f"unsupported compression type {value}", hint="gzip, zstd or uncompressed")
     if value:
         return value
@@ -150,10 +163,10 @@ def _prefix(text: str) -> str:
     return text
 
 
-def _check_store(options: Mapping[str, str]) -> None:
-    """What type=image may say of where the image goes: into the store, unpacked, and nowhere else."""
-    if _flag(options, "push", default=False):
-        raise Unsupported("pushing is not supported by build", hint="a later version of Lamina can push")
+def _check_store(options: Mapping[str, str], form: Form) -> None:
+    """What type=image may say of where the image goes: into the store, unpacked, and to its registry."""
+    if form.push:
+        check(packing_of(form))
     if not _flag(options, "store", default=True):
         raise Unsupported(
             "store=false is not supported: the image is in the store", hint="type=cacheonly keeps no image"

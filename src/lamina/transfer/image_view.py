@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from lamina.archive.compression import compressing
 from lamina.db import imagedb, layerdb
 from lamina.errors import Corrupt
+from lamina.layers.absent import bring, open_blob
 from lamina.layers.pack import open_packed, pack
 from lamina.oci import config as configs
 from lamina.oci import manifest as manifests
@@ -85,6 +86,7 @@ def formed_view(
     if form.compression == "":
         view = image_view(ctx, image_id)
     else:
+        bring(ctx, configs.parse(read_config(ctx, image_id)).diff_ids)  # what comes compressed stays so
         view = _rebuilt(ctx, image_id, lambda diff: _formed(ctx, spools, diff, form))
     manifest = manifests.parse_manifest(view.manifest_bytes)
     wanted = manifest if form.oci and form.compression == "" else _with_types(manifest, oci=form.oci)
@@ -133,7 +135,7 @@ def _as_described(ctx: Layers, descriptor: Descriptor, diff_id: DiffID) -> Store
     digest = descriptor.digest
     if digest == Digest(diff_id):
         return _layer(diff_id, descriptor, lambda: open_packed(ctx, diff_id))
-    return _layer(diff_id, descriptor, lambda: ctx.blobs.open(digest))
+    return _layer(diff_id, descriptor, lambda: open_blob(ctx, descriptor))
 
 
 def _plain(ctx: Layers, diff: Diff) -> StoredLayer:

@@ -16,6 +16,7 @@ from lamina.layers.commit import reuse_diff
 from lamina.oci.digest import Digest
 from lamina.store.blobs import CHUNK
 from lamina.transfer.arriving import Arriving, Interrupted, StartedAgain
+from lamina.transfer.delta import try_delta
 from lamina.transfer.downloads import Downloads
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class _Incoming:
         self._tell = observer
         self._left: list[Wanted] = []  # those that nobody unpacks yet
         self._coming: dict[Digest, Arriving] = {}
+        self._diff_ids: dict[Digest, DiffID] = {}
 
     def run(self, wanted: Sequence[Wanted]) -> None:
         """Every layer; of two that could be unpacked the one that is all there, else the lower one."""
@@ -71,6 +73,7 @@ class _Incoming:
         downloads = Downloads(todo, self._fetch, self._stop)
         self._coming = {digest: Arriving(downloads.check) for digest in missing}
         self._left = list(wanted)
+        self._diff_ids = {layer.digest: diff_id for layer, diff_id in wanted}
         told = [each for each in dict.fromkeys(layer.digest for layer, _ in wanted) if each in missing]
         with downloads:
             while self._left:
@@ -98,18 +101,16 @@ class _Incoming:
     def _fetch(self, descriptor: Descriptor) -> None:
         """Brings a blob into the store, told to its Arriving."""
         arriving, name = self._coming[descriptor.digest], _short(descriptor.digest)
-        with self._ctx.blobs.writer(descriptor.digest) as out:
-            if not out.present:
-                arriving.begin(out)
-                self._repository.receive(
-                    descriptor, arriving, lambda done, total: self._tell(Progress(name, done, total))
-                )
-                try:
-                    out.commit(descriptor.digest, descriptor.size)
-                except Corrupt as error:
-                    message = f"blob {name} of {self._shown} is not what the manifest says: {error.message}"
-                    raise Corrupt(message) from None
+        wanted = Wanted(descriptor, self._diff_ids[descriptor.digest])
+        if try_delta(self._ctx, self._repository, wanted, self._stop, self._tell):
             arriving.end()
+            return
+        self._repository.blob(
+            descriptor,
+            arriving.store(self._ctx),
+            lambda done, total: self._tell(Progress(name, done, total)),
+        )
+        arriving.end()  # also where another process was faster
 
     # --- unpacking
 
@@ -138,7 +139,8 @@ class _Incoming:
         arriving = self._coming.get(wanted.descriptor.digest)
         try:
             if arriving is None or not arriving.comes():
-                self._unpack_old(wanted)
+                if arriving is None or reuse_diff(self._ctx, wanted.diff_id, with_files=True) is None:
+                    self._unpack_old(wanted)  # else it came in parts
             else:
                 while not self._unpack_new(wanted, arriving):
                     pass

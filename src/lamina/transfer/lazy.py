@@ -21,6 +21,7 @@ from lamina.layers.absent import Misdescribed, absent, elsewhere, said
 from lamina.layers.apply import apply_layer
 from lamina.oci import reference as references
 from lamina.oci.digest import hex_of
+from lamina.registry.endpoints import endpoints
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
 from lamina.store.lock import NameLock
@@ -149,6 +150,8 @@ class _Fetch:
             for form in packed.forms(self._ctx.db.read(), diff_id):
                 if self._ctx.blobs.touch(form.descriptor.digest) and self._unpack(form):
                     break
+                if self._unpack_from_folder(form):
+                    break
 
     def _unpack(self, form: Packed) -> bool:
         """From a blob that is here. False when it rotted, or is something else: it comes anew."""
@@ -161,6 +164,20 @@ class _Fetch:
             self._check_form(form)
             return False
         return True
+
+    def _unpack_from_folder(self, form: Packed) -> bool:
+        """From a shared cache that is a folder of this machine."""
+        for folder in packed.folders(self._ctx.db.read(), digest := form.descriptor.digest):
+            from lamina.transfer.cachefolder import unpack  # most layers come from registries
+
+            try:
+                unpack(self._ctx, folder, form.descriptor, form.diff_id)
+            except (NotFound, Corrupt, InvalidInput):
+                with self._ctx.db.write(durable=False) as tx:
+                    packed.forget_places(tx, [digest], packed.FOLDER + folder)
+            else:
+                return True
+        return False
 
     # --- places
 
@@ -191,8 +208,8 @@ class _Fetch:
             if len(place.forms) > 1:  # of which layer is it? Those that came stay
                 for diff_id in absent(self._ctx, place.forms):
                     self._ask(Place(place.repository, {diff_id: place.forms[diff_id]}))
-                return
-            self._failed(place, error)
+            elif not self._from_registry(place):  # a mirror may lack what the registry has
+                self._failed(place, error)
         except (FetchFailed, Denied) as error:
             self._failed(place, error)
         else:
@@ -204,6 +221,19 @@ class _Fetch:
         wanted = [Wanted(form.descriptor, diff_id) for diff_id, form in place.forms.items()]
         with Repository(reference, settings, stop := Stop(self._stop)) as repository:
             bring_layers(self._ctx, repository, wanted, stop, self._tell)
+
+    def _from_registry(self, place: Place) -> bool:
+        """The same for one layer where there are mirrors, one of which was asked."""
+        (form,) = place.forms.values()
+        reference, settings = references.parse(place.repository), self._registries()
+        if len(list(endpoints(reference, settings))) < 2:
+            return False
+        try:
+            with Repository(reference, settings, Stop(self._stop)) as there:
+                there.blob(form.descriptor, self._ctx.blobs, lambda done, total: None)
+        except (NotFound, Corrupt, InvalidInput, FetchFailed, Denied):
+            return False
+        return self._unpack(form)
 
     def _note(self, place: Place) -> None:
         digests = {form.descriptor.digest for form in place.forms.values()}

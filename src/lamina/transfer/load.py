@@ -47,18 +47,19 @@ def load(
         images = read_images(files, platform or host, whole=platform is None)
         check_here(ctx, images)  # before anything is loaded
         names = [_names(image, observer) for image in images]
-        return [_load(ctx, *each, host, observer) for each in zip(images, names, strict=True)]
+        return [load_image(ctx, *each, host, observer) for each in zip(images, names, strict=True)]
     finally:
         files.close()
 
 
-def _load(
+def load_image(
     ctx: Layers,
     image: ArchivedImage,
-    names: list[references.Reference],
+    names: Sequence[references.Reference],
     host: Platform,
     observer: Observer,
 ) -> LoadedImage:
+    """One image of an archive under these names; `host` is shown of an index. Errors as of `load`."""
     layers = layers_of(image)
     total = sum(layer.size for layer in layers)
     done = 0

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping
 
+    from lamina.archive.chunked.writer import ChunkedWriter
+    from lamina.archive.compression import Writer
     from lamina.db.layerdb import Diff
     from lamina.db.packed import Packed
     from lamina.layers.context import Layers
@@ -33,7 +35,7 @@ _TYPES = {
     CHUNKED: media.LAYER_ZSTD,
     UNCOMPRESSED: media.LAYER,
 }
-_LEVELS = {GZIP: range(10), ZSTD: range(1, 23), CHUNKED: range(1, 23)}
+_LEVELS = {GZIP: range(10), ZSTD: range(23), CHUNKED: range(23)}
 _CHUNKED_NOTE = "io.github.containers.zstd-chunked.manifest-position"
 
 
@@ -123,15 +125,25 @@ def pack_into(
 
     `moved` is told how many bytes of the tar are done.
     """
+    done = 0
+
+    def pack_with(compressor: Writer | ChunkedWriter) -> None:
+        nonlocal done
+        for piece in packed(ctx, diff_id):
+            compressor.write(piece)
+            done += len(piece)
+            moved(done)
+        compressor.finish()
+
+    if packing.kind == CHUNKED:
+        from lamina.archive.chunked.writer import ChunkedWriter  # few ask for it
+
+        with ChunkedWriter(write, packing.level) as chunked:
+            pack_with(chunked)
+        return chunked.annotations
     from lamina.archive.compression import compressing  # what is known to be there packs nothing
 
-    compressor = compressing(packing.kind, packing.level, write)
-    done = 0
-    for piece in packed(ctx, diff_id):
-        compressor.write(piece)
-        done += len(piece)
-        moved(done)
-    compressor.finish()
+    pack_with(compressing(packing.kind, packing.level, write))
     return {}
 
 

@@ -7,16 +7,19 @@ is there for the next one, and nothing else is. In which form each layer came, a
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, leases, repodigests
+from lamina.archive.compression import CHUNK, decompressed
+from lamina.db import imagedb, layerdb, leases, repodigests
 from lamina.db import packed as forms
 from lamina.db.indexdb import members
 from lamina.db.packed import Packed
-from lamina.errors import InvalidInput, LaminaError, NotFound, Unsupported
-from lamina.events import Notice, Progress, ignore
+from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound, Unsupported
+from lamina.events import Notice, ignore
 from lamina.fetch.stopping import NeverStops, Stop
+from lamina.layers.commit import reuse_diff
 from lamina.oci import config as configs
 from lamina.oci import manifest as manifests
 from lamina.oci import media
@@ -32,7 +35,10 @@ from lamina.transfer.pullable import check, check_platform, choose, config_of
 from lamina.transfer.register import register_image
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from lamina.db.imagedb import ImageRow
+    from lamina.db.layerdb import Diff
     from lamina.events import Observer
     from lamina.fetch.stopping import Stopper
     from lamina.layers.context import Layers
@@ -64,6 +70,7 @@ def pull(
     platform: Platform | None = None,
     *,
     strict: bool = False,
+    lazy: Callable[[Sequence[DiffID]], object] | None = None,
     stopper: Stopper | None = None,
     observer: Observer = ignore,
 ) -> Pulled:
@@ -71,13 +78,15 @@ def pull(
 
     An index is kept as a whole, with the images of it that were asked for. What is no index is taken for
     whatever platform it is, unless it is `strict`. What the store has is not fetched.
+    `lazy` is told the layers before they come, and may put rows of them into the store: layers that have rows
+    then need not come (layers.absent).
     NotFound, Denied, FetchFailed; Corrupt for what is not what its digest or size says; InvalidInput,
     Unsupported for what is no image; NoSpace, Cancelled. After an error the store knows no new image.
     """
     check_online(reference, settings)
     stop = Stop(stopper or NeverStops())
     with Repository(reference, settings, stop) as repository:
-        return _Pull(ctx, repository, platform, strict, stop, observer).run()
+        return _Pull(ctx, repository, platform, strict, lazy, stop, observer).run()
 
 
 def pull_all(
@@ -98,7 +107,7 @@ def pull_all(
         raise InvalidInput("tag can't be used with --all-tags/-a", hint="write the name without a tag")
     check_online(reference, settings)
     with Repository(reference, settings, stopper) as repository:
-        tags = repository.tags()
+        tags = sorted(repository.tags())
     done: list[Pulled] = []
     failure: LaminaError = NotFound(f"{reference.familiar_name} has no tags")
     for tag in tags:
@@ -135,6 +144,7 @@ class _Pull:
         repository: Repository,
         platform: Platform | None,
         strict: bool,
+        lazy: Callable[[Sequence[DiffID]], object] | None,
         stop: Stop,
         observer: Observer,
     ) -> None:
@@ -145,6 +155,7 @@ class _Pull:
         self._host = platforms.host(os.uname().machine)
         self._wanted = platform or self._host
         self._strict = strict
+        self._lazy = lazy
         self._stop = stop
         self._tell = observer
         self._documents: list[Digest] = []  # those that the name stands for, with what is in them
@@ -226,9 +237,12 @@ class _Pull:
         config = config_of(config_bytes, manifest, self._shown)
         if platform is not None:
             check_platform(config.platform, platform, self._shown)
-        wanted = [Wanted(*each) for each in zip(manifest.layers, config.diff_ids, strict=True)]
+        layers = [Wanted(*each) for each in zip(manifest.layers, config.diff_ids, strict=True)]
+        if self._lazy is not None:
+            self._lazy(config.diff_ids)
+        wanted = [each for each in layers if not self._is_here(each)]
         bring_layers(ctx, self._repository, wanted, self._stop, self._tell)
-        self._note_layers(wanted, manifest.config.digest)
+        self._note_layers(layers, manifest.config.digest)
         return register_image(ctx, config_bytes, config.diff_ids, manifest=data)
 
     def _named(self, row: ImageRow, digest: Digest, data: bytes, tags: list[str]) -> ImageRow:
@@ -249,12 +263,41 @@ class _Pull:
 
     # --- what we know now
 
+    def _is_here(self, layer: Wanted) -> bool:
+        """Whether the files are here, and are known to be what the blob holds: then it need not come."""
+        diff = reuse_diff(self._ctx, layer.diff_id, with_files=self._lazy is None)
+        return diff is not None and self._is_form(diff, layer.descriptor)
+
+    def _is_form(self, diff: Diff, descriptor: Descriptor) -> bool:
+        """Whether a blob was seen to hold a layer. What a manifest says of them proves nothing."""
+        if descriptor.digest in (diff.diff_id, diff.blob):
+            return True
+        known = forms.forms(self._ctx.db.read(), diff.diff_id)
+        return any(form.descriptor.digest == descriptor.digest for form in known)
+
     def _note_layers(self, layers: list[Wanted], config: Digest) -> None:
-        """In which form each layer came; once more where the store had it, for the repository has it too."""
+        """In which form each layer came. Corrupt for a blob that holds another layer than it should."""
+        for layer in layers:
+            diff = layerdb.need_diff(self._ctx.db.read(), layer.diff_id)
+            if not self._is_form(diff, layer.descriptor):  # the layer was here, and is not unpacked again
+                self._check(layer)
         with self._ctx.db.write(durable=False) as tx:
             for descriptor, diff_id in layers:
                 forms.put(tx, Packed(diff_id, descriptor), self._reference.name)
             forms.put_place(tx, config, self._reference.name)
+
+    def _check(self, layer: Wanted) -> None:
+        digest = hashlib.sha256()
+        shown = f"layer {layer.descriptor.digest[7:19]} of {self._shown}"
+        try:
+            with self._ctx.blobs.open(layer.descriptor.digest) as blob, decompressed(blob)[0] as stream:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+        except (Corrupt, InvalidInput) as error:
+            raise type(error)(f"{shown}: {error.message}", hint=error.hint) from None
+        found = "sha256:" + digest.hexdigest()
+        if found != layer.diff_id:
+            raise Corrupt(f"{shown}: a layer's archive is {found}, and should be {layer.diff_id}")
 
     def _note(self, row: ImageRow, digest: Digest) -> None:
         with self._ctx.db.write(durable=False) as tx:

@@ -28,7 +28,7 @@ from lamina.transfer.sending import Sending
 from lamina.transfer.ship import plan_of, send_all
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from lamina.db.names import Named
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
     from lamina.oci.reference import Reference
     from lamina.registry.settings import Settings
+    from lamina.transfer.sending import LayerOf
 
 
 class Pushed(NamedTuple):
@@ -107,7 +108,7 @@ class Pushes:
                 self._put(descriptor, data, "")
         if not self._sink.has_document(root.digest, tag):
             self._put(root, made.documents[root.digest][1], tag)
-        self._note(tree, made)
+        self._note(tree, made, sent)
         return Pushed(self._target._replace(tag=tag, digest=None), tree.image_id, root)
 
     # --- what goes beside the layers
@@ -139,11 +140,10 @@ class Pushes:
 
         def send(descriptor: Descriptor) -> None:
             if not self._sink.has(descriptor):
-                self._sink.put(descriptor, made.blobs[descriptor], lambda done, total: None)
+                self._sink.put(descriptor, made.blobs[descriptor.digest][1], lambda done, total: None)
 
-        blobs = {each.digest: each for each in made.blobs}
-        with Downloads(list(blobs.values()), send, self._stop) as under_way:
-            for digest in blobs:
+        with Downloads([each for each, _ in made.blobs.values()], send, self._stop) as under_way:
+            for digest in made.blobs:
                 under_way.wait(digest)
 
     def _put(self, descriptor: Descriptor, data: bytes, tag: str) -> None:
@@ -153,13 +153,14 @@ class Pushes:
         except ManifestRefused as error:
             raise _explained(error, data, descriptor.media_type) from None
 
-    def _note(self, tree: Tree, made: Made) -> None:
+    def _note(self, tree: Tree, made: Made, sent: Mapping[LayerOf, Descriptor]) -> None:
         """What we know of the repository now: the next push asks and packs less."""
         repository = self._target.name
         with self._ctx.db.write(durable=False) as tx:
             for each in self._sending.sent():
                 forms.put(tx, each, repository)
-            for digest in (*made.documents, *[blob.digest for blob in made.blobs]):
+            layers = [each.digest for each in sent.values()]
+            for digest in (*made.documents, *made.blobs, *layers):
                 forms.put_place(tx, digest, repository)
             for image in tree.images.values():
                 if imagedb.get_image(tx, image.image_id) is not None:
@@ -174,15 +175,19 @@ def push(
     packing: Packing | None = None,
     *,
     platform: Platform | None = None,
+    by_digest: bool = False,
     stopper: Stopper | None = None,
     observer: Observer = ignore,
 ) -> Pushed:
-    """One name to one reference, `latest` where it has no tag. Errors as of Pushes."""
+    """One name to one reference, `latest` where it has no tag; `by_digest`: without a tag there.
+
+    Errors as of Pushes.
+    """
     if target.digest is not None:
         raise InvalidInput("cannot push a digest reference", hint="push to a tag; the digest follows from it")
     target = target.with_default_tag()
     with Pushes(ctx, target, settings, packing, stopper=stopper, observer=observer) as pushes:
-        return pushes.push(found, target.tag, platform)
+        return pushes.push(found, "" if by_digest else target.tag, platform)
 
 
 def _explained(error: ManifestRefused, data: bytes, media_type: str) -> ManifestRefused:

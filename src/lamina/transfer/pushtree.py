@@ -104,7 +104,7 @@ class Made:
         self._sent = sent
         self._types = types
         self.documents: dict[Digest, tuple[Descriptor, bytes]] = {}
-        self.blobs: dict[Descriptor, Opener] = {}
+        self.blobs: dict[Digest, tuple[Descriptor, Opener]] = {}
         self.missing: list[Descriptor] = []
         self.root = self._document(tree.root)
 
@@ -132,7 +132,7 @@ class Made:
         if layers != manifest.layers or self._types:
             made = typed(manifest._replace(layers=layers), self._types or family(manifest, layers))
         digest = Digest(image.image_id)
-        self.blobs[made.config] = lambda: self._ctx.blobs.open(digest)
+        self.blobs[digest] = made.config, self._opener(digest)
         return made
 
     def _index(self, index: Index) -> Index:
@@ -168,10 +168,10 @@ class Made:
             if before != after.digest:
                 made = readdressed(self._ctx, made, before, after, own)
         for each in named_by(made):
-            self.blobs[each] = self._opener(each.digest, own.get(each.digest))
+            self.blobs[each.digest] = each, self._opener(each.digest, own.get(each.digest))
         return made
 
-    def _opener(self, digest: Digest, data: bytes | None) -> Opener:
+    def _opener(self, digest: Digest, data: bytes | None = None) -> Opener:
         if data is None:
             return lambda: self._ctx.blobs.open(digest)
         return lambda: io.BytesIO(data)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.db import imagedb, layerdb, leases
+from lamina.db import imagedb, layerdb, leases, packed
 from lamina.db.imagedb import ImageRow
 from lamina.errors import InvalidInput, NotFound
+from lamina.layers.absent import is_here
 from lamina.layers.clock import now
 from lamina.layers.commit import stack
 from lamina.oci import config as configs
@@ -41,7 +42,7 @@ def register_image(
 
     Layer rows that the stack lacks are added, with created_by and created from the config's history.
     `tags` are names, with `latest` where they have no tag; each moves to this image. `manifest` is kept as it
-    is instead of a new one, when every blob that it names is in the store.
+    is instead of a new one, when every blob that it names is in the store, or known to be elsewhere.
     InvalidInput when the config has other layers than `diff_ids`; NotFound when one is not in the store.
     """
     data = config if isinstance(config, bytes) else config.to_bytes()
@@ -54,7 +55,7 @@ def register_image(
     if tuple(diff_ids) != parsed.diff_ids:
         raise InvalidInput(f"image {image_id} has other layers than those given")
     diffs = [layerdb.need_diff(ctx.db.read(), diff_id) for diff_id in diff_ids]
-    if manifest is None or not _complete(manifest, diffs):
+    if manifest is None or not _complete(ctx, manifest, diffs):
         manifest = make_manifest(ctx, data, diffs).to_bytes()
     ctx.blobs.put(data)
     row = _row(image_id, parsed, diffs, ctx.blobs.put(manifest))
@@ -105,18 +106,28 @@ def _history(config: ImageConfig, count: int) -> Sequence[History]:
 
 
 def _descriptor(ctx: Layers, diff: Diff) -> Descriptor:
-    if diff.blob is None:
-        return Descriptor(media.LAYER, Digest(diff.diff_id), diff.tar_size)
-    return Descriptor(diff.media_type, diff.blob, ctx.blobs.size(diff.blob))
+    if diff.blob is not None:
+        return Descriptor(diff.media_type, diff.blob, ctx.blobs.size(diff.blob))
+    if not is_here(ctx, diff.diff_id):  # as it will be when it comes
+        for form in packed.forms(ctx.db.read(), diff.diff_id):
+            if not form.maker:
+                return form.descriptor._replace(annotations={})
+    return Descriptor(media.LAYER, Digest(diff.diff_id), diff.tar_size)
 
 
-def _complete(manifest: bytes, diffs: Sequence[Diff]) -> bool:
-    """Whether the store has each layer in just the form that the manifest names."""
+def _complete(ctx: Layers, manifest: bytes, diffs: Sequence[Diff]) -> bool:
+    """Whether each layer can be had in just the form that the manifest names: here, or from elsewhere."""
     layers = parse_manifest(manifest).layers
     return len(layers) == len(diffs) and all(
-        layer.digest == Digest(diff.diff_id) or layer.digest == diff.blob
+        layer.digest in (Digest(diff.diff_id), diff.blob) or _is_known(ctx, diff.diff_id, layer.digest)
         for layer, diff in zip(layers, diffs, strict=True)
     )
+
+
+def _is_known(ctx: Layers, diff_id: DiffID, digest: Digest) -> bool:
+    c = ctx.db.read()
+    known = any(form.descriptor.digest == digest for form in packed.forms(c, diff_id))
+    return known and (ctx.blobs.has(digest) or bool(packed.places(c, digest)))
 
 
 def _row(image_id: ImageID, config: ImageConfig, diffs: Sequence[Diff], manifest: Digest) -> ImageRow:

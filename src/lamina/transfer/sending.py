@@ -23,7 +23,7 @@ from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest, sha256
 from lamina.registry.repository import Repository
-from lamina.transfer.packing import form_of, pack_into, type_of
+from lamina.transfer.packing import UNCOMPRESSED, form_of, pack_into, type_of
 from lamina.transfer.ship import EXISTS, PUSHED, is_elsewhere, mounted, short
 
 if TYPE_CHECKING:
@@ -40,11 +40,17 @@ if TYPE_CHECKING:
     from lamina.transfer.registry_ends import RegistrySink
 
 
+_UNSEEN = "?"  # who made a form of which only a manifest says that it is one
+
+
 class LayerOf(NamedTuple):
     """A layer as a manifest of the store names it."""
 
     diff_id: DiffID
     descriptor: Descriptor
+
+    def __hash__(self) -> int:  # annotations of a descriptor have none
+        return hash((self.diff_id, self.descriptor.digest))
 
 
 class Sending:
@@ -83,18 +89,30 @@ class Sending:
         from lamina.transfer.downloads import Downloads  # threading
 
         todo = [each for each in dict.fromkeys(layers) if each not in self._sent]
-        jobs = {_job(each): each for each in todo if not is_elsewhere(each.descriptor)}
-        for layer in jobs.values():
+        going = {_job(each).digest: each for each in todo if not is_elsewhere(each.descriptor)}
+        for layer in going.values():
             self._tell(Notice(f"{short(layer.diff_id)}: Preparing"))
-        with Downloads(list(jobs), lambda job: self._send(jobs[job]), self._stop) as under_way:
-            for job in jobs:
-                under_way.wait(job.digest)
-        self._sent.update({each: Packed(*each) for each in todo if is_elsewhere(each.descriptor)})
+        jobs = [_job(layer) for layer in going.values()]
+        with Downloads(jobs, lambda job: self._send(going[job.digest]), self._stop) as under_way:
+            for digest in going:
+                under_way.wait(digest)
+        self._sent.update({each: Packed(*each, _UNSEEN) for each in todo if is_elsewhere(each.descriptor)})
         return {each: sent.descriptor for each, sent in self._sent.items()}
 
     def sent(self) -> list[Packed]:
-        """What the repository is known to have by now."""
-        return list(self._sent.values())
+        """What the repository is known to have by now, for db.packed.
+
+        Without what only a manifest says to be a form of a layer: nobody here has looked.
+        """
+        return [each for each in self._sent.values() if each.maker != _UNSEEN]
+
+    def _maker_of(self, diff: Diff, known: Descriptor) -> str:
+        for form in forms.forms(self._ctx.db.read(), diff.diff_id):
+            if form.descriptor.digest == known.digest:
+                return form.maker
+        if known.digest == Digest(diff.diff_id):
+            return UNCOMPRESSED
+        return "" if known.digest == diff.blob else _UNSEEN
 
     # --- one layer
 
@@ -106,8 +124,7 @@ class Sending:
         sent, state = None, ""
         if known is not None:
             state = self._send_known(layer.diff_id, known, name)
-            sent = forms.by_digest(c, known.digest) or Packed(layer.diff_id, known)
-            sent = sent._replace(diff_id=layer.diff_id, descriptor=known)
+            sent = Packed(layer.diff_id, known, self._maker_of(diff, known))
         if sent is None or not state:
             sent, state = self._pack(diff, name), PUSHED
         with self._lock:

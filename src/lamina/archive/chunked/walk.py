@@ -36,7 +36,7 @@ class Visitor(Protocol):
     """Who is told what a tar is made of. All bytes of it are told, in their order."""
 
     def head(self, head: Head) -> int:
-        """An entry begins. Returns how many bytes of content it has."""
+        """An entry begins. Returns how many bytes of content it has; -1 to be told no more but `rest`."""
 
     def content(self, data: bytes) -> None:
         """The next bytes of its content."""
@@ -45,7 +45,7 @@ class Visitor(Protocol):
         """Its content is complete; called for every entry."""
 
     def rest(self, data: bytes) -> None:
-        """Bytes after the last entry; or all that follows, where the tar was not understood."""
+        """Bytes after the last entry, or after one whose `head` was answered with -1."""
 
 
 class Walk:
@@ -85,7 +85,7 @@ class Walk:
 
     def finish(self) -> None:
         """Nothing follows. TarError when an entry is incomplete."""
-        if self._left or len(self._raw) > self._at or self._extensions.pending:
+        if self._left or (not self._over and len(self._raw) > self._at) or self._extensions.pending:
             raise TarError("the archive is cut short")
         self._flush()
 
@@ -127,6 +127,9 @@ class Walk:
         self._raw.clear()
         self._extensions, self._records, self._is_global = Extensions(), [], False
         self._left = self._visitor.head(head)
+        if self._left < 0:
+            self._left, self._over = 0, True
+            return
         self._at = padding(self._left)
         self._wanted = self._at + BLOCK
         if not self._left:

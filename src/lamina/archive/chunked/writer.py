@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MAKER = "zstd:chunked 1"  # our own form: raise it when the same tar becomes other bytes
 LEVEL = 3
 CHUNK = 1 << 18  # bytes of a large file that have a digest, and can be fetched, by themselves
+_REST = 1 << 20  # bytes of a frame of what is told apart no more
 
 
 class ChunkedWriter:
@@ -43,12 +44,13 @@ class ChunkedWriter:
     def __init__(self, sink: Callable[[bytes], object], level: int | None = None) -> None:
         import zstandard  # 9 ms: only where something is compressed
 
+        level = LEVEL if level is None else level
+        toc, split = [_Packed(zstandard.ZstdCompressor(level=level).compressobj()) for _ in range(2)]
         self._sink = sink
-        self._frames = Frames(LEVEL if level is None else level, sink)
-        compressor = zstandard.ZstdCompressor(level=LEVEL if level is None else level)
-        self._tables = _Tables(_Packed(compressor.compressobj()))
-        self._compressor = compressor
-        self._walk = Walk(_Layer(self._frames, self._tables))
+        self._frames = Frames(level, sink)
+        self._tables = _Tables(toc, split)
+        self._layer = _Layer(self._frames, self._tables)
+        self._walk = Walk(self._layer)
         self.annotations: dict[str, str] = {}
 
     def __enter__(self) -> ChunkedWriter:
@@ -65,11 +67,12 @@ class ChunkedWriter:
     def finish(self) -> None:
         """Writes what is pending, the tables and the footer."""
         self._walk.finish()
+        self._layer.finish()
         self._frames.finish()
         self.close()
         if self._tables.unusual:
             return
-        toc, split = self._tables.finish(self._compressor)
+        toc, split = self._tables.finish()
         start = self._frames.written + FRAME_HEAD
         place = Position(start, len(toc.data), toc.unpacked)
         found = Positions(
@@ -113,58 +116,47 @@ class _Packed:
 
 
 class _Tables:
-    """The tar-split, and the entries of the table of contents."""
+    """The table of contents and the tar-split; neither is of use once an entry was `unusual`."""
 
-    def __init__(self, split: _Packed) -> None:
+    def __init__(self, toc: _Packed, split: _Packed) -> None:
+        self._toc = toc
         self._split = split
         self._lines = tarsplit.Lines()
-        self._rows: list[bytes] = []
         self._names: set[str] = set()
+        self._separator = b'{"version":1,"entries":['
         self.unusual = False
+
+    def entry(self, head: Head) -> dict[str, Any]:
+        """What the table is to say of an entry. Unusual."""
+        if head.is_global:
+            raise Unusual("a header for all entries")
+        found = fields(head.header, head.records)
+        name = clean(found["name"])
+        if name in self._names:
+            raise Unusual("two entries of one path")
+        self._names.add(name)
+        return found
 
     def piece(self, data: bytes) -> None:
         """A piece of the tar that is no content."""
-        if not self.unusual:
-            self._split.add(self._lines.piece(data))
-
-    def entry(self, head: Head) -> dict[str, Any]:
-        """What the table says of an entry; {} from the first entry on that is unusual."""
-        if self.unusual:
-            return {}
-        try:
-            if head.is_global:
-                raise Unusual("a header for all entries")
-            found = fields(head.header, head.records)
-            name = clean(found["name"])
-            if name in self._names:
-                raise Unusual("two entries of one path")
-            self._names.add(name)
-        except Unusual:
-            self.unusual = True
-            self._rows.clear()
-            self._names.clear()
-            return {}
-        return found
+        self._split.add(self._lines.piece(data))
 
     def file(self, name: str, size: int, checksum: bytes) -> None:
         """What the tar-split says in place of content."""
         self._split.add(self._lines.file(name, size, checksum))
 
     def row(self, found: dict[str, Any]) -> None:
-        """An entry is complete."""
-        if not self.unusual:
-            self._rows.append(encoded(found))
+        """What the table says of an entry, or of a chunk."""
+        self._toc.add(self._separator + encoded(found))
+        self._separator = b","
 
-    def finish(self, compressor: Any) -> tuple[_Packed, _Packed]:
-        """Both, compressed."""
+    def finish(self) -> tuple[_Packed, _Packed]:
+        """Both, complete."""
         self._split.finish()
-        toc = _Packed(compressor.compressobj())
-        toc.add(b'{"version":1,"entries":[')
-        for at, row in enumerate(self._rows):
-            toc.add(b"," + row if at else row)
-        toc.add(b'],"tarSplitDigest":"%b"}' % self._split.checksum.encode())
-        toc.finish()
-        return toc, self._split
+        start = b"" if self._separator == b"," else self._separator
+        self._toc.add(start + b'],"tarSplitDigest":"%b"}' % self._split.checksum.encode())
+        self._toc.finish()
+        return self._toc, self._split
 
 
 class _Layer:
@@ -174,6 +166,7 @@ class _Layer:
         self._frames = frames
         self._tables = tables
         self._entry: dict[str, Any] = {}
+        self._rest = bytearray()
         self._begin(0)
 
     def _begin(self, size: int) -> None:
@@ -185,12 +178,16 @@ class _Layer:
         self._chunks: list[tuple[Frame, int, str]] = []  # with size and digest
 
     def head(self, head: Head) -> int:
+        try:
+            self._entry = self._tables.entry(head)
+        except Unusual:
+            self._tables.unusual = True
+            self.rest(head.raw)
+            return -1
         self._frames.add(head.raw)
         self._tables.piece(head.raw)
-        self._entry = self._tables.entry(head)
-        size = head.header.size if self._entry else _stored(head)
-        self._begin(size)
-        return size
+        self._begin(head.header.size)
+        return self._size
 
     def content(self, data: bytes) -> None:
         while self._gathered + len(data) > CHUNK:
@@ -210,12 +207,9 @@ class _Layer:
         data = self._pending[0] if len(self._pending) == 1 else b"".join(self._pending)
         self._pending.clear()
         self._gathered = 0
-        digest = ""
-        if self._entry:
-            self._crc.update(data)
-            self._whole.update(data)
-            if self._size > CHUNK:
-                digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self._crc.update(data)
+        self._whole.update(data)
+        digest = "sha256:" + hashlib.sha256(data).hexdigest() if self._size > CHUNK else ""
         self._chunks.append((self._frames.add(bytes(data)), len(data), digest))
         self._frames.then(_nothing)
 
@@ -223,8 +217,6 @@ class _Layer:
         if self._gathered:
             self._cut()
         entry, chunks, tables = self._entry, self._chunks, self._tables
-        if not entry:
-            return
         checksum = b""
         if chunks:
             checksum = self._crc.digest()
@@ -233,6 +225,21 @@ class _Layer:
         self._frames.then(lambda: _describe(tables, entry, chunks))
 
     def rest(self, data: bytes) -> None:
+        self._rest += data
+        if len(self._rest) >= _REST:
+            whole = len(self._rest) - len(self._rest) % _REST
+            for at in range(0, whole, _REST):
+                self._put_rest(bytes(self._rest[at : at + _REST]))
+            del self._rest[:whole]
+
+    def finish(self) -> None:
+        """Nothing follows."""
+        if self._rest:
+            self._put_rest(bytes(self._rest))
+
+    def _put_rest(self, data: bytes) -> None:
+        if not self._tables.unusual and data.strip(b"\0"):
+            self._tables.unusual = True
         self._frames.add(data)
         self._frames.then(_nothing)
         self._tables.piece(data)
@@ -254,11 +261,6 @@ def _describe(tables: _Tables, entry: dict[str, Any], chunks: list[tuple[Frame, 
         row["chunkDigest"] = digest
         tables.row(row)
         done += size
-
-
-def _stored(head: Head) -> int:
-    """Bytes of content that follow the head of an unusual entry: only hard links say a size without any."""
-    return 0 if head.header.type == b"1" else head.header.size
 
 
 def _nothing() -> None:

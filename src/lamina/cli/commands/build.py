@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from lamina.cli.session import Session
 
 _LATER = (
-    "builder cache-from cache-to cgroup-parent cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems "
-    "isolation memory memory-swap policy push security-opt"
+    "builder cgroup-parent cpu-period cpu-quota cpu-shares cpuset-cpus cpuset-mems "
+    "isolation memory memory-swap policy security-opt"
 )
 # Flags whose values take some reading.
 _RARE = (
-    "add-host allow annotation attest build-context cache-rule cache-ttl label no-cache-filter output "
-    "platform provenance pull sbom secret shm-size squash ssh ulimit"
+    "add-host allow annotation attest build-context cache-from cache-rule cache-to cache-ttl label "
+    "no-cache-filter output platform provenance pull push sbom secret shm-size squash ssh ulimit"
 )
 _EPOCH = "SOURCE_DATE_EPOCH"
 _NAME = "Dockerfile"
@@ -76,11 +76,12 @@ def _outputs(command: Command) -> None:
     command.option(
         "output",
         "list",
-        "Also write the image: type=oci|docker|tar|local|image|cacheonly,dest=path",
+        "Also write the image: type=oci|docker|tar|local|image|registry|cacheonly,dest=path",
         "o",
         many=True,
     )
     command.maybe("provenance", "string", "Shorthand for --attest=type=provenance", "true")
+    command.switch("push", "Shorthand for --output=type=registry")
     command.maybe("sbom", "string", "Shorthand for --attest=type=sbom", "true")
     command.switch("squash", "Squash newly built layers into a single new layer")
     command.option("tag", "list", "Name and optionally a tag (format: name:tag)", "t", many=True)
@@ -90,12 +91,14 @@ def _ways(command: Command) -> None:
     """How it is built, and what is said of it."""
     command.option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", many=True)
     command.option("allow", "list", "Allow extra privileged entitlement (security.insecure)", many=True)
+    command.option("cache-from", "list", "Shared caches to read (name, or type=registry|local,...)", many=True)
     command.option(
         "cache-rule",
         "list",
         "Switch a rule of reuse off (-exact, -same-content, -independent, -untouched), or verify",
         many=True,
     )
+    command.option("cache-to", "list", "Shared caches to add to (type=registry|local|inline,...)", many=True)
     command.option("cache-ttl", "duration", "Run steps that could use the network again at this age (12h)")
     command.option("call", "string", "Set method for evaluating build: build, check, outline, targets")
     command.switch("check", "Shorthand for --call=check")
@@ -280,7 +283,8 @@ def _results(result: BuildResult) -> list[str]:
     if result.descriptor is not None and result.index_digest:
         what = "index" if "index" in result.descriptor.media_type else "manifest"
         written.append(f"writing {what} {result.index_digest}")
-    return [*written, *(f"naming to {tag}" for tag in result.tags)]
+    written += [f"naming to {tag}" for tag in result.tags]
+    return [*written, *(f"pushing manifest for {name}" for name in result.pushed_as)]
 
 
 def _write_metadata(path: str, found: Mapping[str, object]) -> None:

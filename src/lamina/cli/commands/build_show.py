@@ -145,4 +145,5 @@ def _step_json(step: StepSummary) -> dict[str, object]:
         "Key": step.key,
         "Kept": step.kept,
         "Rule": step.rule,
+        "From": step.origin,
     }

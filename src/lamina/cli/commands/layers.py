@@ -24,6 +24,7 @@ HEADINGS = {
     "Instruction": "INSTRUCTION",
     "SharedWith": "SHARED WITH",
     "Folder": "FOLDER",
+    "Places": "PLACES",
 }
 _FORM = "{{.Layer}}\t{{.Size}}\t{{.Instruction}}\t{{.SharedWith}}"
 _INSTRUCTION, _SHARED = 60, 40  # characters shown
@@ -35,7 +36,10 @@ def configure(command: Command) -> None:
     command.option("format", "string", "Format output: table, 'table TEMPLATE', json, or a template")
     command.switch("no-trunc", "Don't truncate output")
     command.switch("quiet", "Only show diff IDs", "q")
-    command.details = "The bottom layer, the one that FROM began with, comes first."
+    command.details = (
+        "The bottom layer, the one that FROM began with, comes first. A layer whose files are not needed yet "
+        "may lie in registries alone: Folder is empty then, and Places names these."
+    )
 
 
 def run(session: Session, args: Args) -> int:
@@ -62,4 +66,5 @@ def _row(item: LayerItem, now: float, *, whole: bool) -> dict[str, str]:
         "Instruction": instruction if whole else units.ellipsis(instruction, _INSTRUCTION),
         "SharedWith": shared if whole else units.ellipsis(shared, _SHARED),
         "Folder": item.folder,
+        "Places": ", ".join(item.places),
     }

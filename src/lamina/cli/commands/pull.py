@@ -48,4 +48,3 @@ def run(session: Session, args: Args) -> int:
         print(f"Status: {status} for {name.familiar()}")
     print(name)
     return 0
-

@@ -22,7 +22,7 @@ def configure(command: Command) -> None:
     command.switch("all-tags", "Push all tags of an image to the repository", "a")
     command.option("compression", "string", "Compress layers: gzip, zstd, zstd:chunked or uncompressed")
     command.option("compression-format", "string", "As --compression")
-    command.option("compression-level", "int", "Compression level (0-9 for gzip, 1-22 for zstd)")
+    command.option("compression-level", "int", "Compression level (0-9 for gzip, 0-22 for zstd)")
     command.option("digestfile", "string", "Write the digest of the pushed image to a file")
     command.switch("force-compression", "Compress also layers that came compressed from elsewhere")
     command.option("format", "string", "Media types of the manifest: oci or docker (default: as it has)", "f")

@@ -111,7 +111,7 @@ def step_lines(each: StepWhy, file: str, *, whole: bool) -> list[str]:
             return [f"{escaped(name)} {digest if whole else digest[:_DIGEST]}"] if digest else []
         if each.like:
             return [f"the same as #{each.like}, which was done once for both"]
-        return [reused(each.rule, each.saved)]
+        return [reused(each.rule, each.saved, each.step.origin)]
     if step.status == "not reached":
         return ["not reached"]
     words = {"run": "ran,", "failed": "failed after", "canceled": "canceled after"}
@@ -198,6 +198,7 @@ def _step_json(each: StepWhy) -> dict[str, object]:
         "Line": step.line,
         "Status": step.status,
         "Rule": each.rule,
+        "From": step.origin,
         "Seconds": step.seconds,
         "Saved": each.saved,
         "Like": each.like,

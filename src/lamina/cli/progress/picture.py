@@ -61,7 +61,7 @@ def _moving(steps: Steps) -> list[Line]:
 
 def _line(step: Step, now: float, width: int) -> Line:
     seconds = now - step.began if step.state == "running" else step.seconds
-    words = {"cached": f"{cached(step.rule)} ", "failed": "ERROR ", "stopped": "CANCELED "}
+    words = {"cached": f"{cached(step.rule, step.origin)} ", "failed": "ERROR ", "stopped": "CANCELED "}
     styles = {"cached": "blue", "done": "blue", "failed": "red", "stopped": "dim"}
     clock = f" {seconds:.1f}s"
     left = clean(f" => {words.get(step.state, '')}{step.title}")

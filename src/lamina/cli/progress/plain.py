@@ -75,4 +75,4 @@ def _ending(event: Event) -> str:
     if isinstance(event, StepFailed):
         return f"#{event.step} ERROR: {printable(event.message)}\n"
     assert isinstance(event, StepCached)
-    return f"#{event.step} {cached(event.rule)}\n"
+    return f"#{event.step} {cached(event.rule, event.origin)}\n"

@@ -63,6 +63,8 @@ class RawJson(Drawer):
             found["cached"] = True
             if event.rule:
                 found["rule"] = event.rule  # BuildKit has no such thing; its readers pass over it
+            if event.origin:
+                found["from"] = event.origin
         if isinstance(event, StepFailed):
             found["error"] = event.message
         self._write("vertexes", found)

@@ -23,13 +23,14 @@ _LONGEST = 1 << 16  # bytes of a line; one that is longer counts as several
 class Step:
     """One step; `state` is running, cached, done, failed or stopped (another step failed first)."""
 
-    __slots__ = ("began", "partial", "rule", "seconds", "start", "state", "tail")
+    __slots__ = ("began", "origin", "partial", "rule", "seconds", "start", "state", "tail")
 
     def __init__(self, start: StepStarted, began: float) -> None:
         self.start = start
         self.began = began
         self.state = "running"
         self.rule = ""  # by which it was reused
+        self.origin = ""  # the shared cache that it came from
         self.seconds = 0.0
         self.partial = b""
         self.tail: deque[tuple[float, str]] = deque(maxlen=TAIL)  # seconds since it began, a line
@@ -62,9 +63,11 @@ class Step:
         return kept
 
 
-def cached(rule: str) -> str:
-    """How a step that was reused is shown: with the rule, unless that is the plain one."""
-    return f"CACHED ({rule})" if rule not in ("", EXACT) else "CACHED"
+def cached(rule: str, origin: str) -> str:
+    """How a step that was reused is shown: with the rule, unless that is the plain one, and where from."""
+    words = [rule if rule != EXACT else "", f"from {origin}" if origin else ""]
+    said = ", ".join(filter(None, words))
+    return f"CACHED ({said})" if said else "CACHED"
 
 
 class Steps:
@@ -100,7 +103,7 @@ class Steps:
         self, step: Step, event: StepCached | StepFinished | StepFailed, now: float
     ) -> list[tuple[float, str]]:
         if isinstance(event, StepCached):
-            step.state, step.rule = "cached", event.rule
+            step.state, step.rule, step.origin = "cached", event.rule, event.origin
             return []
         step.state = "done" if isinstance(event, StepFinished) else "failed"
         step.seconds = event.seconds

@@ -84,14 +84,16 @@ class View:
         return self.head(file, file.size)
 
     def head(self, file: FoundFile, size: int) -> bytes:
-        """The first `size` bytes of the file. BadDatabase when it is not there."""
+        """The first `size` bytes of the file; BadDatabase when it is not there. Brings a layer (layers.absent)."""
         parts: list[bytes] = []
         try:
             with open_in_diff(self._ctx, file.diff_id, file.path) as stream:
                 while size > 0 and (part := stream.read(min(size, _CHUNK))):
                     parts.append(part)
                     size -= len(part)
-        except (LaminaError, OSError) as error:
+        except Misdescribed:
+            raise
+        except (Corrupt, OSError) as error:
             raise BadDatabase(str(error)) from None
         return b"".join(parts)
 

@@ -1,0 +1,1 @@
+"""Shipping images, side by side: wall time, peak memory, bytes moved."""

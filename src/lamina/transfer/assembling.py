@@ -1,0 +1,158 @@
+"""Assembling: the tar of a layer from its recipe, from files that are here and parts that are fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from lamina.archive.chunked.errors import Doubt
+from lamina.archive.chunked.recipe import Gap
+from lamina.errors import Corrupt
+from lamina.transfer.ranges import Range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+
+    from lamina.archive.chunked.recipe import Recipe
+    from lamina.archive.chunked.toc import Chunk, Content
+    from lamina.layers.context import Layers
+    from lamina.transfer.parts import Parts
+    from lamina.transfer.present import Place
+
+_WHOLE = 1 << 20  # files up to so many bytes are verified before any of them is used
+_PIECE = 1 << 20
+
+
+def needs(recipe: Recipe, have: Mapping[str, Place]) -> list[Range]:
+    """What has to be fetched, by its place in the blob."""
+    found = [Range(gap.start, gap.end) for gap in recipe.gaps]
+    for content in recipe.contents:
+        if content.digest not in have:
+            found += [Range(chunk.start, chunk.end) for chunk in content.chunks if not chunk.zeros]
+    return sorted(set(found))
+
+
+class Assembly:
+    """The tar as pieces. Doubt when a part is not what it should be; what `fetch` raises.
+
+    `fetch(start, end)` is for what `parts` has not: a file that was here and is damaged.
+    """
+
+    def __init__(
+        self,
+        ctx: Layers,
+        recipe: Recipe,
+        have: Mapping[str, Place],
+        parts: Parts,
+        fetch: Callable[[int, int], bytes],
+    ) -> None:
+        self._ctx = ctx
+        self._recipe = recipe
+        self._have = have
+        self._parts = parts
+        self._fetch = fetch
+        self._after = b""  # what the frame of the last chunk says of the bytes that follow
+
+    def pieces(self) -> Generator[bytes, None, None]:
+        """All of the tar."""
+        recipe = self._recipe
+        for part in recipe.parts():
+            after, self._after = self._after, b""
+            if type(part) is int:
+                yield from self._content(recipe.contents[part])
+            elif type(part) is bytes:
+                if after and after[: len(part)] != part:
+                    raise Doubt("the headers of the layer are not those that its table of contents suggests")
+                yield part
+            else:
+                assert isinstance(part, Gap)
+                yield recipe.unpack_gap(part, self._parts.take(Range(part.start, part.end)))
+
+    def _content(self, content: Content) -> Iterator[bytes]:
+        place = self._have.get(content.digest)
+        if place is None:
+            for chunk in content.chunks:
+                yield from self._chunk(chunk)
+        elif content.size > _WHOLE:
+            yield from self._large(place, content)
+        else:
+            yield from self._small(place, content)
+
+    def _chunk(self, chunk: Chunk) -> Iterator[bytes]:
+        if chunk.zeros:
+            yield from zeros(chunk.size)
+            return
+        found = self._recipe.unpack(chunk, self._parts.take(Range(chunk.start, chunk.end)))
+        self._after = found.after
+        yield found.content
+
+    def _small(self, place: Place, content: Content) -> Iterator[bytes]:
+        try:
+            with self._ctx.open_file(place.diff_id, place.path) as file:
+                data = file.read(content.size + 1)
+        except (Corrupt, OSError):
+            data = b""
+        if len(data) == content.size and hashlib.sha256(data).hexdigest() == content.digest:
+            yield data
+            return
+        for chunk in content.chunks:  # it has rotted here
+            if chunk.zeros:
+                yield from zeros(chunk.size)
+            else:
+                yield self._recipe.unpack(chunk, self._fetch(chunk.start, chunk.end)).content
+
+    def _large(self, place: Place, content: Content) -> Iterator[bytes]:
+        digest = hashlib.sha256()
+        try:
+            with self._ctx.open_file(place.diff_id, place.path) as file:
+                while data := file.read(_PIECE):
+                    digest.update(data)
+                    yield data
+        except (Corrupt, OSError) as error:
+            raise Doubt(f"a file that is here cannot be read: {error}") from None
+        if digest.hexdigest() != content.digest:
+            raise Doubt("a file that is here is not what it was")
+
+
+def zeros(size: int) -> Iterator[bytes]:
+    """So many zero bytes, in pieces."""
+    piece = bytes(min(size, _PIECE))
+    for _ in range(size // _PIECE):
+        yield piece
+    if size % _PIECE:
+        yield bytes(size % _PIECE)
+
+
+class _Stream(io.RawIOBase):
+    """Pieces as a file that is read from start to end."""
+
+    def __init__(self, pieces: Generator[bytes, None, None], check: Callable[[], object]) -> None:
+        self._pieces = pieces
+        self._check = check
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        while not self._rest:
+            self._check()
+            piece = next(self._pieces, None)
+            if piece is None:
+                return 0
+            self._rest = memoryview(piece)
+        view = memoryview(cast("bytearray", buffer)).cast("B")
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def close(self) -> None:
+        self._pieces.close()
+        super().close()
+
+
+def stream(pieces: Generator[bytes, None, None], check: Callable[[], object]) -> BinaryIO:
+    """`pieces` as a stream; `check` is called before each of them, and may raise."""
+    return cast("BinaryIO", io.BufferedReader(_Stream(pieces, check), 1 << 18))

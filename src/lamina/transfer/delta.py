@@ -1,0 +1,165 @@
+"""try_delta: a layer put together from files that the store has and the parts of the blob that it lacks.
+
+Called before a blob is fetched whole, by the thread that would fetch it. It costs nothing where the layer has
+no table of contents or the store no files; where there is doubt of any kind, the whole blob comes after all.
+What the store gets is verified: the tar has the diff ID, or there is no layer. docs/delta.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.errors import Cancelled, Corrupt, Denied, InvalidInput, LaminaError, NotFound
+from lamina.events import Notice, Progress, ignore
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from lamina.archive.chunked.recipe import Recipe
+    from lamina.db.layerdb import Diff
+    from lamina.events import Observer
+    from lamina.fetch.stopping import Stop
+    from lamina.layers.context import Layers
+    from lamina.registry.repository import Repository
+    from lamina.transfer.incoming import Wanted
+    from lamina.transfer.present import Place
+    from lamina.transfer.ranges import Cost, Range
+
+_SMALLEST = 256 << 10  # bytes of a blob that is worth a look at its table
+_MOST_TABLE = 0.5  # of a blob
+_GROWTH, _FREE = 400, 1 << 30  # a tar may be so many times its blob, or so many bytes in any case
+
+
+def try_delta(
+    ctx: Layers, repository: Repository, wanted: Wanted, stop: Stop, observer: Observer = ignore
+) -> bool:
+    """Whether the layer is in the store now, put together from what is here and what was fetched of it.
+
+    False when its blob is to be fetched whole: because that is sooner done, or because of anything that is
+    not as it should be, which is told as a `Notice`. Our lease holds the layer; its form and place are noted.
+    NoSpace, Denied (by the operating system), Cancelled. `repository` has been resolved.
+    """
+    layer = wanted.descriptor
+    if layer.size < _SMALLEST or not layer.annotations:
+        return False
+    from lamina.archive.chunked.opening import has_table  # none of it where no layer has a table
+
+    if not has_table(layer.annotations):
+        return False
+    return _Delta(ctx, repository, wanted, stop, observer).run()
+
+
+class _Delta:
+    """One layer on its way in parts."""
+
+    def __init__(
+        self, ctx: Layers, repository: Repository, wanted: Wanted, stop: Stop, observer: Observer
+    ) -> None:
+        from lamina.transfer.link import link_of  # as above
+
+        self._ctx = ctx
+        self._repository = repository
+        self._layer, self._diff_id = wanted
+        self._name = self._layer.digest.partition(":")[2][:12]
+        self._stop = stop
+        self._tell = observer
+        self._link = link_of(repository)
+        self._fetched = 0  # bytes
+
+    def run(self) -> bool:
+        from lamina.fetch.failures import FetchFailed
+        from lamina.registry.failures import NoRanges
+
+        try:
+            return self._run()
+        except NoRanges:
+            self._link.has_ranges = False
+        except (Corrupt, InvalidInput) as error:
+            self._tell(Notice(f"{self._name}: {error.message}; fetching all of it"))
+        except (FetchFailed, NotFound):
+            self._stop.check()  # else whoever fetches the whole blob will say what is wrong
+        return False
+
+    def _run(self) -> bool:
+        from lamina.archive.chunked.opening import opened, table_size
+        from lamina.transfer.assembling import needs
+        from lamina.transfer.present import any_files, find
+
+        layer = self._layer
+        if not self._link.has_ranges or table_size(layer.annotations, layer.size) > layer.size * _MOST_TABLE:
+            return False
+        if not any_files(self._ctx):
+            return False
+        recipe = opened(layer.annotations, layer.size, self._part)
+        self._check_size(recipe)
+        have = find(self._ctx, {content.digest for content in recipe.contents if content.digest})
+        if not have:
+            return False
+        ranges = needs(recipe, have)
+        planned = self._plan(ranges, len(have))
+        if planned is None:
+            return False
+        here = layer.size - planned.size - self._fetched
+        self._tell(Notice(f"{self._name}: {_shown(here)} of {_shown(layer.size)} are here already"))
+        self._assemble(recipe, have, ranges, self._fetched + planned.size)
+        return True
+
+    def _part(self, start: int, end: int) -> bytes:
+        """Bytes of the blob; Cancelled when it is over."""
+        from lamina.transfer.link import timed_part
+
+        self._stop.check()
+        data = timed_part(self._repository, self._link, self._layer, start, end)
+        self._fetched += len(data)
+        return data
+
+    def _check_size(self, recipe: Recipe) -> None:
+        """Nobody's layer is that much larger than its blob: it would only fill the disk."""
+        from lamina.archive.chunked.recipe import size_of
+
+        limit = max(_FREE, _GROWTH * self._layer.size)
+        if size_of(recipe) > limit:
+            raise InvalidInput(f"its table of contents promises more than {limit} bytes")
+
+    def _plan(self, ranges: list[Range], files: int) -> Cost | None:
+        """What it costs to fetch these ranges; None when the whole blob is sooner here."""
+        from lamina.transfer.ranges import PIECE, cost, joined, whole
+
+        size, link = self._layer.size, self._link
+        planned = cost(ranges, link, files)
+        if planned.seconds >= whole(size, link).seconds and not link.is_measured:
+            # With a link that is as fast as any it would not pay. Is it?
+            first = next(joined(ranges, PIECE), None)
+            if first is None or sum(each.end - each.start for each in ranges) > size / 2:
+                return None
+            self._part(first.start, min(first.end, first.start + PIECE // 8))
+            planned = cost(ranges, link, files)
+        return planned if planned.seconds < whole(size, link).seconds else None
+
+    def _assemble(
+        self, recipe: Recipe, have: Mapping[str, Place], ranges: list[Range], total: int
+    ) -> None:
+        from lamina.layers.apply import apply_layer
+        from lamina.transfer.assembling import Assembly, stream
+        from lamina.transfer.parts import Parts
+
+        def fetch(start: int, end: int) -> bytes:
+            data = self._part(start, end)
+            self._tell(Progress(self._name, min(self._fetched, total), total))
+            return data
+
+        with Parts(ranges, fetch, self._link) as parts:
+            assembly = Assembly(self._ctx, recipe, have, parts, self._part)
+            with stream(assembly.pieces(), self._stop.check) as tar:
+                apply_layer(self._ctx, tar, diff_id=self._diff_id, also=self._note)
+
+    def _note(self, c: sqlite3.Connection, diff: Diff) -> None:
+        """In what form the layer came, and from where."""
+        from lamina.db import packed
+
+        packed.put(c, packed.Packed(diff.diff_id, self._layer), self._repository.reference.name)
+
+
+def _shown(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"

@@ -1,0 +1,74 @@
+"""Link: how fast a repository answers, and how fast bytes come then, as measured by what was fetched from it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from lamina.oci.descriptor import Descriptor
+    from lamina.registry.repository import Repository
+
+_SMALL = 64 << 10  # bytes of an answer whose time is mostly that of the way there and back
+_FAST = 1e9  # bytes a second, where nothing was measured: then little is worth another request
+_KEEP = 0.7  # how much an older measurement counts beside a new one
+
+
+class Link:
+    """One repository, as seen from here. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latency = 0.0
+        self._rate = 0.0
+        self.has_ranges = True
+
+    def note(self, size: int, seconds: float) -> None:
+        """An answer of `size` bytes took so long."""
+        seconds = max(seconds, 1e-5)
+        with self._lock:
+            if not self._latency or seconds < self._latency:
+                self._latency = seconds
+            elif size < _SMALL:
+                self._latency = _KEEP * self._latency + (1 - _KEEP) * seconds
+            if size >= _SMALL:
+                rate = size / max(seconds - self._latency, seconds / 20)
+                self._rate = _KEEP * self._rate + (1 - _KEEP) * rate if self._rate else rate
+
+    @property
+    def latency(self) -> float:
+        """Seconds that one more request takes; at most, as long as little was fetched."""
+        return self._latency
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second over one connection."""
+        return self._rate or _FAST
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the rate is more than a guess."""
+        return self._rate > 0
+
+    @property
+    def gap(self) -> int:
+        """Up to how many bytes that are not wanted come sooner than the answer to one more request."""
+        return int(self.latency * self.rate)
+
+
+_links: WeakKeyDictionary[Repository, Link] = WeakKeyDictionary()
+
+
+def link_of(repository: Repository) -> Link:
+    """The link to a repository, for as long as it is open."""
+    return _links.setdefault(repository, Link())
+
+
+def timed_part(repository: Repository, link: Link, descriptor: Descriptor, start: int, end: int) -> bytes:
+    """Repository.part, measured."""
+    began = time.perf_counter()
+    data = repository.part(descriptor, start, end)
+    link.note(len(data), time.perf_counter() - began)
+    return data
