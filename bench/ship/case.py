@@ -43,7 +43,8 @@ def ship(found: list[Builder], folder: str, base: Callable[[Builder, str, str], 
     daemon = int(_read(f"{folder}/docker/pid")) if engine is not None else 0
     archive = base(found[0], "busybox", folder)
     archives = _archives(found[0], folder)
-    tools = contestants(found[0], folder, engine, daemon)
+    os.mkdir(f"{folder}/ship")
+    tools = contestants(found[0], f"{folder}/ship", engine, daemon)
     with _registry(f"{folder}/registry") as port, relay(port) as between:
         name = f"{between.host}/base:1"
         command = [

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lamina.containers.request import RunResult as RunResult
     from lamina.containers.stdio import Stdio as Stdio
     from lamina.engine.engine import Engine as Engine
+    from lamina.engine.pushing import PushRequest as PushRequest
     from lamina.engine.steps import StepRef as StepRef
     from lamina.errors import LaminaError as LaminaError
 
@@ -24,6 +25,7 @@ __all__ = [
     "BuildResult",
     "Engine",
     "LaminaError",
+    "PushRequest",
     "RunRequest",
     "RunResult",
     "Stdio",
@@ -36,6 +38,7 @@ _HOMES = {
     "BuildResult": "lamina.build.request",
     "Engine": "lamina.engine.engine",
     "LaminaError": "lamina.errors",
+    "PushRequest": "lamina.engine.pushing",
     "RunRequest": "lamina.containers.request",
     "RunResult": "lamina.containers.request",
     "StepRef": "lamina.engine.steps",

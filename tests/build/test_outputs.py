@@ -20,8 +20,10 @@ from lamina.db.names import resolve_image
 from lamina.engine.outputs import Outputs
 from lamina.errors import InvalidInput, LaminaError, NotFound, Unsupported
 from lamina.events import Notice
+from lamina.fetch.failures import FetchFailed
 from lamina.oci import media
 from lamina.oci import platform as platforms
+from lamina.registry.settings import Settings
 from tests.build.kitchen import HOST, Kitchen
 
 if TYPE_CHECKING:
@@ -33,12 +35,17 @@ SMALL = "FROM scratch\nCOPY a /a\nCOPY d /d\n"
 BOTH = (str(HOST), str(OTHER))
 
 
+def offline() -> Settings:
+    """No registry is asked."""
+    return Settings(offline=True)
+
+
 def deliver(kitchen: Kitchen, dockerfile: str, *outputs: Output, **options: object) -> BuildResult:
     """A build with its outputs, as the engine does it."""
     kitchen.events = []
     fields: dict[str, object] = {"context": str(kitchen.context), "dockerfile": dockerfile.encode()}
     request = BuildRequest(**(fields | {"output": outputs} | options))  # type: ignore[arg-type]
-    made = Outputs(kitchen.ctx, request, kitchen.events.append)
+    made = Outputs(kitchen.ctx, request, kitchen.events.append, offline)
     result = build(kitchen.ctx, request, HOST, kitchen.events.append, kitchen.enter, kitchen.tools)
     return made.deliver(result)
 
@@ -301,7 +308,7 @@ def test_mode_delete_never_empties_the_machine(
     request = BuildRequest(str(small.context), SMALL.encode(), output=(output,))
     with pytest.raises(InvalidInput, match=f"{what} is in there"):
         # Nothing is built or delivered here: were the check broken, this very test would empty the machine.
-        Outputs(small.ctx, request, small.events.append)
+        Outputs(small.ctx, request, small.events.append, offline)
 
 
 def test_type_local_platform_split(small: Kitchen, tmp_path: Path) -> None:
@@ -487,7 +494,8 @@ def test_squash_from_scratch(small: Kitchen) -> None:
         (Output("oci", "x", {"name": "UPPER"}), InvalidInput, "must be lowercase"),
         (Output("oci", "x", {"annotation-what.a": "b"}), InvalidInput, "unknown annotation type"),
         (Output("local", "x", {"mode": "move"}), InvalidInput, "invalid mode 'move'"),
-        (Output("image", "", {"push": "true"}), Unsupported, "pushing is not supported"),
+        (Output("image", "", {"push": "true"}), InvalidInput, "tag is needed when pushing"),
+        (Output("image", "", {"push": "true", "name": "x"}), FetchFailed, "Lamina is offline"),
         (Output("image", "", {"store": "false"}), Unsupported, "store=false is not supported"),
     ],
 )

@@ -125,7 +125,7 @@ def test_pull_takes_a_moved_tag(liar: Liar, online: Kitchen) -> None:
 
 
 def test_pull_of_an_image_that_only_the_store_has(online: Kitchen) -> None:
-    with pytest.raises(DockerfileError, match="busybox:latest: localhost: connection refused") as caught:
+    with pytest.raises(DockerfileError, match="busybox:latest: localhost:1: connection refused") as caught:
         online.build("FROM busybox\n", pull=True)
     assert (caught.value.line, caught.value.column) == (1, 6)
 

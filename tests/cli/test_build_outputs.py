@@ -47,6 +47,9 @@ def several(program: Lamina, small: Path, name: str) -> None:
         ("type=image", Output("image", "", {})),
         ('type=image,"name=a,b"', Output("image", "", {"name": "a,b"})),
         ("type=cacheonly", Output("cacheonly", "", {})),
+        ("type=image,push=true", Output("image", "", {"push": "true"})),
+        ("type=registry", Output("image", "", {"push": "true"})),
+        ("type=registry,push=false", Output("image", "", {"push": "false"})),
     ],
 )
 def test_output_texts(text: str, expected: Output | None) -> None:
@@ -56,8 +59,6 @@ def test_output_texts(text: str, expected: Output | None) -> None:
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        ("type=registry", Unsupported),
-        ("type=image,push=true", Unsupported),
         ("type=floppy,dest=a", Unsupported),
         ("type=local", InvalidInput),
         ("type=cacheonly,dest=x", InvalidInput),

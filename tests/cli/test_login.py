@@ -95,7 +95,7 @@ def test_a_password_in_the_list_of_processes(lamina: Lamina, guarded: Registry, 
         (("-u", "me", "--password-stdin", "no registry!"), "'no registry!' is no registry"),
         (("-u", "me", "--password-stdin", "a.test:1/b:c"), "is no registry"),
         (("-u", "m:e", "--password-stdin", "localhost:1"), "a user name has no colon"),
-        (("-u", "me", "--password-stdin", "localhost:1"), "localhost: connection refused"),
+        (("-u", "me", "--password-stdin", "localhost:1"), "localhost:1: connection refused"),
     ],
 )
 def test_what_cannot_be(lamina: Lamina, home: dict[str, str], words: tuple[str, ...], text: str) -> None:

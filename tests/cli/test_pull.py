@@ -112,7 +112,7 @@ def test_offline_switch(lamina: Lamina, place: Path) -> None:
 
 def test_a_registry_that_is_not_there(lamina: Lamina, online: dict[str, str]) -> None:
     _, err = lamina.both("pull", "localhost:1/app:1", status=1, **online)
-    assert err == "lamina: cannot fetch the manifest of localhost:1/app:1: localhost: connection refused\n"
+    assert err == "lamina: cannot fetch the manifest of localhost:1/app:1: localhost:1: connection refused\n"
 
 
 def test_names_that_are_none(lamina: Lamina, online: dict[str, str]) -> None:

@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
         if found is None and self.site.repositories and ".git" in path:
             git_http(self, self.site.repositories)
         elif found is None:
-            self.reply(404)
+            self.site.default(self)
         elif isinstance(found, bytes):
             self.file(found)
         else:
@@ -39,6 +39,9 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
     do_POST = do_GET
+    do_PUT = do_GET
+    do_PATCH = do_GET
+    do_DELETE = do_GET
 
     def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
         """One answer; names of headers with _ for -."""
@@ -88,6 +91,7 @@ class Site:
     pages: dict[str, bytes | Answer] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     repositories: str = ""
+    default: Answer = lambda handler: handler.reply(404)  # noqa: E731
 
     @property
     def paths(self) -> list[str]:

@@ -11,24 +11,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import NamedTuple
 
 _CHUNK = 1 << 16
 
 
-class Row(NamedTuple):
-    """One request: `up` and `down` are bytes of the bodies."""
+@dataclass
+class Row:
+    """One request: `up` and `down` are bytes of the bodies, counted as they pass; status 0: it broke."""
 
     method: str
     path: str
-    status: int
-    up: int
-    down: int
+    status: int = 0
+    up: int = 0
+    down: int = 0
 
 
 @dataclass
 class Requests:
-    """The rows so far, in the order in which they ended; `connections` counts those that clients opened."""
+    """The rows so far, in the order in which they began; `connections` counts those that clients opened."""
 
     rows: list[Row] = field(default_factory=list)
     connections: int = 0
@@ -63,19 +63,19 @@ class _Relay(BaseHTTPRequestHandler):
         self.requests.connections += 1
 
     def relay(self) -> None:
-        self.up = self.down = 0
+        self.row = Row(self.command, self.path)
+        self.requests.rows.append(self.row)
         upstream = http.client.HTTPConnection("127.0.0.1", self.upstream, timeout=60)
         try:
-            status = self._relay(upstream)
+            self._relay(upstream)
         except OSError:
-            status, self.close_connection = 0, True
+            self.close_connection = True
         finally:
             upstream.close()
-            self.requests.rows.append(Row(self.command, self.path, status, self.up, self.down))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = relay
 
-    def _relay(self, upstream: http.client.HTTPConnection) -> int:
+    def _relay(self, upstream: http.client.HTTPConnection) -> None:
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name.lower() not in ("connection", "expect"):
@@ -87,9 +87,10 @@ class _Relay(BaseHTTPRequestHandler):
             left = int(self.headers.get("Content-Length", 0))
             while left and (data := self.rfile.read1(min(left, _CHUNK))):  # type: ignore[attr-defined]
                 left -= len(data)
-                self.up += len(data)
+                self.row.up += len(data)
                 upstream.send(data)
         answer = upstream.getresponse()
+        self.row.status = answer.status
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() != "connection":
@@ -97,17 +98,16 @@ class _Relay(BaseHTTPRequestHandler):
         self.end_headers()
         chunked = answer.chunked  # type: ignore[attr-defined]
         while data := answer.read1(_CHUNK):
-            self.down += len(data)
+            self.row.down += len(data)
             self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data) if chunked else data)
         if chunked:
             self.wfile.write(b"0\r\n\r\n")
-        return answer.status
 
     def _send_chunks(self, upstream: http.client.HTTPConnection) -> None:
         while size := int(self.rfile.readline().split(b";")[0], 16):
             data = self.rfile.read(size)
             self.rfile.readline()
-            self.up += size
+            self.row.up += size
             upstream.send(b"%x\r\n%b\r\n" % (size, data))
         self.rfile.readline()
         upstream.send(b"0\r\n\r\n")

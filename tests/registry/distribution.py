@@ -123,15 +123,16 @@ def running(
 
 
 def authority(folder: Path, host: str, *, clients: bool = False) -> None:
-    """cert.pem and key.pem, signed by ca.pem, which is in certs.d/HOST too; there a client's, if asked for."""
+    """cert.pem and key.pem, signed by ca.pem, which is in certs.d/HOST too, with a client's if asked for."""
     need("openssl")
     kept = folder / "certs.d" / host
     kept.mkdir(parents=True)
-    _openssl("req", "-x509", *_NEW_KEY, "-subj", "/CN=own CA", "-keyout", "ca.key", "-out", "ca.pem", at=folder)
+    _openssl("req", "-x509", *_NEW_KEY, "-subj", "/CN=CA", "-keyout", "ca.key", "-out", "ca.pem", at=folder)
     shutil.copy(folder / "ca.pem", kept / "ca.crt")
     _sign(folder, "cert.pem", "key.pem", "subjectAltName=DNS:localhost,IP:127.0.0.1")
     if clients:
-        _sign(folder, f"certs.d/{host}/client.cert", f"certs.d/{host}/client.key", "extendedKeyUsage=clientAuth")
+        mine = f"certs.d/{host}/client"
+        _sign(folder, f"{mine}.cert", f"{mine}.key", "extendedKeyUsage=clientAuth")
 
 
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")

@@ -15,6 +15,7 @@ from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import DiffID, sha256
 from lamina.registry.settings import Settings
+from lamina.store.files import remove_tree
 from lamina.transfer.image_view import read_config
 from lamina.transfer.lazy import Lazy
 from lamina.transfer.register import register_image
@@ -70,4 +71,18 @@ def known(there: Layers, here: Layers, liar: Liar, image_id: ImageID, *tags: str
     for form in forms.values():
         tell(there, here, form, f"{liar.host}/cache")
     register_image(here, config, diff_ids, tags)
+    return forms
+
+
+def send_away(ctx: Layers, liar: Liar, *diff_ids: str, name: str = "cache") -> list[Packed]:
+    """Layers of a store are in a repository alone from now on; all rows stay."""
+    forms = [offer(ctx, liar, DiffID(diff_id), name) for diff_id in dict.fromkeys(diff_ids)]
+    for form in forms:
+        blob = layerdb.need_diff(ctx.db.read(), form.diff_id).blob
+        if blob is not None:
+            ctx.blobs.delete(blob)
+        with ctx.db.write() as tx:
+            packed.put(tx, form, f"{liar.host}/{name}")
+            tx.execute("UPDATE diffs SET blob = NULL WHERE diff_id = ?", (form.diff_id,))
+        remove_tree(ctx.layout.diff_dir(form.diff_id))
     return forms

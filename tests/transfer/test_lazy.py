@@ -99,7 +99,7 @@ def test_who_has_it_no_more(there: Layers, here: Layers, liar: Liar) -> None:
     c = here.db.read()
     assert cachedb.get_step(c, "key") is None and packed.places(c, form.descriptor.digest) == []
     assert layerdb.get_diff(c, diff_id) is not None and not here.layout.temps()
-    with pytest.raises(Elsewhere, match="no repository is known to have it"):
+    with pytest.raises(Elsewhere, match="nobody is known to have it"):
         bring(here, [diff_id])
 
 

@@ -10,6 +10,8 @@ from lamina.errors import InvalidInput, Unsupported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lamina.archive.zstd import Decompressor
+
 CHUNK = 1 << 18  # bytes read from a stream at a time
 BLOCK = 1 << 20  # what the compressor is fed: isal's output depends on how the input is cut
 LEVEL = 2  # of isal: 0 to 3
@@ -82,13 +84,14 @@ def _gzip() -> Codec:
 def _zstd() -> Codec:
     import zstandard  # 9 ms: as above
 
+    from lamina.archive.zstd import Frame  # as above
+
     decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
 
-    def feed(decoder: _Decoder, data: bytes) -> tuple[bytes, bool]:
-        return cast("bytes", decoder.decompress(data)), False  # type: ignore[attr-defined]
+    def make() -> Frame:
+        return Frame(cast("Decompressor", decompressor.decompressobj()))
 
-    # A block of four bytes can stand for 128 KiB, and this decoder has no bound of its own.
-    return Codec(decompressor.decompressobj, feed, (zstandard.ZstdError,), 1 << 12)
+    return Codec(make, lambda frame, data: cast("Frame", frame).feed(data), (zstandard.ZstdError,))
 
 
 def _bounded(make: Callable[[], _Decoder], error: type[Exception]) -> Codec:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lamina.build.session import Session
     from lamina.events import Event, Observer
     from lamina.fetch.stopping import Stopper
-    from lamina.layers.absent import Fetcher
     from lamina.layers.context import Layers
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID
@@ -57,7 +56,7 @@ class Bringing:
                 raise elsewhere(diff_ids, "nothing is fetched here")
             from lamina.transfer.lazy import Lazy  # with all that fetches
 
-            self._observer(Notice(f"fetching {_count(len(diff_ids))} of the cache"))
+            self._observer(Notice(_told(len(diff_ids))))
             Lazy(self._registries, self._enter, self._stopper, self._progress).layers(ctx, diff_ids)
         except (Elsewhere, Misdescribed) as error:
             raise Lost(error) from None
@@ -89,5 +88,5 @@ def go_on(lost: Swept, sessions: Sequence[Session]) -> None:
     contexts.observer(Notice(f"[Warning] {error.message}: the build goes on without what the cache said"))
 
 
-def _count(number: int) -> str:
-    return "1 layer" if number == 1 else f"{number} layers"
+def _told(number: int) -> str:
+    return "fetching " + ("1 layer that is" if number == 1 else f"{number} layers that are") + " elsewhere"

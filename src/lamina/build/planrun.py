@@ -30,7 +30,7 @@ from lamina.oci.config import ImageConfig
 from lamina.oci.digest import ChainID, DiffID, ImageID, chain_id, sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from lamina.build.context import Context
     from lamina.build.plan import PlannedStep
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from lamina.dockerfile.remotes import GitSource
     from lamina.graph.ops import Op
     from lamina.graph.stages import Plan, Stage
+    from lamina.layers.context import Layers
     from lamina.layers.planned import PlannedLayers
+    from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import Digest
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
@@ -110,6 +112,16 @@ class _NoRemotes:
 
     def commit(self, source: GitSource) -> NoReturn:
         raise Waiting(why=f"a plan does not ask what is in {redacted(source.remote)}")
+
+
+class NoFetcher:
+    """A Fetcher (layers.absent) that brings nothing."""
+
+    def layers(self, ctx: Layers, diff_ids: Sequence[DiffID]) -> None:
+        raise Waiting(why=f"layer {diff_ids[0][:19]} is elsewhere, and a plan fetches nothing")
+
+    def blob(self, ctx: Layers, descriptor: Descriptor) -> None:
+        raise Waiting(why=f"blob {descriptor.digest[:19]} is elsewhere, and a plan fetches nothing")
 
 
 def _refuse(what: str, hint: str) -> NoReturn:
@@ -254,7 +266,7 @@ class PlannedRun(StageRun):
             row = found.step._replace(key=work.key.digest, parent=self.top.chain_id if self.top else "")
             self.session.ctx.db.add_step(row)
         self._step = found.step
-        self._reuse(work, found.rule, found.step.diff_id, found.step.created, top)
+        self._reuse(work, found.rule, found.step.diff_id, found.step.created, top, found.step.origin)
         return True
 
     def _restack(self, work: Work, step: Step, rule: str) -> Layer | None:
@@ -270,10 +282,10 @@ class PlannedRun(StageRun):
     def _note_alias(self, work: Work, step: Step) -> None:
         pass  # the next build notes it
 
-    def _reuse(self, work: Work, rule: str, diff_id: DiffID, created: str, top: Layer) -> None:
+    def _reuse(self, work: Work, rule: str, diff_id: DiffID, created: str, top: Layer, origin: str) -> None:
         step = self._step or cachedb.get_step(self.session.ctx.db.read(), work.key.digest)
         self._step = None
-        super()._reuse(work, rule, diff_id, created, top)
+        super()._reuse(work, rule, diff_id, created, top, origin)
         self._report(work, rule, step)
 
     def wait(self, name: str, waits: Iterable[int]) -> None:

@@ -1,8 +1,8 @@
-"""Shared: what one build takes from caches that machines share (--cache-from), and adds to them (--cache-to).
+"""Shared: what a build takes from caches that machines share (--cache-from), and adds to them (--cache-to).
 
-A cache is opened at the first miss of the store's own, or when a base is not here: a build that the store knows
-asks nobody. What it says becomes rows, and the step is looked up once more. Each step that is done, or found, is
-handed to the exports, which send it while the build goes on.
+A cache is opened at the first miss of the store's own, or when a base is not here: a build that the store
+knows asks nobody. What it says becomes rows, and the step is looked up once more. Each step that is done, or
+found, is handed to the exports, which send it while the build goes on.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from lamina.transfer.cacheimport import Sought, open_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from lamina.build.request import BuildRequest, CacheFrom, CacheTo
     from lamina.build.stagerun import StageRun, Work
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
     from lamina.transfer.cacheexport import Exporter
-    from lamina.transfer.cacheimport import OpenedCache
     from lamina.transfer.cachefolder import FolderPlace
-    from lamina.transfer.cacheplaces import RegistryPlace
+    from lamina.transfer.cacheimport import OpenedCache
+    from lamina.transfer.cacheplaces import CachePlace
 
 
 class Shared:
@@ -197,7 +198,9 @@ class Shared:
         packing = Packing(to.compression, to.level, to.force)
         return Exporter(self._ctx, lambda stop: self._place_of(to, stop), packing, self._tell)
 
-    def _place_of(self, cache: CacheFrom | CacheTo, stop: Stop) -> FolderPlace | RegistryPlace:
+    def _place_of(
+        self, cache: CacheFrom | CacheTo, stop: Stop
+    ) -> AbstractContextManager[CachePlace]:
         if cache.type == "local":
             from lamina.transfer.cachefolder import FolderPlace
 
@@ -219,7 +222,8 @@ def _sought(run: StageRun, work: Work) -> Sought:
 def _lineage(run: StageRun) -> set[int]:
     """The stages whose layers are in the image: the target, and what it starts from."""
     plan = run.session.plan
-    found, number = set[int](), plan.target
+    found: set[int] = set()
+    number: int | None = plan.target
     while number is not None:
         found.add(number)
         number = plan.stages[number].parent

@@ -247,8 +247,8 @@ def steps_of_recipe(c: sqlite3.Connection, recipe: str, most: int) -> list[Step]
 
 def shared_steps_on(c: sqlite3.Connection, parent: str) -> list[Step]:
     """The steps that shared caches tell of, done on this stack, the newest first. Looks at all rows."""
-    rows = c.execute(f"SELECT {_STEP} FROM steps WHERE origin <> '' AND parent = ? ORDER BY ran DESC", (parent,))
-    return [_step_of(row) for row in rows]
+    sql = f"SELECT {_STEP} FROM steps WHERE origin <> '' AND parent = ? ORDER BY ran DESC"
+    return [_step_of(row) for row in c.execute(sql, (parent,))]
 
 
 def delete_step(c: sqlite3.Connection, key: str) -> None:

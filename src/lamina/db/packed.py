@@ -80,8 +80,8 @@ def is_at(c: sqlite3.Connection, digest: Digest, place: str) -> bool:
 
 
 def _places(c: sqlite3.Connection, digest: Digest) -> list[str]:
-    rows = c.execute("SELECT repository FROM places WHERE digest = ? ORDER BY seen DESC, repository", (digest,))
-    return [row[0] for row in rows]
+    sql = "SELECT repository FROM places WHERE digest = ? ORDER BY seen DESC, repository"
+    return [row[0] for row in c.execute(sql, (digest,))]
 
 
 def unnamed(c: sqlite3.Connection) -> list[Digest]:

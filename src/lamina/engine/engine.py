@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lamina.engine.cache import Cache
     from lamina.engine.checking import Checks
     from lamina.engine.logins import Logins
+    from lamina.engine.indexes import Indexes
     from lamina.engine.opened import Opened
     from lamina.engine.remote import Remote
     from lamina.engine.pushing import PushRequest
@@ -271,6 +272,13 @@ class Engine(Asking):
             referrers=referrers,
             format=format,
         )
+
+    @property
+    def index(self) -> Indexes:
+        """Indexes in the making: create, add, annotate, remove, rm, ls, inspect, push."""
+        from lamina.engine.indexes import Indexes
+
+        return Indexes(self._inside, lambda: self._opened, self._environ)
 
     @property
     def registry(self) -> Remote:

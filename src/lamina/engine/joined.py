@@ -80,11 +80,12 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
 def plan(opened: Opened, request: BuildRequest) -> BuildPlan:
     """What a build would do. The store is asked and not changed, whoever it belongs to."""
     from lamina.build import planning
+    from lamina.build.planrun import NoFetcher
     from lamina.insight.rows import Rows
     from lamina.layers.planned import PlannedLayers
     from lamina.oci.platform import host
 
-    ctx = PlannedLayers.of(opened.layout)
+    ctx = PlannedLayers.of(opened.layout, NoFetcher)
 
     def approve(brought: BuildRequest) -> None:
         _check_first(lambda: Rows(ctx.db.read(), ctx.blobs, ctx.layout), brought)

@@ -144,7 +144,7 @@ class Exchange:
         request = self._request
         url, left = request.url, _MOST_REDIRECTS
         while True:
-            host = host_of(url)
+            host = shown_host(url)
             answer = self._open(connections, url, host)
             done = False
             try:
@@ -225,10 +225,10 @@ class Exchange:
         except ValueError:
             found = ""
         if not is_http(found) or not host_of(found):
-            raise FetchFailed(f"cannot {self.doing}: {host_of(url)} redirects to {target[:200]!r}")
+            raise FetchFailed(f"cannot {self.doing}: {shown_host(url)} redirects to {target[:200]!r}")
         if self._request.body is not None and not is_same_server(self._request.url, found):
-            what = f"{host_of(url)} redirects what we sent to {host_of(found)}, which it was not meant for"
-            raise FetchFailed(f"cannot {self.doing}: {what}")
+            what = f"{shown_host(url)} redirects what we sent to {shown_host(found)}"
+            raise FetchFailed(f"cannot {self.doing}: {what}, which it was not meant for")
         return found
 
     def _headers(self, url: str) -> dict[str, str]:
@@ -278,6 +278,11 @@ def retrying(attempt: Callable[[], Result], stopper: Stopper, *, attempts: int =
                 raise failure.error from None
             pause(failure.after if failure.after is not None else _spread(wait), stopper)
             wait *= 2
+
+
+def shown_host(url: str) -> str:
+    """host[:port] of a URL, for messages."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
 
 
 def dispose(answer: BaseHTTPResponse) -> None:

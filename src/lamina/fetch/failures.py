@@ -6,6 +6,7 @@ import socket
 import ssl
 from typing import TYPE_CHECKING
 
+from lamina.dockerfile.remotes import host_of
 from lamina.errors import Denied, LaminaError, NotFound
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ _ABOUT_NAMES = {
 
 class FetchFailed(LaminaError):
     """A server could not be reached, broke off, or said that it cannot."""
+
+    over_tls = False  # it speaks TLS, and that is where it failed
 
 
 class NoRanges(LaminaError):
@@ -43,21 +46,17 @@ def of_status(status: int, reason: str, doing: str, host: str) -> LaminaError:
     if status in (404, 410):
         return NotFound(message, hint="is the URL right?")
     if status in (401, 403, 407):
-        return Denied(
-            message,
-            hint=f"for a token: --secret id=HTTP_AUTH_TOKEN_{host},env=NAME (or HTTP_AUTH_HEADER_{host})",
-        )
+        name = host_of(f"http://{host}")  # secrets are not named by a port
+        hint = f"for a token: --secret id=HTTP_AUTH_TOKEN_{name},env=NAME (or HTTP_AUTH_HEADER_{name})"
+        return Denied(message, hint=hint)
     return FetchFailed(message)
 
 
 def of_exception(error: Exception, doing: str, host: str) -> tuple[FetchFailed, bool]:
     """What to raise when there was no answer, or only a part, and whether another attempt makes sense."""
     for cause in causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            hint = "SSL_CERT_FILE names a file with the certificates to trust"
-            return _failed(doing, f"{host}: certificate not trusted: {cause.verify_message}", hint), False
         if isinstance(cause, ssl.SSLError):
-            return _failed(doing, f"{host}: TLS: {cause.reason or cause}"), False
+            return _of_tls(cause, doing, host)
         if isinstance(cause, socket.gaierror):
             number = cause.errno or 0
             what = _ABOUT_NAMES.get(number, cause.strerror or "name not found")
@@ -69,6 +68,28 @@ def of_exception(error: Exception, doing: str, host: str) -> tuple[FetchFailed, 
     cause = next(iter(causes(error)))
     said = " ".join(str(cause).split())[:_LONGEST]  # it may quote what was sent
     return _failed(doing, f"{host}: the connection broke: {said or type(cause).__name__}"), True
+
+
+def _of_tls(error: ssl.SSLError, doing: str, host: str) -> tuple[FetchFailed, bool]:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        hint = f"a registry's own CA goes into certs.d/{host}/ca.crt; SSL_CERT_FILE names a file for all"
+        failed = _failed(doing, f"{host}: certificate not trusted: {error.verify_message}", hint)
+        failed.over_tls = True
+        return failed, False
+    reason = error.reason or ""
+    hint = None
+    if "CERTIFICATE" in reason:
+        hint = (
+            f"a registry that wants to see one of ours finds it in certs.d/{host}: client.cert and client.key"
+        )
+    elif reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+        hint = (
+            "does it speak TLS at all? `insecure = true` in registries.toml is for a registry that does not"
+        )
+    failed = _failed(doing, f"{host}: TLS: {reason or error}", hint)
+    failed.over_tls = "ALERT" in reason
+    broken = isinstance(error, ssl.SSLEOFError) or "BAD_RECORD" in reason or "DECRYPTION" in reason
+    return failed, broken
 
 
 def waiting(error: LaminaError, seconds: float) -> LaminaError:

@@ -10,7 +10,7 @@ import io
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Corrupt
-from lamina.fetch.exchange import Exchange, Line, Request, dispose, retrying
+from lamina.fetch.exchange import Exchange, Line, Request, dispose, retrying, shown_host
 from lamina.fetch.failures import FetchFailed, NoRanges, Retry
 from lamina.fetch.headers import content_range
 from lamina.fetch.pace import Pace
@@ -111,7 +111,7 @@ class _Reader(io.RawIOBase):
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self._drop()
             self._place.stopper.check()  # it was us who broke it
-            failure = self._exchange.broken(error, _host(self._place.url))
+            failure = self._exchange.broken(error, shown_host(self._place.url))
             if isinstance(failure, Retry):
                 failure.progress, self._gained = self._gained >= _PROGRESS, 0
             raise failure from None
@@ -140,14 +140,14 @@ class _Reader(io.RawIOBase):
     def _check_whole(self, answer: BaseHTTPResponse) -> None:
         length = answer.headers.get("Content-Length", "")
         if length.isascii() and length.isdigit() and int(length[:20]) != self._size:
-            what = f"{_host(self._place.url)} sends {length[:20]} bytes, and it should have {self._size}"
+            what = f"{shown_host(self._place.url)} sends {length[:20]} bytes, and it should have {self._size}"
             raise Corrupt(f"{self._place.shown} is not what the manifest says: {what}")
 
     def _check_part(self, answer: BaseHTTPResponse) -> None:
         first = content_range(answer.headers.get("Content-Range", "")) if answer.status == 206 else -1
         if first == self._at and answer.headers.get("Content-Encoding", "identity") == "identity":
             return
-        host = _host(self._place.url)
+        host = shown_host(self._place.url)
         what = f"cannot fetch {self._place.shown}: {host} sent another part than asked"
         if not self._digest:
             raise NoRanges(what)
@@ -169,7 +169,7 @@ class _Reader(io.RawIOBase):
                     left -= len(data)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             self._place.stopper.check()
-            raise self._exchange.broken(error, _host(self._place.url)) from None
+            raise self._exchange.broken(error, shown_host(self._place.url)) from None
 
     def _finish(self) -> None:
         """All has come: what comes after it, and what it is."""
@@ -187,7 +187,7 @@ class _Reader(io.RawIOBase):
         found = "sha256:" + self._hash.hexdigest()
         if longer or found != self._digest:
             what = f"it has more than {self._size} bytes" if longer else f"its bytes are {found}"
-            host = _host(self._place.url)
+            host = shown_host(self._place.url)
             raise Corrupt(f"{self._place.shown} is not what the manifest says: {host}: {what}")
 
     def _drop(self) -> None:
@@ -195,8 +195,3 @@ class _Reader(io.RawIOBase):
         if answer is not None:
             answer.close()
 
-
-def _host(url: str) -> str:
-    from lamina.dockerfile.remotes import host_of
-
-    return host_of(url)

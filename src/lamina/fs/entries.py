@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Place = Callable[[], str]
 
 ROOM = 28 << 20  # bytes, as `_weight` counts them: some 60,000 files
-_PAGE = 1000  # rows read at a time
+_PAGE = 64  # rows read at a time: each may have 64 KiB of attributes
 _BITS = (1 << 25) - 1
 _CACHE = 4096  # KiB of the file that stay in memory
 _KINDS = {str(kind): kind for kind in Kind}

@@ -55,7 +55,7 @@ def collect(ctx: Context) -> Collected:
             layerdb.delete_layer(tx, layer.chain_id)
         for diff in gone.diffs:
             layerdb.delete_diff(tx, diff.diff_id)
-    dead = frozenset([diff.diff_id for diff in gone.diffs])
+    dead = {diff.diff_id: diff.size for diff in gone.diffs}
     diffs, freed = _remove_diffs(ctx, dead, before)
     _remove_layer_files(ctx)
     freed += _remove_snapshots(ctx, before)
@@ -72,8 +72,11 @@ def _oldest(ctx: Context) -> int:
     return min([now, *(since for lease_id, since in living(ctx.layout).items() if lease_id != ctx.lease.id)])
 
 
-def _remove_diffs(ctx: Context, dead: frozenset[DiffID], before: int) -> tuple[tuple[DiffID, ...], int]:
-    """Removes the folders of these diffs, and those that no row names; but none that has a row (again)."""
+def _remove_diffs(ctx: Context, dead: dict[DiffID, int], before: int) -> tuple[tuple[DiffID, ...], int]:
+    """Removes the folders of these diffs, and those that no row names; but none that has a row (again).
+
+    `dead` are diffs and the bytes in their files.
+    """
     taken: list[tuple[DiffID, str]] = []
     with ctx.db.write(durable=False) as tx:
         known = {diff.diff_id for diff in layerdb.diffs(tx)}
@@ -86,8 +89,9 @@ def _remove_diffs(ctx: Context, dead: frozenset[DiffID], before: int) -> tuple[t
                 if temp is not None:
                     taken.append((diff_id, temp))
     freed = 0
-    for _, temp in taken:
-        freed += tree_size(temp)
+    for diff_id, temp in taken:
+        size = dead.get(diff_id)
+        freed += tree_size(temp) if size is None else size
         remove_tree(temp)
     return tuple([diff_id for diff_id, _ in taken]), freed
 

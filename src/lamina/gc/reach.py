@@ -90,11 +90,11 @@ def dead(c: sqlite3.Connection, now: Held) -> Dead:
 
 
 def used_blobs(c: sqlite3.Connection, blobs: BlobStore, now: Held) -> set[Digest]:
-    """The blobs that are held or hosted, or that diffs, images (config, manifest and what it names) or indexes name.
+    """The blobs that are held, hosted, or named by diffs, images (config, manifest and its blobs) or indexes.
 
     Corrupt, NotFound, InvalidInput when a manifest cannot be read: nobody can say then what is not used.
     """
-    used = now.blobs | hosted.blobs(c)
+    used = {*now.blobs, *hosted.blobs(c)}
     used.update([diff.blob for diff in layerdb.diffs(c) if diff.blob is not None])
     for image in imagedb.images(c):
         used |= {Digest(image.image_id), image.manifest}

@@ -12,6 +12,9 @@ Who learns of a layer from elsewhere, with its file rows, writes in one transact
     put_absent(ctx, tx, diff, entries)     # False: the store knows the layer, and otherwise: believe nothing of it
     packed.put(tx, Packed(diff_id, descriptor), repository)     # where the bytes are; more than one is better
 
+and may keep the few small files that builds ask for most (etc/passwd, etc/group) with `ctx.blobs.put(content)`:
+they are then read without the layer. A sweep takes such blobs away.
+
 The rows are claims until the bytes come: commit_diff compares them (layers.claims). So a folder and a row of one
 diff ID always fit: put_absent makes no row beside a folder, and nothing gets a folder that was not compared.
 """
@@ -19,12 +22,14 @@ diff ID always fit: put_absent makes no row beside a folder, and nothing gets a 
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from lamina.db import cachedb, layerdb, leases
-from lamina.errors import Corrupt, LaminaError
+from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound
 from lamina.layers.lookup import EMPTY_DIFF
 from lamina.oci import media
+from lamina.oci.digest import Digest
 from lamina.store.files import remove_tree
 from lamina.store.place import take_diff
 from lamina.tree.content import EMPTY_CONTENT
@@ -38,6 +43,8 @@ if TYPE_CHECKING:
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID
     from lamina.tree.entry import Entry
+
+_KEPT = 1 << 20  # bytes of a file that is read without its layer
 
 
 class Elsewhere(LaminaError):
@@ -106,6 +113,17 @@ def elsewhere(diff_ids: Sequence[DiffID], why: str, hint: str | None = None, *, 
     error = Elsewhere(f"layer {first}{more} not in the store, only known: {why}", hint=hint)
     error.diff_ids, error.gone = tuple(diff_ids), gone
     return error
+
+
+def open_kept(ctx: Layers, diff_id: DiffID, path: bytes) -> BinaryIO | None:
+    """A file of an absent layer whose content is here all the same, as a blob that its digest names; or None."""
+    entry = cachedb.file(ctx.db.read(), diff_id, path)
+    if entry is None or not entry.digest or not ctx.blobs.has(blob := Digest(f"sha256:{entry.digest}")):
+        return None
+    try:
+        return BytesIO(ctx.blobs.read(blob, _KEPT))
+    except (NotFound, Corrupt, InvalidInput):
+        return None
 
 
 def put_absent(ctx: Layers, tx: sqlite3.Connection, diff: Diff, entries: Iterable[Entry]) -> bool:

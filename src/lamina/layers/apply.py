@@ -63,19 +63,23 @@ def apply_verified(
     ctx: Layers,
     stream: Readable,
     diff_id: DiffID,
-    blob: Digest,
+    blob: Digest | None,
     media_type: str = "",
     *,
     also: Also | None = None,
 ) -> Diff:
     """The same for a blob that somebody else puts into the store, and verifies, while it is read here.
 
+    `blob` None: nobody does, and only a tar that is just what we would pack is taken; else InvalidInput.
     `stream` ends (b"") only when the store has the blob. What it raises otherwise comes out as it is.
     """
     with TempFolder(ctx) as temp:
         tar = _unpack(ctx, cast("BinaryIO", stream), temp)
         _check(tar, diff_id)
-        received = blob if tar.compression or not _is_canonical(temp, tar) else None
+        is_ours = not tar.compression and _is_canonical(temp, tar)
+        if blob is None and not is_ours:
+            raise InvalidInput("the layer's archive is in another form than it seemed")
+        received = None if is_ours else blob
         return _commit(ctx, temp, tar, received, media_type, also)
 
 

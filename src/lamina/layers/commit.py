@@ -101,13 +101,14 @@ def commit_empty(ctx: Layers, *, also: Also | None = None) -> Diff:
 def put_empty(ctx: Layers, c: sqlite3.Connection) -> Diff:
     """Afterwards the layer in which nothing changed is there; for a transaction that holds it, too."""
     diff = layerdb.get_diff(c, DiffID(EMPTY_DIFF))
-    if diff is None:
-        diff = Diff(DiffID(EMPTY_DIFF), EMPTY_CONTENT, 0, EMPTY_TAR_SIZE, 0, None, media.LAYER)
-        layerdb.put_diff(c, diff)
-        with TempFolder(ctx) as temp:
-            os.mkdir(temp)
-            os.chmod(temp, 0o755)  # whatever the umask is
-            place_diff(ctx.layout, temp, diff.diff_id)
+    if diff is not None and is_here(ctx, diff.diff_id):
+        return diff
+    diff = diff or Diff(DiffID(EMPTY_DIFF), EMPTY_CONTENT, 0, EMPTY_TAR_SIZE, 0, None, media.LAYER)
+    layerdb.put_diff(c, diff)
+    with TempFolder(ctx) as temp:
+        os.mkdir(temp)
+        os.chmod(temp, 0o755)  # whatever the umask is
+        place_diff(ctx.layout, temp, diff.diff_id)
     return diff
 
 

@@ -10,7 +10,7 @@ from lamina.errors import Corrupt
 from lamina.fs.failures import shown
 from lamina.fs.folders import Folders
 from lamina.fs.walk import open_file
-from lamina.layers.absent import bring, is_here
+from lamina.layers.absent import bring, is_here, open_kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,7 @@ def open_in_diff(ctx: Layers, diff_id: DiffID, path: bytes) -> BinaryIO:
         return _opened(ctx, diff_id, path)
     except OSError as error:
         if error.errno == errno.ENOENT and not is_here(ctx, diff_id):
-            bring(ctx, [diff_id])
-            return open_in_diff(ctx, diff_id, path)
+            return open_kept(ctx, diff_id, path) or _brought(ctx, diff_id, path)
         raise Corrupt(f"layer {diff_id} lacks its file {shown(path)}: {error.strerror}") from error
 
 
@@ -46,6 +45,11 @@ def _opened(ctx: Layers, diff_id: DiffID, path: bytes) -> BinaryIO:
         with Folders(ctx.layout.diff_dir(diff_id)) as folders:
             fd = open_file(folders, path)
     return cast("BinaryIO", open(fd, "rb", buffering=0))
+
+
+def _brought(ctx: Layers, diff_id: DiffID, path: bytes) -> BinaryIO:
+    bring(ctx, [diff_id])
+    return open_in_diff(ctx, diff_id, path)
 
 
 def content(folders: Folders, entry: Entry) -> Iterator[bytes]:

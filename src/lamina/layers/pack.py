@@ -7,7 +7,8 @@ import io
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.archive.compression import CHUNK, decompressed
-from lamina.db import cachedb, layerdb
+from lamina.db import layerdb
+from lamina.db.listing import listing
 from lamina.errors import Corrupt
 from lamina.fs.folders import Folders
 from lamina.layers.absent import bring
@@ -71,7 +72,7 @@ def _from_rows(ctx: Layers, diff_id: DiffID) -> Iterator[bytes]:
     """The canonical tar: metadata from the rows, content from the disk."""
     try:
         with Folders(ctx.layout.diff_dir(diff_id)) as folders:
-            yield from canonical_pieces(folders, cachedb.files(ctx.db.read(), diff_id))
+            yield from canonical_pieces(folders, listing(ctx.db.read(), diff_id))
     except OSError as error:
         raise _damaged(diff_id, f"it cannot be read: {error.strerror}") from error
     except Corrupt as error:
@@ -92,6 +93,9 @@ def canonical_pieces(folders: Folders, entries: Iterable[Entry]) -> Iterator[byt
                 writer.data(chunk)
                 yield from pieces
                 pieces.clear()
+        elif pieces:
+            yield from pieces
+            pieces.clear()
     writer.finish()
     yield from pieces
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from lamina.db.layerdb import Layer
+    from lamina.layers.absent import Fetcher
     from lamina.layers.lookup import Lookup
     from lamina.store.layout import Layout
 
@@ -39,10 +40,10 @@ class PlannedLayers(Layers):
     sources: dict[tuple[DiffID, bytes], Source]  # the content of files in layers that are not there
 
     @classmethod
-    def of(cls, layout: Layout) -> Self:
+    def of(cls, layout: Layout, fetch: Callable[[], Fetcher] | None = None) -> Self:
         """The store at `layout`, whoever it belongs to. Denied where it may not be read, Corrupt."""
         db = PlannedDatabase.open(layout.database, create=False)
-        made = cls(layout, BlobStore(layout), db, Lease(layout, "", -1))
+        made = cls(layout, BlobStore(layout), db, Lease(layout, "", -1), fetch)
         made.sources = {}
         return made
 

@@ -94,7 +94,7 @@ class Authority:
             raise Denied(f"{host_of(url)} wants our password sent to {host_of(realm)} without TLS")
         for scope in asked.get("scope", "").split():
             _add(self._scopes, scope)
-        scopes = [f"{name}:{','.join(sorted(actions))}" for name, actions in self._scopes.items()]
+        scopes = [_scope(name, actions) for name, actions in self._scopes.items()]
         answer = self._ask(realm, asked.get("service", ""), scopes, found)
         if not answer.ok:
             raise Denied(
@@ -128,8 +128,14 @@ class Authority:
         return ask(request, access, limit=_LIMIT, stopper=self._stopper, connections=self._connections)
 
 
+def _scope(resource: str, actions: set[str]) -> str:
+    return f"{resource}:{','.join(sorted(actions))}" if actions else resource
+
+
 def _add(scopes: dict[str, set[str]], scope: str) -> bool:
     """Adds the actions of a scope to those of its resource; whether some are new."""
+    if not scope:
+        return False
     resource, colon, actions = scope.rpartition(":")
     if not colon:
         resource, actions = scope, ""

@@ -130,6 +130,6 @@ def _speaks_tls(at: Reached) -> bool:
     request = Request(f"https://{at.host}/v2/", attempts=1)
     try:
         ask(request, limit=MAX_MANIFEST, stopper=at.stopper, connections=at.connections)
-    except FetchFailed:
-        return False
+    except FetchFailed as error:
+        return error.over_tls
     return True

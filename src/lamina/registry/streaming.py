@@ -157,9 +157,9 @@ class _Piece:
         at = self._start
         if self._tried:
             found = self._session.arrived()
-            at = found if found is not None else (0 if self._start == 0 else -1)
-            if not self._start <= at <= self._end:
+            if found is None or not self._start <= found <= self._end:
                 raise _Lost(self._lost())
+            at = found
         self._tried = True
         while at < self._end:
             end = self._session.patch(self._data[at - self._start :], at)

@@ -10,7 +10,7 @@ import io
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urljoin
 
-from lamina.dockerfile.remotes import is_http
+from lamina.dockerfile.remotes import host_of, is_http
 from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError
 from lamina.fetch.exchange import Body, Request, retrying
 from lamina.fetch.failures import FetchFailed, Retry
@@ -122,12 +122,16 @@ class Session:
     def _move(self, answer: Answer, url: str) -> None:
         """Each answer may say anew where the upload lies; also elsewhere, where our rights do not go."""
         target = answer.headers.get("location", "")
-        if target:
-            self.location = urljoin(url, target)
-            if not is_http(self.location):
-                self.location = ""
-                said = f"{self.at.host} wants it at {target[:100]!r}"
-                raise FetchFailed(f"cannot push {self.shown}: {said}")
+        if not target:
+            return
+        try:
+            found = urljoin(url, target)
+        except ValueError:
+            found = ""
+        if not is_http(found) or not host_of(found):
+            said = f"{self.at.host} wants it at {target[:100]!r}"
+            raise FetchFailed(f"cannot push {self.shown}: {said}")
+        self.location = found
 
 
 class TooLarge(Retry):
@@ -182,9 +186,9 @@ class Upload:
             self._pieces = True
             raise Retry(failure.error, 0) from None
         except Retry as failure:
-            self._broken += 1
-            self._pieces |= self._broken >= 2 and total > session.piece
             failure.progress = self._best - best >= _WORTH
+            self._broken = 0 if failure.progress else self._broken + 1
+            self._pieces |= self._broken >= 2 and total > session.piece
             raise
         except Corrupt as error:
             if not self._resumed:

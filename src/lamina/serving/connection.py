@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 HANDSHAKE, IDLE, HEAD, PIECE = 10.0, 60.0, 20.0, 60.0  # seconds
 _SLOWEST = 100  # bytes a second, over a minute of a body
 _LINGER = 2.0  # seconds for what a client still sends after it was refused
-_MAX_HEAD = 64 << 10
+_MAX_HEAD = 32 << 10  # bytes
+_SIP = 16 << 10  # bytes that are read at once while a head comes
 _MAX_DRAIN = 1 << 20
 _CHUNK = 256 << 10
 _SERVER = (("Server", "lamina"), ("X-Content-Type-Options", "nosniff"))
@@ -170,10 +171,11 @@ class Connection:
             raise Gone
         try:
             self._sock.settimeout(left)
-            data = self._sock.recv(_CHUNK)
+            in_body = self._http.their_state is h11.SEND_BODY
+            data = self._sock.recv(_CHUNK if in_body else _SIP)
         except (OSError, ValueError):
             raise Gone from None
-        if not data and self._http.their_state is h11.SEND_BODY:
+        if not data and in_body:
             raise Gone
         self._http.receive_data(data)
 

@@ -1,7 +1,7 @@
 """take: a manifest that is pushed. Its blobs are there; an image is unpacked, and is one of the store then.
 
 All that a manifest names is checked first, and its rows appear in one transaction: before it nothing has the
-tag. What says it is a container image must be one, down to its diff IDs; other artifacts are kept as they are.
+tag. What says it is an image must be one, down to its diff IDs; other artifacts are kept as they are.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def _take(site: Site, request: Request, repository: Repository, upload: Upload) 
 
 
 def _place(request: Request, repository: Repository, upload: Upload) -> int | None:
-    """The size of the upload after this chunk, if it says so. Failure when it does not follow what is here."""
+    """The size of the upload after this chunk, if it says so. Failure when the chunk does not follow."""
     text = request.headers.get("content-range", "")
     if not text:
         return None

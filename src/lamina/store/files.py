@@ -9,7 +9,7 @@ from lamina.errors import Conflict
 from lamina.store.guard import guard
 
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_DEEPEST = 64  # folders below this are moved up: a tree of any depth needs so many descriptors only
+_DEEPEST = 64  # folders below this are moved up: a tree of any depth needs twice so many descriptors only
 
 
 def remove_tree(path: str) -> None:
@@ -52,27 +52,27 @@ class _Removal:
 
     def _empty(self, top: int) -> None:
         """Removes all that is in the folder `top`, by a stack of open folders and not by recursion."""
-        stack = [(top, self._names(top), "")]
+        # Names are read while those before are removed: all of a large folder's would fill the memory.
+        # What a file system forgets to tell that way is left for the next round.
+        stack = [(top, os.scandir(top), "")]
         try:
             while stack:
-                folder, names, name = stack[-1]
-                if names:
-                    inner = self._remove(folder, names[-1], deep=len(stack) >= _DEEPEST)
-                    if inner is None:
-                        names.pop()
-                    else:
-                        stack.append((inner, self._names(inner), names.pop()))
+                folder, items, name = stack[-1]
+                item = next(items, None)
+                if item is not None:
+                    inner = self._remove(folder, item.name, deep=len(stack) >= _DEEPEST)
+                    if inner is not None:
+                        stack.append((inner, os.scandir(inner), item.name))
                 else:
                     stack.pop()
                     if stack:
                         os.close(folder)
                         self._rmdir(stack[-1][0], name)
         finally:
-            for folder, _, _ in stack[1:]:
-                os.close(folder)
-
-    def _names(self, folder: int) -> list[str]:
-        return os.listdir(folder)
+            for folder, items, _ in stack:
+                items.close()
+                if folder != top:
+                    os.close(folder)
 
     def _remove(self, folder: int, name: str, *, deep: bool = False) -> int | None:
         """Removes one name; a folder that is not empty is opened and returned instead, or moved up."""

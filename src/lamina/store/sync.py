@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TYPE_CHECKING
 
 from lamina.store.guard import guard
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DEEPEST = 64  # folders that are open at a time
 FEW = 64  # up to so many files are synced one by one; a whole file system costs more than that
 
 
@@ -68,20 +73,38 @@ def _sync_file_system(path: str) -> None:
 
 
 def tree_size(path: str) -> int:
-    """Bytes in the regular files below a folder, one with several names counted once; 0 without a folder."""
-    total, seen, folders = 0, set(), [path]
-    for folder in folders:
-        try:
-            entries = list(os.scandir(folder))
-        except (FileNotFoundError, PermissionError):
+    """Bytes in the regular files below a folder, one with several names counted once; 0 without a folder.
+
+    Of a file that has names elsewhere too, only its part by the number of names counts.
+    """
+    total = 0
+    parts: dict[int, int] = {}  # number of names -> bytes, counted for each name that was met
+    open_folders = _entries(path)
+    later: list[str] = []  # of a very deep tree what lies at the bottom: descriptors are few
+    while open_folders or later:
+        if not open_folders:
+            open_folders = _entries(later.pop())
             continue
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.path)
-                continue
+        entry = next(open_folders[-1], None)
+        if entry is None:
+            open_folders.pop()
+        elif entry.is_dir(follow_symlinks=False):
+            if len(open_folders) < _DEEPEST:
+                open_folders += _entries(entry.path)
+            else:
+                later.append(entry.path)
+        else:
             found = entry.stat(follow_symlinks=False)
-            key = (found.st_dev, found.st_ino)
-            if stat.S_ISREG(found.st_mode) and (found.st_nlink == 1 or key not in seen):
-                seen.add(key)
+            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
                 total += found.st_size
-    return total
+            elif stat.S_ISREG(found.st_mode):
+                parts[found.st_nlink] = parts.get(found.st_nlink, 0) + found.st_size
+    return total + sum([size // names for names, size in parts.items()])
+
+
+def _entries(path: str) -> list[Iterator[os.DirEntry[str]]]:
+    """What is in a folder, read as it is needed; nothing for one that cannot be read."""
+    try:
+        return [os.scandir(path)]
+    except (FileNotFoundError, PermissionError):
+        return []

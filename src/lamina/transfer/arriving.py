@@ -81,21 +81,20 @@ class Arriving:
         """Whether the store has the blob."""
         return self._over
 
-    def comes(self) -> bool:
-        """Waits for its beginning; False when the store had it. What `check` raises."""
-        self._wait(lambda: self._out is not None or self._over)
+    def comes(self, idle: Callable[[], bool]) -> bool:
+        """Waits for its beginning; False when the store had it. `idle` as in `open`. What `check` raises."""
+        self._wait(lambda: self._out is not None or self._over, idle)
         return self._out is not None
 
     def wait(self) -> None:
         """Returns when the store has the blob. What `check` raises."""
-        self._wait(lambda: self._over)
+        self._wait(lambda: self._over, lambda: False)
 
-    def _wait(self, done: Callable[[], bool]) -> None:
-        while True:
-            with self._change:
-                if done():
-                    return
+    def _wait(self, done: Callable[[], bool], idle: Callable[[], bool]) -> None:
+        while not done():
             self.check()
+            if idle():
+                continue
             with self._change:
                 if not done():
                     self._change.wait(_STEP)

@@ -17,15 +17,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb, layerdb, traces
 from lamina.db import packed as forms
-from lamina.errors import Cancelled, Corrupt, InvalidInput, LaminaError, NotFound
+from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.events import Notice
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci import manifest as manifests
 from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import Digest
+from lamina.oci.digest import ChainID, Digest
 from lamina.oci.manifest import Manifest
-from lamina.transfer import cachelisting, cacheparse, cacherecords
+from lamina.transfer import cachelisting, cacherecords
+from lamina.transfer.cacheimport import keep, read_records
 from lamina.transfer.cacheplaces import described
 from lamina.transfer.cacherecords import Records, SharedLayer, SharedStep
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from lamina.db.traces import Trace
     from lamina.events import Observer
     from lamina.layers.context import Layers
-    from lamina.oci.digest import ChainID, DiffID
+    from lamina.oci.digest import DiffID
     from lamina.transfer.cacheplaces import CachePlace
     from lamina.transfer.packing import Packing
 
@@ -151,7 +152,7 @@ class Exporter:
         if now == self._seen:
             return
         self._seen = now
-        self._theirs = _records_of(place, now, self._tell) if now is not None else Records()
+        self._theirs = _records_of(self._ctx, place, now, self._tell) if now is not None else Records()
 
     # --- layers
 
@@ -165,20 +166,35 @@ class Exporter:
         missing = [name for name in self._made if self._layers[name].blob is None]
         for name, blob in place.send(missing, self._packing).items() if missing else ():
             self._layers[name] = self._layers[name]._replace(blob=blob)
-        for name, layer in self._layers.items():
-            if layer.listing is _UNLISTED:
-                self._stop.check()
+        todo = [name for name, layer in self._layers.items() if layer.listing is _UNLISTED]
+        for name, listing in zip(todo, self._listings(place, todo), strict=True):
+            self._layers[name] = self._layers[name]._replace(listing=listing)
+
+    def _listings(self, place: CachePlace, names: list[DiffID]) -> list[Descriptor]:
+        """The listings of these layers, once the place has them."""
+
+        def put(name: DiffID) -> Descriptor:
+            self._stop.check()
+            try:
                 data = cachelisting.pack(cachedb.files(self._ctx.db.read(), name))
-                self._layers[name] = layer._replace(listing=place.put(data, cachelisting.MEDIA_TYPE))
+                return place.put(data, cachelisting.MEDIA_TYPE)
+            finally:
+                self._ctx.db.close()  # this thread's connection
+
+        if len(names) < 2:
+            return [put(name) for name in names]
+        from concurrent.futures import ThreadPoolExecutor  # a request each: they wait more than they work
+
+        with ThreadPoolExecutor(4) as pool:
+            return list(pool.map(put, names))
 
     # --- records
 
     def _note(self, exported: Exported) -> None:
         """Takes over the rows of a step, of the layers below it, and of what it read."""
         c = self._ctx.db.read()
-        for layer in layerdb.chain(c, exported.top.chain_id):
-            self._stacks[layer.chain_id] = layer
-            self._note_layer(layer.diff_id)
+        self._note_stack(exported.top.parent)
+        self._note_layer(exported.diff_id)
         self._made[exported.diff_id] = None
         now = time.time()
         keys = [key for key in exported.keys if key not in self._steps]
@@ -191,12 +207,25 @@ class Exporter:
                 if trace.diff_id == step.diff_id:
                     self._traces[(trace.recipe, trace.diff_id, trace.parent)] = trace
                     keys.append(trace.step)  # the run that left it may be another's
+                    self._note_stack(ChainID(trace.parent) if trace.parent else None)
+
+    def _note_stack(self, top: ChainID | None) -> None:
+        """What a step stood on, as far as the store still knows it."""
+        if top in self._stacks:
+            return
+        try:
+            layers = layerdb.chain(self._ctx.db.read(), top)
+        except NotFound:
+            return
+        for layer in layers:
+            self._stacks[layer.chain_id] = layer
+            self._note_layer(layer.diff_id)
 
     def _note_layer(self, name: DiffID) -> None:
         if name not in self._layers:
             c = self._ctx.db.read()
             diff = layerdb.need_diff(c, name)
-            came = [form.descriptor for form in forms.forms(c, name) if not form.maker]
+            came = [form.descriptor for form in forms.forms(c, name)]
             if diff.blob is not None and self._ctx.blobs.has(diff.blob):
                 came.append(described(self._ctx, name))
             kept = tuple({each.digest: each for each in came}.values())[-cacherecords.MOST_FORMS :]
@@ -215,7 +244,8 @@ class Exporter:
             if self._says_nothing_new(mine):
                 return
             records = cacherecords.trimmed(cacherecords.merged(mine, self._theirs))
-            config = place.put(cacherecords.to_bytes(records), cacherecords.MEDIA_TYPE)
+            text = cacherecords.to_bytes(records)
+            config = place.put(text, cacherecords.MEDIA_TYPE)
             data = _manifest(config, records).to_bytes()
             began = time.monotonic()
             if place.digest() != self._seen:
@@ -229,6 +259,7 @@ class Exporter:
                 continue
             time.sleep(max(_SETTLE, time.monotonic() - began))
             if place.digest() == digest:
+                keep(self._ctx, place.source, digest, (data, text))
                 return
         raise InvalidInput(
             f"cache {place.shown}: others wrote it at the same time, again and again",
@@ -283,22 +314,20 @@ def _manifest(config: Descriptor, records: Records) -> Manifest:
     return Manifest(config, tuple(cacherecords.blobs_of(records)), artifact_type=cacherecords.MEDIA_TYPE)
 
 
-def _records_of(place: CachePlace, digest: Digest, tell: Observer) -> Records:
+def _records_of(ctx: Layers, place: CachePlace, digest: Digest, tell: Observer) -> Records:
     """What is under the name now: to be merged with. InvalidInput when it is something else."""
     try:
-        document = manifests.parse(place.document(digest))
+        document, records = read_records(ctx, place, digest)
+        if records is not None:
+            return records
         config = document.config.media_type if isinstance(document, Manifest) else ""
         if config in media.CONFIGS or (not isinstance(document, Manifest) and not _is_buildkits(document)):
             raise InvalidInput(
                 f"{place.shown} is an image: the build cache would take its place",
                 hint="give the cache a name of its own, as in ref=REGISTRY/NAME:cache",
             )
-        if config != cacherecords.MEDIA_TYPE or not isinstance(document, Manifest):
-            tell(Notice(f"[Warning] {place.shown} is a cache of another builder: it is replaced"))
-            return Records()
-        return cacheparse.parse(place.blob(document.config))
-    except Cancelled:
-        raise
+        tell(Notice(f"[Warning] {place.shown} is a cache of another builder: it is replaced"))
+        return Records()
     except (Corrupt, NotFound) as error:
         tell(Notice(f"[Warning] cache {place.shown}: what is there cannot be read: {error.message}"))
         return Records()
@@ -306,8 +335,3 @@ def _records_of(place: CachePlace, digest: Digest, tell: Observer) -> Records:
 
 def _is_buildkits(index: manifests.Index) -> bool:
     return any(each.media_type == _BUILDKITS for each in index.manifests)
-
-
-def fails(error: BaseException) -> bool:
-    """Whether an export that failed so may be passed over (ignore-error)."""
-    return isinstance(error, LaminaError) and not isinstance(error, Cancelled)

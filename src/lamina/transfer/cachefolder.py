@@ -224,6 +224,16 @@ def unpack(ctx: Layers, path: str, descriptor: Descriptor, diff_id: DiffID) -> N
         raise NotFound(f"{path}: blob {descriptor.digest} cannot be read: {error.strerror}") from None
 
 
+def keep_blob(ctx: Layers, path: str, descriptor: Descriptor) -> bool:
+    """Puts a blob of a layout into the store; False when it is not there, or damaged. NoSpace."""
+    try:
+        with open(f"{path}/{oci_layout.blob_name(descriptor.digest)}", "rb", buffering=0) as file:
+            ctx.blobs.put(cast("BinaryIO", file), descriptor.digest, descriptor.size)
+    except (OSError, Corrupt):
+        return False
+    return True
+
+
 def _failed(shown: str, error: OSError) -> LaminaError:
     kind = NoSpace if error.errno in (errno.ENOSPC, errno.EDQUOT) else Denied
     return kind(f"cannot write {shown}: {error.strerror}")

@@ -1,12 +1,12 @@
 """Shared caches of others, read when a build needs them, and only as far as it asks.
 
     opened = open_cache(ctx, place, platform, tell)    # None: nothing is there that could be used
-    opened.bring_exact(sought)                         # rows for a step that a build misses; True when one came
-    opened.bring_alike(sought)                         # else: for runs of the same recipe, or the step most like it
+    opened.bring_exact(sought)      # rows for a step that the store does not have; True when one came
+    opened.bring_alike(sought)      # else: for runs of the same recipe, or the steps most like it
 
-What comes are rows: steps and traces, and the layers that they speak of as ABSENT layers (layers.absent): their
-bytes stay where they are until somebody needs them. With a step come those that the build which used it last
-did after it, so that a build asks about once. Rows that are here already stay as they are.
+What comes are rows: steps and traces, and the layers that they speak of as ABSENT layers (layers.absent):
+their bytes stay where they are until somebody needs them. With a step come those that the build which used it
+last did after it, so that a build asks about once. Rows that are here already stay as they are.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class OpenedCache(Protocol):
         """Rows for the step by its keys, and for what was done after it. Whether a new one came."""
 
     def bring_alike(self, sought: Sought) -> bool:
-        """Rows for runs of its recipe; else for the newest of the same line of history, or some on the same stack.
+        """Rows for runs of its recipe; else for the newest with its line of history, or some on its stack.
 
         The latter are for who wants to know what is different now. Whether a new one came.
         """
@@ -105,7 +105,7 @@ def read_records(ctx: Layers, place: CachePlace, digest: Digest) -> tuple[Manife
     if records is None:
         records = place.blob(document.config)
     parsed = cacheparse.parse(records)
-    _keep(ctx, place.source, digest, (data, records))
+    keep(ctx, place.source, digest, (data, records))
     return document, parsed
 
 
@@ -116,16 +116,22 @@ def _kept(ctx: Layers, digest: Digest) -> bytes | None:
         return None
 
 
-def _keep(ctx: Layers, source: str, digest: Digest, blobs: Iterable[bytes]) -> None:
-    """Keeps what was read for the next build; a sweep may take it."""
+def keep(ctx: Layers, source: str, digest: Digest, blobs: Iterable[bytes]) -> None:
+    """Keeps what was read, or written, for the next build, in the place of what was kept; until a sweep."""
     c = ctx.db.read()
     row = c.execute("SELECT digest FROM cache_imports WHERE source = ?", (source,)).fetchone()
-    if row is not None and row[0] == digest:
+    if row is not None and row[0] == digest and ctx.blobs.has(digest):
         return
     for data in blobs:
         ctx.blobs.put(data)
     with ctx.db.write(durable=False) as tx:
         tx.execute("INSERT OR REPLACE INTO cache_imports VALUES (?, ?, ?)", (source, digest, time.time()))
+        others = tx.execute("SELECT 1 FROM cache_imports WHERE digest = ?", row).fetchone() if row else (1,)
+    if others is None:
+        old = _kept(ctx, row[0])
+        if old is not None:
+            ctx.blobs.delete(manifests.parse_manifest(old).config.digest)
+            ctx.blobs.delete(row[0])
 
 
 class RecordsCache:
@@ -148,13 +154,13 @@ class RecordsCache:
     def bring_exact(self, sought: Sought) -> bool:
         """As OpenedCache has it."""
         exact = [self._records.steps[key] for key, _ in sought.keys if key in self._records.steps]
-        return self._bring(self._onward(exact), with_parents=False)
+        return self._bring(self._onward(exact))
 
     def bring_alike(self, sought: Sought) -> bool:
         """As OpenedCache has it."""
-        return self._bring(self._alike(sought), with_parents=True)
+        return self._bring(self._alike(sought))
 
-    def _bring(self, found: Iterable[SharedStep], *, with_parents: bool) -> bool:
+    def _bring(self, found: Iterable[SharedStep]) -> bool:
         todo = {each.step.key: each.step for each in found}
         diffs = {step.diff_id for step in todo.values()}
         for trace in self._records.traces:  # the runs that left the traces of their layers
@@ -162,7 +168,7 @@ class RecordsCache:
                 todo.setdefault(trace.step, self._records.steps[trace.step].step)
         new = [step for key, step in todo.items() if key not in self._brought]
         self._brought.update(todo)
-        return bool(new) and self._put(new, with_parents=with_parents)
+        return bool(new) and self._put(new)
 
     def bring_layers(self, diff_ids: Iterable[DiffID]) -> None:
         """As OpenedCache has it."""
@@ -202,11 +208,14 @@ class RecordsCache:
 
     # --- rows
 
-    def _put(self, steps: Sequence[Step], *, with_parents: bool) -> bool:
+    def _put(self, steps: Sequence[Step]) -> bool:
         """Puts the rows of steps, and of what they speak of. Whether any is new."""
         records = self._records
-        runs = {trace.step for trace in records.traces}
-        stacks = [layer for step in steps if with_parents for layer in records.chain(step.parent)]
+        runs = {step.key for step in steps} & {trace.step for trace in records.traces}
+        tops = {step.parent: None for step in steps} | {
+            trace.parent: None for trace in records.traces if trace.step in runs
+        }
+        stacks = [layer for top in tops for layer in records.chain(top)]
         names = [step.diff_id for step in steps if step.diff_id] + [layer.diff_id for layer in stacks]
         entries = self._listed(names)
         new = False
@@ -218,9 +227,8 @@ class RecordsCache:
             for step in steps:
                 if step.diff_id is not None and self._is_known(tx, step.diff_id):
                     new |= self._put_step(tx, step)
-            keys = {step.key for step in steps} & runs
             for trace in records.traces:
-                if trace.step in keys and self._is_known(tx, trace.diff_id):
+                if trace.step in runs and self._is_known(tx, trace.diff_id):
                     self._put_trace(tx, trace)
         return new
 

@@ -1,7 +1,7 @@
 """Inline caches: the keys of an image's own steps, inside of its config, for who has only the image.
 
-Only what is the same in each build of the same things is in there, so the image ID is as reproducible as it was.
-There are no file rows: a layer whose step is hit is fetched.
+Only what is the same in each build of the same things is in there, so the image ID is as reproducible as it
+was. There are no file rows: a layer whose step is hit is fetched.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def open_inline(
     platform: Platform,
     tell: Observer,
 ) -> InlineCache | None:
-    """The cache inside of an image, of an index that inside of the image for `platform`. None: it has none."""
+    """The cache inside of an image (of an index, that for `platform`); None when it has none."""
     if isinstance(document, Index):
         descriptor = choose(document, platform, place.shown)
         document = parse_manifest(place.document(descriptor.digest), descriptor.media_type)

@@ -17,6 +17,7 @@ from lamina.fs.xattr import belongs
 from lamina.oci import canonical
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tree import parent_of
+from lamina.tree.whiteout import whiteout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +39,7 @@ _DEVICES = (Kind.CHAR, Kind.BLOCK)
 
 def pack(entries: Iterable[Entry]) -> bytes:
     """The listing of a layer's entries, sorted by path. The same entries always give the same bytes."""
-    rows = list(entries)
+    rows = [whiteout(entry.path) if entry.kind is Kind.WHITEOUT else entry for entry in entries]
     columns: dict[str, object] = {
         "version": _VERSION,
         "paths": [_text(entry.path) for entry in rows],
@@ -106,15 +107,15 @@ def _entries(columns: dict[str, object]) -> list[Entry]:
 
 def _add_rare(columns: dict[str, object], found: list[Entry]) -> None:
     """What few entries have."""
-    for n, link in _pairs(columns, "links", len(found), 2):
+    for n, (link,) in _pairs(columns, "links", len(found), 2):
         if type(link) is not str:
             raise _wrong("links")
         found[n] = found[n]._replace(link=_raw(link))
-    for n, major, minor in _pairs(columns, "devices", len(found), 3):
+    for n, (major, minor) in _pairs(columns, "devices", len(found), 3):
         if not (_is_id(major) and _is_id(minor)):
             raise _wrong("devices")
         found[n] = found[n]._replace(rdev=(cast("int", major), cast("int", minor)))
-    for n, pairs in _pairs(columns, "xattrs", len(found), 2):
+    for n, (pairs,) in _pairs(columns, "xattrs", len(found), 2):
         found[n] = found[n]._replace(xattrs=_xattrs(pairs))
     for n in _list(columns, "opaque", int):
         if not 0 <= n < len(found) or found[n].kind is not Kind.DIR:
@@ -170,7 +171,7 @@ def _check_path(path: bytes, kind: Kind) -> None:
     name = path.rpartition(b"/")[2]  # the folder that it lies in was checked
     if len(path) > _LONGEST_PATH or len(name) > _LONGEST_NAME or b"\0" in path:
         raise _wrong("a path")
-    if name in (b"", b".", b"..") or name.startswith(b".wh."):
+    if name in (b"", b".", b"..") or name.startswith(b".wh.") or path.startswith(b"/"):
         raise _wrong("a path")
 
 
@@ -190,7 +191,8 @@ def _check_entry(entry: Entry) -> None:
         and b"\0" not in link
         and (rdev == (0, 0) or kind in _DEVICES)
         and not (opaque and kind is not Kind.DIR)
-        and not (xattrs and kind in (Kind.SYMLINK, Kind.WHITEOUT))
+        and not (xattrs and kind is Kind.SYMLINK)
+        and (kind is not Kind.WHITEOUT or entry == whiteout(entry.path))
     )
     if not sound:
         raise _wrong(f"an entry of kind {kind.value}")
@@ -251,10 +253,10 @@ def _word(columns: dict[str, object], name: str, count: int) -> str:
     return found
 
 
-def _pairs(columns: dict[str, object], name: str, count: int, width: int) -> list[list[object]]:
+def _pairs(columns: dict[str, object], name: str, count: int, width: int) -> list[tuple[int, list[object]]]:
     """Rows that begin with the position of an entry."""
     found = _list(columns, name, list)
     for row in found:
         if len(row) != width or type(row[0]) is not int or not 0 <= row[0] < count:
             raise _wrong(name)
-    return found
+    return [(row[0], row[1:]) for row in found]

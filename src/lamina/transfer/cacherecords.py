@@ -103,12 +103,14 @@ def _belonging(records: Records, steps: Iterable[SharedStep]) -> Records:
     for step, _ in kept.values():
         if step.diff_id is not None:
             diffs.add(step.diff_id)
-        for layer in records.chain(step.parent):
+    traces = [each for each in records.traces if each.step in kept and each.diff_id in diffs]
+    tops = {each.step.parent for each in kept.values()} | {each.parent for each in traces}
+    for top in tops:
+        for layer in records.chain(top):
             stacks[layer.chain_id] = layer
             diffs.add(layer.diff_id)
     layers = {name: layer for name, layer in records.layers.items() if name in diffs}
-    traces = tuple([each for each in records.traces if each.step in kept and each.diff_id in layers])
-    return Records(layers, stacks, kept, traces)
+    return Records(layers, stacks, kept, tuple(traces))
 
 
 def blobs_of(records: Records) -> list[Descriptor]:

@@ -201,19 +201,27 @@ def send_plan(source: Source, sink: Sink, plan: Plan, stop: Stop, observer: Obse
         state = send_blob(source, sink, descriptor, lambda done, all: observer(Progress(name, done, all)))
         observer(Notice(f"{name}: {_WORDS.get(state, state)}"))
 
+    documents = {each.descriptor.digest: each for each in plan.documents}
     if isinstance(sink, ArchiveSink):
-        for blob in sorted(plan.blobs, key=lambda each: each.digest):
+        for each in sorted([*plan.blobs, *(each.descriptor for each in plan.documents)], key=_digest):
             stop.check()
-            move(blob)
-    else:
-        from lamina.transfer.downloads import Downloads  # threading: not where one blob follows another
+            if each.digest in documents:
+                sink.put_document(each, documents[each.digest].data)
+            else:
+                move(each)
+        return
+    from lamina.transfer.downloads import Downloads  # threading: not where one blob follows another
 
-        with Downloads(plan.blobs, move, stop) as under_way:
-            for blob in plan.blobs:
-                under_way.wait(blob.digest)
+    with Downloads(plan.blobs, move, stop) as under_way:
+        for blob in plan.blobs:
+            under_way.wait(blob.digest)
     for document in plan.documents:
         stop.check()
         sink.put_document(document.descriptor, document.data)
+
+
+def _digest(descriptor: Descriptor) -> Digest:
+    return descriptor.digest
 
 
 def _send_referrers(

@@ -12,7 +12,8 @@ from lamina.archive import docker_archive, oci_layout
 from lamina.archive.checked import checked
 from lamina.archive.compression import CHUNK
 from lamina.archive.files import MAX_JSON
-from lamina.errors import Corrupt, Unsupported
+from lamina.archive.since import left_out
+from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.oci import canonical
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
@@ -49,7 +50,11 @@ class LayoutSource:
 
     def document(self, descriptor: Descriptor) -> bytes:
         """From the layout."""
-        return oci_layout.read_blob(self.files, descriptor, MAX_JSON)
+        self._name(descriptor)
+        try:
+            return oci_layout.read_blob(self.files, descriptor, MAX_JSON)
+        except (Corrupt, InvalidInput) as error:
+            raise type(error)(f"{self._shown}: {error.message}", hint=error.hint) from None
 
     def has(self, descriptor: Descriptor) -> bool:
         """Layouts may be sparse, and archives made with `save --since` are."""
@@ -57,13 +62,22 @@ class LayoutSource:
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """From the layout."""
-        name = oci_layout.blob_name(descriptor.digest)
+        name = self._name(descriptor)
         stream = self.files.open(name)
         return checked(stream, descriptor.digest, descriptor.size, f"{self._shown}: {name}")
 
     def places(self, digest: Digest) -> Sequence[str]:
         """None that are registries."""
         return ()
+
+    def _name(self, descriptor: Descriptor) -> str:
+        """The file of a blob. NotFound."""
+        name = oci_layout.blob_name(descriptor.digest)
+        if not self.files.has(name):
+            bases = ", ".join(sorted(set(left_out(self.files).values())))
+            hint = f"it leaves out layers of {bases}: the target needs them" if bases else None
+            raise NotFound(f"{self._shown}: {name} is not in it", hint=hint)
+        return name
 
 
 class FolderSink:
@@ -184,12 +198,18 @@ class ArchiveSink:
         self._tar.add(Entry(name.encode(), Kind.FILE, 0o644, size=size))
 
 
-def row_notes(name: str) -> dict[str, str]:
-    """The annotations of an image in index.json that is called `name` there: a tag, or a whole reference."""
-    if "/" in name or ":" in name:
-        meant = references.parse(name).with_default_tag()
-        return {oci_layout.NAME: str(meant), oci_layout.REF_NAME: meant.tag}
-    return {oci_layout.REF_NAME: name} if name else {}
+def row_notes(name: str, *, docker: bool = False) -> dict[str, str]:
+    """The annotations of an image in index.json that is called `name` there: a tag, or a whole reference.
+
+    skopeo and umoci find it by `name` as it is; with `docker` they say what Docker's archives do.
+    """
+    if "/" not in name and ":" not in name:
+        return {oci_layout.REF_NAME: name} if name else {}
+    try:
+        meant = references.parse_tagged(name)
+    except InvalidInput:
+        return {oci_layout.REF_NAME: name}
+    return {oci_layout.NAME: str(meant), oci_layout.REF_NAME: meant.tag if docker else name}
 
 
 def _pieces(open: Opener, descriptor: Descriptor, progress: Moved) -> Iterator[bytes]:

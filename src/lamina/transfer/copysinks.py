@@ -47,7 +47,8 @@ def sink_at(place: Place, setting: Setting, stop: Stop, shown: Shown) -> Iterato
         docker = [_docker_row(place, *shown())] if place.kind == DOCKER_ARCHIVE else None
         _check_file(place)
         with NewFile(place.path) as file:
-            yield ArchiveSink(file, row_notes(place.name), docker, str(place))
+            notes = row_notes(place.name, docker=docker is not None)
+            yield ArchiveSink(file, notes, docker, str(place))
             file.commit()
 
 

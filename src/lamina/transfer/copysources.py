@@ -12,6 +12,7 @@ from lamina.db import imagedb, indexdb, layerdb, names
 from lamina.db import packed as forms
 from lamina.errors import InvalidInput, NotFound
 from lamina.fetch.stopping import Stop
+from lamina.layers.absent import open_blob
 from lamina.layers.context import Layers
 from lamina.layers.pack import open_packed
 from lamina.oci import reference as references
@@ -73,7 +74,7 @@ def source_at(place: Place, setting: Setting, stop: Stop) -> Iterator[Source]:
 def _in_files(files: Files, place: Place) -> Source:
     try:
         if _is_layout(files):
-            return LayoutSource(files, find_row(oci_layout.read_rows(files), place.name), str(place))
+            return LayoutSource(files, find_row(files, place.name), str(place))
         if place.kind != DOCKER_ARCHIVE and not files.has(docker_archive.MANIFEST):
             raise InvalidInput("this is no OCI layout")
         return DockerSource(files, place.name, str(place))
@@ -116,10 +117,10 @@ class StoreSource:
         return self.ctx.blobs.has(descriptor.digest) or self._is_layer(descriptor.digest)
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
-        """A blob, or a layer that is packed now."""
+        """A blob, or a layer that is packed now; what the store only knows is fetched."""
         if not self.ctx.blobs.has(descriptor.digest) and self._is_layer(descriptor.digest):
             return open_packed(self.ctx, DiffID(descriptor.digest))
-        return self.ctx.blobs.open(descriptor.digest)
+        return open_blob(self.ctx, descriptor)
 
     def places(self, digest: Digest) -> Sequence[str]:
         """Where blobs came from or went to."""
@@ -137,7 +138,7 @@ def image_of(files: Files, place: Place, platform: Platform, *, whole: bool) -> 
     """What `load` takes of an archive or a layout for one name of it. NotFound, InvalidInput, Corrupt."""
     try:
         if _is_layout(files):
-            row = find_row(oci_layout.read_rows(files), place.name)
+            row = find_row(files, place.name)
             return oci_layout.read_row(files, row, platform, whole=whole)
         return find_image(docker_archive.read_docker_archive(files, left_out(files)), place.name)
     except (InvalidInput, NotFound) as error:

@@ -140,8 +140,10 @@ class _Delta:
     def _assemble(
         self, recipe: Recipe, have: Mapping[str, Place], ranges: list[Range], total: int
     ) -> None:
-        from lamina.layers.apply import apply_layer
-        from lamina.transfer.assembling import Assembly, stream
+        from lamina.layers.apply import apply_layer, apply_verified
+        from lamina.oci import media
+        from lamina.transfer.assembling import Assembly, compressed, stream
+        from lamina.transfer.ours import seems_ours
         from lamina.transfer.parts import Parts
 
         def fetch(start: int, end: int) -> bytes:
@@ -150,9 +152,14 @@ class _Delta:
             return data
 
         with Parts(ranges, fetch, self._link) as parts:
-            assembly = Assembly(self._ctx, recipe, have, parts, self._part)
-            with stream(assembly.pieces(), self._stop.check) as tar:
-                apply_layer(self._ctx, tar, diff_id=self._diff_id, also=self._note)
+            pieces = Assembly(self._ctx, recipe, have, parts, self._part).pieces()
+            if seems_ours(recipe):
+                with stream(pieces, self._stop.check) as tar:
+                    apply_verified(self._ctx, tar, self._diff_id, None, also=self._note)
+                return
+            with stream(compressed(pieces), self._stop.check) as packed:  # it is kept, as other blobs are
+                kind = media.LAYER_ZSTD
+                apply_layer(self._ctx, packed, diff_id=self._diff_id, media_type=kind, also=self._note)
 
     def _note(self, c: sqlite3.Connection, diff: Diff) -> None:
         """In what form the layer came, and from where."""

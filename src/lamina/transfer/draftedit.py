@@ -19,7 +19,7 @@ from lamina.transfer import drafts
 from lamina.transfer.attest import is_attestation
 from lamina.transfer.copy import Wish, chosen, config_of
 from lamina.transfer.copyplaces import FILES, REGISTRY, STORE, Place, parse
-from lamina.transfer.copysources import source_at
+from lamina.transfer.copysources import StoreSource, source_at
 from lamina.transfer.drafts import Changes, Draft, Entry
 from lamina.transfer.ship import parse as parse_document
 
@@ -60,7 +60,7 @@ def create(
     draft = drafts.read(before.document) if before is not None else Draft()
     draft = draft._replace(annotations={**draft.annotations, **(annotations or {})})
     for image in images:
-        for entry in _entries(image, setting, whole):
+        for entry in _entries(image, setting, whole, observer):
             draft = _added(draft, entry, observer)
     return _keep(ctx, name, draft)
 
@@ -82,7 +82,7 @@ def add(
     name = full_name(name)
     draft = drafts.read(rows.need_draft(ctx.db.read(), name).document)
     for image in images:
-        for entry in _entries(image, setting, whole):
+        for entry in _entries(image, setting, whole, observer):
             changed = entry._replace(descriptor=changes.of(entry.descriptor))
             draft = _added(draft, changed, observer)
     return _keep(ctx, name, draft)
@@ -138,7 +138,7 @@ def _added(draft: Draft, entry: Entry, observer: Observer) -> Draft:
 # --- what an image is
 
 
-def _entries(text: str, setting: Setting, whole: bool) -> list[Entry]:
+def _entries(text: str, setting: Setting, whole: bool, observer: Observer) -> list[Entry]:
     """What a name brings into a draft: one manifest, or with `whole` all of an index."""
     place = _place(text, setting)
     with source_at(place, setting, Stop(NeverStops())) as source:
@@ -146,7 +146,10 @@ def _entries(text: str, setting: Setting, whole: bool) -> list[Entry]:
         if root.media_type in media.INDEXES and whole:
             document = parse_document(source.document(root), root, source.shown)
             assert isinstance(document, Index)
-            return [_entry(source, each, place, text) for each in document.manifests]
+            found = [each for each in document.manifests if place.kind != STORE or not is_attestation(each)]
+            if len(found) < len(document.manifests):
+                observer(Notice(f"attestations of {text} are left out: they are of manifests as the store has them"))
+            return [_entry(source, each, place, text) for each in found]
         return [_entry(source, chosen(source, Wish(), setting.host), place, text)]
 
 
@@ -179,8 +182,6 @@ def _pinned(source: Source, found: Descriptor, place: Place) -> Place:
     if place.kind == REGISTRY:
         return place._replace(name=str(place.reference._replace(tag="", digest=found.digest)))
     if place.kind == STORE:
-        from lamina.transfer.copysources import StoreSource
-
         assert isinstance(source, StoreSource)
         image_id = source.image_of(found.digest)
         return place if image_id is None else place._replace(name=image_id)

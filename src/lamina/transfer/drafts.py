@@ -37,8 +37,8 @@ class Draft(NamedTuple):
     annotations: Mapping[str, str] = {}
     subject: Descriptor | None = None
 
-    def index(self) -> Index:
-        """The document: Docker's manifest list where nothing but Docker's is in it, else OCI's index."""
+    def document(self) -> Index:
+        """What it is so far: Docker's manifest list where nothing but Docker's is in it, else OCI's index."""
         rows = tuple([entry.descriptor for entry in self.entries])
         plain = not self.annotations and self.subject is None and not any(row.annotations for row in rows)
         if rows and plain and all(row.media_type == media.DOCKER_MANIFEST for row in rows):

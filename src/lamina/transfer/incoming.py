@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
+from lamina.db import packed
 from lamina.errors import Corrupt, InvalidInput, LaminaError
 from lamina.events import Notice, Progress, ignore
 from lamina.layers.apply import apply_layer, apply_verified
@@ -90,11 +91,17 @@ class _Incoming:
             self._tell(Notice(f"{_short(untold.pop(0))}: Pull complete"))
 
     def _has(self, wanted: Wanted) -> bool:
-        """Whether the blob is there, or can be made: an uncompressed layer is what we pack ourselves."""
+        """Whether the blob is there, or can be had: an uncompressed layer is what we pack ourselves.
+
+        A layer that came in parts (transfer.delta) has no blob here: it is known where to get it.
+        """
         layer, diff_id = wanted
         if self._ctx.blobs.touch(layer.digest):
             return True
-        return layer.digest == Digest(diff_id) and reuse_diff(self._ctx, diff_id, with_files=True) is not None
+        forms = packed.forms(self._ctx.db.read(), diff_id)
+        if layer.digest != Digest(diff_id) and layer.digest not in [form.descriptor.digest for form in forms]:
+            return False
+        return reuse_diff(self._ctx, diff_id, with_files=True) is not None
 
     # --- in threads
 
@@ -138,7 +145,7 @@ class _Incoming:
             return
         arriving = self._coming.get(wanted.descriptor.digest)
         try:
-            if arriving is None or not arriving.comes():
+            if arriving is None or not arriving.comes(self._meanwhile):
                 if arriving is None or reuse_diff(self._ctx, wanted.diff_id, with_files=True) is None:
                     self._unpack_old(wanted)  # else it came in parts
             else:

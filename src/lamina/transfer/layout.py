@@ -36,7 +36,7 @@ def load_from_layout(
             raise type(error)(f"{folder}: {error.message}", hint=error.hint) from None
         check_here(ctx, [image])
         for layer in image.layers:
-            if reuse_diff(ctx, layer.diff_id) is None:
+            if reuse_diff(ctx, layer.diff_id, with_files=not layer.elsewhere) is None:
                 with layer.open() as stream:
                     apply_layer(
                         ctx, stream, diff_id=layer.diff_id, blob=layer.digest, media_type=layer.media_type

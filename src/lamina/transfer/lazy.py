@@ -1,10 +1,11 @@
-"""Lazy: absent layers (layers.absent), and blobs that are elsewhere, from where `packed` and `places` know them.
+"""Lazy: brings absent layers (layers.absent), and blobs, from where `packed` and `places` say that they are.
 
-    ctx = ctx._replace(fetch=lambda: Lazy(registries))           # what the engine does: then `bring` finds us
-    Lazy(registries, enter, stopper, observer).layers(ctx, diff_ids)     # by hand
+    ctx = ctx._replace(fetch=lambda: Lazy(registries))       # what the engine does: then `bring` finds us
+    Lazy(registries, enter, stopper, observer).layers(ctx, diff_ids)        # by hand
 
-Of several repositories the one that has most of the layers is asked first; what it lacks is asked of the others.
-Two who want the same layer at once, threads or processes, fetch it once.
+What lies on this machine, in the store or in the folder of a shared cache, is taken first. Of repositories the
+one that has most of the layers is asked, then for what it lacks the others. Two who want the same layer at once,
+threads or processes, fetch it once.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from lamina.db import cachedb, layerdb, leases, packed, traces
+from lamina.db.packed import Packed
 from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError, NotFound
 from lamina.events import Progress, ignore
 from lamina.fetch.failures import FetchFailed
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.layers.absent import Misdescribed, absent, elsewhere, said
 from lamina.layers.apply import apply_layer
+from lamina.layers.commit import commit_empty
+from lamina.layers.lookup import EMPTY_DIFF
 from lamina.oci import reference as references
+from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import hex_of
 from lamina.registry.endpoints import endpoints
 from lamina.registry.failures import check_online
@@ -30,12 +35,10 @@ from lamina.transfer.incoming import Wanted, bring_layers, is_sound
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lamina.db.packed import Packed
     from lamina.events import Observer
     from lamina.fetch.stopping import Stopper
     from lamina.layers.absent import Elsewhere
     from lamina.layers.context import Layers
-    from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID, Digest
     from lamina.registry.settings import Settings
 
@@ -45,6 +48,8 @@ _LATER = "try again when it can be reached"
 _GONE = "pull the image again, or build it again: the build cache has forgotten what is not to be had"
 _WRONG = "build again: what was said of it, and of the steps that rest on it, is forgotten"
 _CHUNKED = "io.github.containers.zstd-chunked.manifest-position"  # of which parts can be had
+_UNFIT = (NotFound, Corrupt, InvalidInput)  # it answered, and does not have it
+_UNREACHED = (FetchFailed, Denied)
 
 
 class Place(NamedTuple):
@@ -71,11 +76,11 @@ class Lazy:
         self._observer = observer
 
     def layers(self, ctx: Layers, diff_ids: Sequence[DiffID]) -> None:
-        """Afterwards the files of these layers, which have their rows, are in the store; our lease holds them.
+        """Afterwards the files of these layers, which have their rows, are here; our lease holds them.
 
-        Elsewhere names the layers that nobody has, or can be asked for, and what each one said; when they are
-        gone for good the steps that made them are forgotten. Misdescribed when rows were wrong; they are right
-        then. NoSpace, Cancelled; Denied for our own files.
+        Elsewhere names the layers that nobody has, or can be asked for, and what each one said; when they
+        are gone for good the steps that made them are forgotten. Misdescribed when rows were wrong, which are
+        right then. NoSpace, Cancelled; Denied for our own files.
         """
         stop = Stop(self._stopper)
         with ExitStack() as locks:
@@ -89,12 +94,17 @@ class Lazy:
     def blob(self, ctx: Layers, descriptor: Descriptor) -> None:
         """Afterwards a layer's blob is in the store just as it came; our lease holds it.
 
-        NotFound when no place has it, else what the last place said that was asked; NoSpace, Cancelled.
+        NotFound when no place has it, else what the last one said that was asked; NoSpace, Cancelled.
         """
         digest = descriptor.digest
         with ctx.db.write(durable=False) as tx:
             leases.hold(tx, ctx.lease.id, leases.BLOB, digest)
-        last: LaminaError = NotFound(f"blob {digest} is not in the store, and no repository is known to have it")
+        for folder in packed.folders(ctx.db.read(), digest):
+            from lamina.transfer.cachefolder import keep_blob  # only who shares a cache by folders has some
+
+            if keep_blob(ctx, folder, descriptor):
+                return
+        last: LaminaError = NotFound(f"blob {digest} is not in the store, and nobody is known to have it")
         for repository in packed.places(ctx.db.read(), digest):
             reference, settings = references.parse(repository), self._registries()
             try:
@@ -102,7 +112,7 @@ class Lazy:
                 with Repository(reference, settings, Stop(self._stopper)) as there:
                     there.blob(descriptor, ctx.blobs, self._progress(digest))
                 return
-            except (NotFound, Denied, FetchFailed, Corrupt) as error:
+            except (*_UNFIT, *_UNREACHED) as error:
                 last = error
         raise last
 
@@ -120,18 +130,19 @@ class _Fetch:
         self._stop = stop
         self._tell = observer
         self._tried: set[tuple[str, Digest]] = set()
-        self._said: dict[str, LaminaError] = {}  # by repositories: the last that each one said
+        self._said: dict[str, LaminaError] = {}  # by places: the last that each one said
 
     def run(self, diff_ids: Sequence[DiffID]) -> None:
         before = self._hold(diff_ids)
-        self._unpack_here(diff_ids)
+        for diff_id in diff_ids:
+            self._from_here(diff_id)
         while missing := absent(self._ctx, diff_ids):
             place = self._best(missing)
             if place is None:
                 raise self._lost(missing)
             self._ask(place)
         c = self._ctx.db.read()
-        wrong = [diff_id for diff_id, claim in before.items() if said(layerdb.need_diff(c, diff_id)) != claim]
+        wrong = [name for name, claim in before.items() if said(layerdb.need_diff(c, name)) != claim]
         if wrong:
             raise _misdescribed(wrong)
 
@@ -141,20 +152,31 @@ class _Fetch:
             lease = self._ctx.lease.id
             leases.hold(tx, lease, leases.DIFF, *diff_ids)
             for diff_id in diff_ids:
-                leases.hold(tx, lease, leases.BLOB, *[form.descriptor.digest for form in packed.forms(tx, diff_id)])
+                digests = [form.descriptor.digest for form in packed.forms(tx, diff_id)]
+                leases.hold(tx, lease, leases.BLOB, *digests)
             return {diff_id: said(layerdb.need_diff(tx, diff_id)) for diff_id in diff_ids}
 
-    def _unpack_here(self, diff_ids: Sequence[DiffID]) -> None:
-        """Layers whose blobs are in the store, from a try that broke off for one."""
-        for diff_id in diff_ids:
-            for form in packed.forms(self._ctx.db.read(), diff_id):
-                if self._ctx.blobs.touch(form.descriptor.digest) and self._unpack(form):
-                    break
-                if self._unpack_from_folder(form):
-                    break
+    # --- from this machine
+
+    def _from_here(self, diff_id: DiffID) -> None:
+        """From a blob of the store, or from a folder; the empty layer from nothing."""
+        if diff_id == EMPTY_DIFF:
+            commit_empty(self._ctx)
+            return
+        c = self._ctx.db.read()
+        own = layerdb.need_diff(c, diff_id)
+        forms = packed.forms(c, diff_id)
+        if own.blob is not None:
+            forms.insert(0, Packed(diff_id, Descriptor(own.media_type, own.blob, 0)))
+        for form in forms:
+            digest = form.descriptor.digest
+            if self._ctx.blobs.touch(digest) and self._unpack(form):
+                return
+            if any(self._from_folder(form, folder) for folder in packed.folders(c, digest)):
+                return
 
     def _unpack(self, form: Packed) -> bool:
-        """From a blob that is here. False when it rotted, or is something else: it comes anew."""
+        """From a blob of the store. False when it rotted, or is something else: it comes anew."""
         digest = form.descriptor.digest
         try:
             with cast("BinaryIO", open(self._ctx.blobs.path(digest), "rb", buffering=0)) as stream:
@@ -165,24 +187,20 @@ class _Fetch:
             return False
         return True
 
-    def _unpack_from_folder(self, form: Packed) -> bool:
-        """From a shared cache that is a folder of this machine."""
-        for folder in packed.folders(self._ctx.db.read(), digest := form.descriptor.digest):
-            from lamina.transfer.cachefolder import unpack  # most layers come from registries
+    def _from_folder(self, form: Packed, folder: str) -> bool:
+        from lamina.transfer.cachefolder import unpack  # only who shares a cache by folders has some
 
-            try:
-                unpack(self._ctx, folder, form.descriptor, form.diff_id)
-            except (NotFound, Corrupt, InvalidInput):
-                with self._ctx.db.write(durable=False) as tx:
-                    packed.forget_places(tx, [digest], packed.FOLDER + folder)
-            else:
-                return True
-        return False
+        try:
+            unpack(self._ctx, folder, form.descriptor, form.diff_id)
+        except _UNFIT as error:
+            self._failed(Place(packed.FOLDER + folder, {form.diff_id: form}), error)
+            return False
+        return True
 
-    # --- places
+    # --- from repositories
 
     def _best(self, diff_ids: Sequence[DiffID]) -> Place | None:
-        """The repository that has most of these layers, of those that were not asked for them yet."""
+        """The one that has most of these layers, of those that were not asked for them yet."""
         places: dict[str, dict[DiffID, Packed]] = {}
         for diff_id, form, repository in self._known(diff_ids):
             forms = places.setdefault(repository, {})
@@ -204,13 +222,13 @@ class _Fetch:
         """Brings what the place has; what goes wrong is noted, and the layer asked for elsewhere."""
         try:
             self._bring(place)
-        except (NotFound, Corrupt, InvalidInput) as error:
+        except _UNFIT as error:
             if len(place.forms) > 1:  # of which layer is it? Those that came stay
                 for diff_id in absent(self._ctx, place.forms):
                     self._ask(Place(place.repository, {diff_id: place.forms[diff_id]}))
             elif not self._from_registry(place):  # a mirror may lack what the registry has
                 self._failed(place, error)
-        except (FetchFailed, Denied) as error:
+        except _UNREACHED as error:
             self._failed(place, error)
         else:
             self._note(place)
@@ -219,28 +237,30 @@ class _Fetch:
         settings, reference = self._registries(), references.parse(place.repository)
         check_online(reference, settings)
         wanted = [Wanted(form.descriptor, diff_id) for diff_id, form in place.forms.items()]
-        with Repository(reference, settings, stop := Stop(self._stop)) as repository:
-            bring_layers(self._ctx, repository, wanted, stop, self._tell)
+        with Repository(reference, settings, stop := Stop(self._stop)) as there:
+            bring_layers(self._ctx, there, wanted, stop, self._tell)
 
     def _from_registry(self, place: Place) -> bool:
         """The same for one layer where there are mirrors, one of which was asked."""
         (form,) = place.forms.values()
-        reference, settings = references.parse(place.repository), self._registries()
+        settings, reference = self._registries(), references.parse(place.repository)
         if len(list(endpoints(reference, settings))) < 2:
             return False
         try:
             with Repository(reference, settings, Stop(self._stop)) as there:
                 there.blob(form.descriptor, self._ctx.blobs, lambda done, total: None)
-        except (NotFound, Corrupt, InvalidInput, FetchFailed, Denied):
+        except (*_UNFIT, *_UNREACHED):
             return False
         return self._unpack(form)
 
     def _note(self, place: Place) -> None:
-        digests = {form.descriptor.digest for form in place.forms.values()}
-        self._tried |= {(place.repository, digest) for digest in digests}
+        digests = [form.descriptor.digest for form in place.forms.values()]
+        self._tried.update([(place.repository, digest) for digest in digests])
         with self._ctx.db.write(durable=False) as tx:
             for digest in digests:
                 packed.put_place(tx, digest, place.repository)
+
+    # --- what goes wrong
 
     def _failed(self, place: Place, error: LaminaError) -> None:
         self._said[place.repository] = error
@@ -259,14 +279,11 @@ class _Fetch:
             with self._ctx.db.write(durable=False) as tx:
                 packed.forget(tx, form)
 
-    # --- how it ends
-
     def _lost(self, diff_ids: Sequence[DiffID]) -> Elsewhere:
         """The error for layers that could not be brought."""
-        gone = all(isinstance(error, NotFound | Corrupt | InvalidInput) for error in self._said.values())
-        told = [f"{repository}: {error.message}" for repository, error in self._said.items()]
-        why = "; ".join(told) or "no repository is known to have it"
-        if not gone:
+        told = [f"{place}: {error.message}" for place, error in self._said.items()]
+        why = "; ".join(told) or "nobody is known to have it"
+        if not all(isinstance(error, _UNFIT) for error in self._said.values()):
             hints = [error.hint for error in self._said.values() if error.hint]
             return elsewhere(diff_ids, why, hints[0] if hints else _LATER)
         with self._ctx.db.write() as tx:
@@ -282,7 +299,8 @@ def _rank(form: Packed) -> tuple[bool, int]:
 
 
 def _misdescribed(diff_ids: Sequence[DiffID]) -> Misdescribed:
-    more = f" and {len(diff_ids) - 1} more are" if len(diff_ids) > 1 else " is"
-    error = Misdescribed(f"layer {diff_ids[0]}{more} not what the cache that it is from said of it", hint=_WRONG)
+    first, *others = diff_ids
+    more = f" and {len(others)} more are" if others else " is"
+    error = Misdescribed(f"layer {first}{more} not what was said of it where it is known from", hint=_WRONG)
     error.diff_ids = tuple(diff_ids)
     return error

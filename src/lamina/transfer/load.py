@@ -118,7 +118,7 @@ def _load_index(ctx: Layers, index: ArchivedIndex, tags: list[str], host: Platfo
 
 
 def _load_layer(ctx: Layers, layer: ArchivedLayer) -> None:
-    if reuse_diff(ctx, layer.diff_id) is not None:
+    if reuse_diff(ctx, layer.diff_id, with_files=not layer.elsewhere) is not None:
         return
     if layer.elsewhere:
         raise NotFound(f"layer {layer.diff_id} was removed meanwhile", hint="run the command again")

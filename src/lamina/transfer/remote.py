@@ -140,7 +140,7 @@ def referrers(
         root = source.root()
         own = root if platform is None else chosen(source, Wish(platform=platform), platform)
         found = [
-            RemoteReferrer(each.descriptor, "tag" if each.tag else "subject", each.tag)
+            RemoteReferrer(_typed(source, each.descriptor), "tag" if each.tag else "subject", each.tag)
             for each in referrers_of(source, [own.digest], lambda: settings, Stop(stop), nested=False)
         ]
         known = {each.descriptor.digest for each in found}
@@ -150,6 +150,15 @@ def referrers(
             if is_attestation(each) and each.digest not in known and (own == root or about == own.digest):
                 found.append(RemoteReferrer(each._replace(artifact_type=_kind(each)), "index"))
         return [each for each in found if artifact_type in ("", each.descriptor.artifact_type)]
+
+
+def _typed(source: RegistrySource, found: Descriptor) -> Descriptor:
+    """With the artifact type that only its manifest tells."""
+    if found.artifact_type:
+        return found
+    document = parse(source.document(found), found, source.shown)
+    kind = document.artifact_type or ("" if isinstance(document, Index) else document.config.media_type)
+    return found._replace(artifact_type=kind, annotations=found.annotations or document.annotations)
 
 
 def _kind(attestation: Descriptor) -> str:

@@ -8,12 +8,12 @@ known is packed while it is sent. Afterwards it is known what each layer is ther
 from __future__ import annotations
 
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
 
 from lamina.db import layerdb
 from lamina.db import packed as forms
 from lamina.db.packed import Packed
-from lamina.errors import Denied, LaminaError, NotFound
+from lamina.errors import Corrupt, Denied, LaminaError, NotFound
 from lamina.events import Notice, Progress
 from lamina.fetch.failures import FetchFailed
 from lamina.layers.absent import is_here
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from lamina.transfer.registry_ends import RegistrySink
 
 
+Result = TypeVar("Result")
 _UNSEEN = "?"  # who made a form of which only a manifest says that it is one
 
 
@@ -163,14 +164,8 @@ class Sending:
         """Straight from a repository that was seen to have it; whether it had."""
         source = self._source(place)
 
-        def opener() -> BinaryIO:
-            try:
-                return source.open(descriptor)
-            except (NotFound, Denied, FetchFailed) as error:
-                raise _NotThere(error.message) from None
-
         try:
-            self._put(descriptor, opener, name)
+            self._put(descriptor, lambda: cast("BinaryIO", _FromElsewhere(source, descriptor)), name)
         except _NotThere as error:
             self._tell(Notice(f"{name}: {error.message}; packed anew"))
             with self._ctx.db.write(durable=False) as tx:
@@ -201,6 +196,34 @@ class Sending:
 
 class _NotThere(LaminaError):
     """A repository that was to give a blob does not."""
+
+
+class _FromElsewhere:
+    """A blob of a repository as a stream: what goes wrong with it is told apart from what we send it to."""
+
+    def __init__(self, source: Repository, descriptor: Descriptor) -> None:
+        self._stream = self._asked(lambda: source.open(descriptor))
+
+    def read(self, size: int = -1) -> bytes:
+        return self._asked(lambda: self._stream.read(size))
+
+    def seekable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def __enter__(self) -> _FromElsewhere:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _asked(self, work: Callable[[], Result]) -> Result:
+        try:
+            return work()
+        except (NotFound, Denied, FetchFailed, Corrupt) as error:
+            raise _NotThere(error.message) from None
 
 
 def _job(layer: LayerOf) -> Descriptor:

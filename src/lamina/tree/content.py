@@ -27,7 +27,7 @@ def content_id(entries: Iterable[Entry], *, in_order: bool = False) -> str:
     parts: list[bytes] = []
     for entry in entries if in_order else sorted(entries, key=itemgetter(0)):
         parts.append(_bytes_of(entry))
-        if len(parts) == _BATCH:
+        if len(parts) == _BATCH or entry.xattrs:  # which can be long
             hasher.update(b"".join(parts))
             parts.clear()
     hasher.update(b"".join(parts))

@@ -84,9 +84,11 @@ class StargzRecipe:
         yield self.gaps[0]
         heads: list[bytes] = []
         count = 0
+        owners = _Owners()
         for row in self._rows():
+            fields = owners.completed(_fields(row))
             if count:
-                heads.append(header(_fields(row)))
+                heads.append(header(fields))
             if row.type == "reg" and row.size:
                 if heads:
                     yield b"".join(heads)
@@ -113,6 +115,21 @@ class StargzRecipe:
 
     def unpack_gap(self, gap: Gap, data: bytes) -> bytes:
         return gunzip(data, gap.skip + _MAX_TAIL)[gap.skip :]
+
+
+class _Owners:
+    """A name of a user or a group stands only where it is another than the last one of that number."""
+
+    def __init__(self) -> None:
+        self._users: dict[int, bytes] = {}
+        self._groups: dict[int, bytes] = {}
+
+    def completed(self, fields: Fields) -> Fields:
+        """The fields with the names that they had."""
+        user = fields.user or self._users.get(fields.uid, b"")
+        group = fields.group or self._groups.get(fields.gid, b"")
+        self._users[fields.uid], self._groups[fields.gid] = user, group
+        return fields._replace(user=user, group=group)
 
 
 def _table(tar: bytes, checksum: str) -> bytes:

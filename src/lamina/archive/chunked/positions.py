@@ -91,10 +91,10 @@ def footer(positions: Positions) -> bytes:
 
 
 def check_footer(data: bytes, positions: Positions) -> None:
-    """Doubt when the end of a blob says something else than its annotations. Old writers had a shorter one."""
-    if data[-len(_MAGIC) :] != _MAGIC:
+    """Doubt when the end of a blob says something else than its annotations. Before 2024 it was shorter."""
+    if data[-len(_MAGIC) :].lower() != _MAGIC.lower():
         raise Doubt("the blob does not end as a zstd:chunked layer does")
-    if len(data) == FOOTER_SIZE and data.startswith(_SKIPPABLE) and data != footer(positions):
+    if data.startswith(_SKIPPABLE) and data.endswith(_MAGIC) and data != footer(positions):
         raise Doubt("the annotations say another place of the table of contents than the blob's end")
 
 

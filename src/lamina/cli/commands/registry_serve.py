@@ -31,9 +31,9 @@ def configure(command: Command) -> None:
     command.switch("read-only", "Nothing can be pushed or deleted")
     command.switch("verbose", "Print every request to STDERR", "v")
     command.details = (
-        "Images of the store can be pulled under their names, and what is pushed becomes an image of the store.\n"
-        "Prints where it listens, and serves until it is interrupted. `:5000` is port 5000 of every address of\n"
-        "this machine, port 0 one that is free."
+        "Images of the store can be pulled under their names, and what is pushed becomes an image of the\n"
+        "store. Prints where it listens, and serves until it is interrupted. `:5000` is port 5000 of every\n"
+        "address of this machine, port 0 one that is free."
     )
 
 
@@ -86,7 +86,7 @@ class _Printing:
 
 @contextmanager
 def _until_signal() -> Iterator[int]:
-    """A descriptor that can be read once a signal has come that ends the server; a second one ends it at once."""
+    """A descriptor that can be read once a signal has come; a second signal ends the process at once."""
     ours, theirs = os.pipe()
 
     def end(number: int, _: object) -> None:

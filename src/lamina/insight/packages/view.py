@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb
 from lamina.db.filesearch import files_named
-from lamina.errors import LaminaError
+from lamina.errors import Corrupt, LaminaError
 from lamina.insight.packages.package import BadDatabase
+from lamina.layers.absent import Misdescribed
 from lamina.layers.difffiles import open_in_diff
 from lamina.layers.lookup import Lookup
 from lamina.tree.entry import Kind
@@ -84,7 +85,7 @@ class View:
         return self.head(file, file.size)
 
     def head(self, file: FoundFile, size: int) -> bytes:
-        """The first `size` bytes of the file; BadDatabase when it is not there. Brings a layer (layers.absent)."""
+        """The first `size` bytes of the file. BadDatabase when it is not there; errors as of layers.absent."""
         parts: list[bytes] = []
         try:
             with open_in_diff(self._ctx, file.diff_id, file.path) as stream:

@@ -1,0 +1,225 @@
+"""The shared build cache in a registry: one machine builds, the others run nothing, and know why they do."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from lamina.build.request import CacheFrom
+from lamina.db import packed, recorded
+from lamina.errors import InvalidInput
+from lamina.mount.userns import IdMap
+from lamina.oci import media
+from lamina.oci.manifest import parse_manifest
+from tests.build.machines import STAGES, Fleet, counting, fleet_of, here, told
+from tests.build.ruled import check_sound, rules
+from tests.registry.distribution import Registry
+
+pytestmark = pytest.mark.timeout(120)
+_NAMES = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def counted() -> Iterator[Registry]:
+    """One registry for all tests here: each has names of its own."""
+    with counting() as made:
+        yield made
+
+
+@pytest.fixture
+def fleet(inside: IdMap, counted: Registry) -> Iterator[Fleet]:
+    with fleet_of(counted, f"t{next(_NAMES)}") as made:
+        yield made
+
+
+# --- what a machine need not do
+
+
+def test_an_empty_store_runs_no_step(fleet: Fleet) -> None:
+    """Done when 4: two empty stores and one registry, where the base is, too."""
+    machine = fleet.machine()
+    result = fleet.build(machine, cache_from=(fleet.source(),))
+    assert result.cached
+    assert rules(result) == ["exact"] * 6
+    assert result.image_id == fleet.image_id
+    assert here(machine, result) == [False] * 4, "not one layer was fetched"
+    assert not fleet.registry.requests.of("GET", "/blobs/uploads")
+    _, down = fleet.moved()
+    assert down < 40_000, "the base alone has a megabyte"
+
+
+def test_what_is_pushed_moves_manifests_alone(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    result = fleet.build(machine, cache_from=(fleet.source(),), tags=(fleet.name("app:1"),))
+    fleet.moved()
+    fleet.push(machine, fleet.name("app:1"), fleet.name("app:1"))
+    up, down = fleet.moved()
+    assert up < 10_000 and down < 10_000
+    assert here(machine, result) == [False] * 4
+    other = fleet.machine()
+    assert other.build(f"FROM {fleet.name('app:1')}\n").image_id == result.image_id
+    assert other.read(result.image_id, "home/worker/all") == "seed tool\n"
+
+
+def test_the_files_come_when_they_are_wanted(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    result = fleet.build(machine, cache_from=(fleet.source(),))
+    again = fleet.build(machine, STAGES + "RUN cat /app/made > /last\n")
+    assert rules(again) == ["exact"] * 6 + ["ran"]
+    assert machine.read(again.image_id, "last") == "seed\ntool\n"
+    assert here(machine, result) == [True] * 4
+    check_sound(machine, again.image_id)
+
+
+def test_a_build_that_the_store_knows_asks_nobody(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    fleet.build(machine, cache_from=(fleet.source(),))
+    fleet.build(machine, cache_from=(fleet.source(),))
+    assert fleet.registry.requests.rows == []
+
+
+def test_a_cache_that_has_not_changed_is_not_read_again(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    fleet.build(machine, cache_from=(fleet.source(),))
+    fleet.build(machine, seed="other\n", cache_from=(fleet.source(),))
+    requests = fleet.registry.requests
+    assert len(requests.of("HEAD", "/cache/manifests/main")) == 1
+    assert not requests.of("GET", "/cache/manifests/")
+    digest = machine.db.read().execute("SELECT digest FROM cache_imports").fetchone()[0]
+    assert not requests.of("GET", parse_manifest(machine.ctx.blobs.read(digest)).config.digest)
+
+
+def test_the_record_says_where_steps_came_from(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    result = fleet.build(machine, cache_from=(fleet.source(),))
+    origins = [step.origin for step in recorded.steps(machine.db.read(), result.build_id)]
+    shown = fleet.cache
+    assert origins == ["", shown, shown, shown, "", shown, shown, shown]
+
+
+# --- what is exported
+
+
+def test_min_has_the_stages_of_the_image_alone(fleet: Fleet) -> None:
+    first = fleet.build(fleet.machine(), cache_to=(fleet.to(mode="min"),))
+    result = fleet.build(fleet.machine(), cache_from=(fleet.source("cache:main"),))
+    assert rules(result) == ["ran", "ran", "ran", "exact", "exact", "exact"]
+    assert result.image_id == first.image_id
+
+
+def test_an_export_adds_to_what_is_there(fleet: Fleet) -> None:
+    one, two = ("FROM {base}\nRUN echo one > /one\n", "FROM {base}\nRUN echo two > /two\n")
+    for text in (one, two):
+        fleet.build(fleet.machine(), text, cache_to=(fleet.to(),))
+    machine = fleet.machine()
+    for text in (one, two):
+        assert fleet.build(machine, text, cache_from=(fleet.source("cache:main"),)).cached
+
+
+def test_an_export_of_nothing_new_writes_nothing(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    to = fleet.to()._replace(place=fleet.cache)
+    fleet.build(machine, cache_from=(fleet.source(),), cache_to=(to,))
+    assert not fleet.registry.requests.of("PUT") and not fleet.registry.requests.of("POST")
+
+
+def test_a_cached_build_can_be_exported_to_another_place(fleet: Fleet) -> None:
+    """Its layers are mounted there: they do not come here."""
+    machine = fleet.machine()
+    result = fleet.build(machine, cache_from=(fleet.source(),), cache_to=(fleet.to("other:1"),))
+    assert here(machine, result) == [False] * 4
+    up, _ = fleet.moved()
+    assert up < 40_000
+    assert fleet.build(fleet.machine(), cache_from=(fleet.source("other:1"),)).cached
+
+
+def test_layers_go_up_while_the_build_goes_on(fleet: Fleet) -> None:
+    """The last step sees that the registry has a repository with the layer of the first."""
+    place, _, name = fleet.name("early").partition("/")
+    asked = f"busybox wget -q -O - http://{place}/v2/_catalog | busybox grep -q {name}"
+    wait = f"for n in $(seq 50); do {asked} && exit 0; sleep 0.1; done; exit 1"
+    text = f"FROM {{base}}\nRUN echo one > /one\nRUN {wait}\n"
+    assert rules(fleet.build(fleet.machine(), text, cache_to=(fleet.to("early:1"),))) == ["ran", "ran"]
+
+
+def test_zstd_is_what_was_asked_for(fleet: Fleet) -> None:
+    text = "FROM {base}\nRUN echo one > /one\n"
+    fleet.build(fleet.machine(), text, cache_to=(fleet.to(compression="zstd", level=3),))
+    machine = fleet.machine()
+    result = fleet.build(machine, text + "RUN cat /one > /two\n", cache_from=(fleet.source("cache:main"),))
+    assert rules(result) == ["exact", "ran"]
+    c = machine.db.read()
+    types = {
+        each.descriptor.media_type for each in packed.forms(c, machine.config(result.image_id).diff_ids[1])
+    }
+    assert types == {media.LAYER_ZSTD}
+    assert machine.read(result.image_id, "two") == "one\n"
+
+
+# --- what goes wrong
+
+
+def test_a_cache_that_is_not_there_is_a_warning(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    result = fleet.build(machine, "FROM {base}\nWORKDIR /w\n", cache_from=(fleet.source("none:1"),))
+    assert rules(result) == ["ran"]
+    shown = fleet.name("none:1")
+    assert f"[Warning] importing cache manifest from {shown}: {shown}: not found" in told(machine)
+
+
+def test_a_registry_that_is_not_there_is_a_warning(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    source = CacheFrom("registry", "localhost:1/none")
+    result = fleet.build(machine, "FROM {base}\nWORKDIR /w\n", cache_from=(source, fleet.source()))
+    assert rules(result) == ["ran"]
+    assert any(
+        text.startswith("[Warning] importing cache manifest from localhost:1/none:") for text in told(machine)
+    )
+
+
+def test_an_image_is_not_written_over(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    to = fleet.to()._replace(place=fleet.base)
+    with pytest.raises(InvalidInput, match="is an image: the build cache would take its place"):
+        fleet.build(machine, "FROM {base}\nWORKDIR /w\n", cache_to=(to,))
+    result = fleet.build(machine, "FROM {base}\nWORKDIR /w\n", cache_to=(to._replace(ignore_error=True),))
+    assert result.cached
+    assert any(text.startswith("[Warning] exporting cache to ") for text in told(machine))
+
+
+def test_a_build_that_fails_exports_nothing(fleet: Fleet) -> None:
+    machine = fleet.machine()
+    with pytest.raises(Exception, match="exit code: 3"):
+        fleet.build(machine, "FROM {base}\nRUN echo a > /a\nRUN exit 3\n", cache_to=(fleet.to(),))
+    assert not fleet.registry.requests.of("PUT", "/manifests/")
+
+
+def test_a_layer_that_is_gone_is_made_again(fleet: Fleet) -> None:
+    """The records are there, the bytes are not: the step runs, and the build goes on."""
+    text = "FROM {base}\nRUN echo one > /one\n"
+    fleet.build(fleet.machine(), text, cache_to=(fleet.to(),))
+    machine = fleet.machine()
+    lost = fleet.build(machine, text, cache_from=(fleet.source("cache:main"),))
+    (form,) = packed.forms(machine.db.read(), machine.config(lost.image_id).diff_ids[1])
+    repositories = fleet.registry.folder / "data/docker/registry/v2/repositories"
+    name = fleet.name("cache").partition("/")[2]
+    shutil.rmtree(repositories / name / "_layers/sha256" / form.descriptor.digest[7:])
+    text += "RUN cat /one > /two\n"
+    result = fleet.build(machine, text, cache_from=(fleet.source("cache:main"),))
+    assert machine.read(result.image_id, "two") == "one\n"
+    assert rules(result) == ["ran", "ran"]
+    check_sound(machine, result.image_id)
+    fleet.build(machine, text, cache_to=(fleet.to(),))  # and is there again
+    other = fleet.machine()
+    again = fleet.build(other, text, cache_from=(fleet.source("cache:main"),))
+    assert again.cached
+    assert other.build(f"FROM {again.image_id}\nRUN true\n").image_id
+    check_sound(other, again.image_id)
+
+
+def test_no_cache_asks_no_cache(fleet: Fleet) -> None:
+    result = fleet.build(fleet.machine(), no_cache=True, cache_from=(fleet.source(),))
+    assert rules(result) == ["ran"] * 6
