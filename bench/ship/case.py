@@ -8,6 +8,7 @@ source lies in one layer with everything else; and a build with the cache that a
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import time
@@ -45,23 +46,21 @@ def ship(found: list[Builder], folder: str, base: Callable[[Builder, str, str], 
     archives = _archives(found[0], folder)
     os.mkdir(f"{folder}/ship")
     tools = contestants(found[0], f"{folder}/ship", engine, daemon)
-    with _registry(f"{folder}/registry") as port, relay(port) as between:
-        name = f"{between.host}/base:1"
-        command = [
-            "skopeo",
-            "copy",
-            "--dest-tls-verify=false",
-            f"docker-archive:{archive}",
-            f"docker://{name}",
-        ]
-        subprocess.run(command, check=True, capture_output=True)
-        images.steps(f"{folder}/steps", name)
-        seen: dict[tuple[str, str], list[Seen]] = {}
-        for number in range(rounds):
+    seen: dict[tuple[str, str], list[Seen]] = {}
+    for number in range(rounds):
+        place = f"{folder}/{number}"
+        with _registry(place) as port, relay(port) as between:  # a new one: nobody knows what it has
+            target = [
+                "--dest-tls-verify=false",
+                f"docker-archive:{archive}",
+                f"docker://{between.host}/base:1",
+            ]
+            subprocess.run(["skopeo", "copy", *target], check=True, capture_output=True)
+            images.steps(f"{place}/steps", f"{between.host}/base:1")
             for tool in tools:
-                _round(tool, number, between, archives, seen)
-        for tool in tools:
-            _builds(tool, f"{folder}/steps", between, rounds, seen)
+                _round(tool, between, archives, seen)
+                _build(tool, f"{place}/steps", between, seen)
+        shutil.rmtree(place)
     print(_table(seen, [tool.name for tool in tools]), flush=True)
 
 
@@ -82,28 +81,34 @@ def _archives(ours: Builder, folder: str) -> dict[str, str]:
 
 def _round(
     tool: Tool,
-    number: int,
     between: Relay,
     archives: dict[str, str],
     seen: dict[tuple[str, str], list[Seen]],
 ) -> None:
     """One contestant's turn."""
-
-    def note(what: str, do: Callable[[], Cost]) -> None:
-        between.reset()
-        cost = do()
-        time.sleep(0.05)  # the relay counts what was under way
-        seen.setdefault((what, tool.name), []).append(Seen(cost, between.sent + between.received))
-
-    path = tool.name.replace(",", "").replace(" ", "-").replace(":", "-")
-    refs = {name: f"{between.host}/{path}/{number}/{name}" for name in archives}
+    refs = {name: f"{between.host}/{_path(tool)}/{name}" for name in archives}
     for name, archive in archives.items():
         tool.load(archive)
-        note(f"push {_said(name)}", lambda name=name: tool.push(name, refs[name]))  # type: ignore[misc]
+        _note(seen, f"push {_said(name)}", tool, between, lambda name=name: tool.push(name, refs[name]))  # type: ignore[misc]
     tool.forget()
     for name in archives:
-        note(f"pull {_said(name)}", lambda name=name: tool.pull(refs[name]))  # type: ignore[misc]
+        _note(seen, f"pull {_said(name)}", tool, between, lambda name=name: tool.pull(refs[name]))  # type: ignore[misc]
     tool.forget()
+
+
+def _note(
+    seen: dict[tuple[str, str], list[Seen]], what: str, tool: Tool, between: Relay, do: Callable[[], Cost]
+) -> None:
+    """One command, and what went through the relay while it ran."""
+    between.reset()
+    cost = do()
+    time.sleep(0.05)  # the relay counts what was under way
+    seen.setdefault((what, tool.name), []).append(Seen(cost, between.sent + between.received))
+
+
+def _path(tool: Tool) -> str:
+    """The name of a contestant as a part of a repository's."""
+    return tool.name.replace(",", "").replace(" ", "-").replace(":", "-")
 
 
 def _said(name: str) -> str:
@@ -112,25 +117,17 @@ def _said(name: str) -> str:
     return what if version == "1" else f"{what}, one file changed"
 
 
-def _builds(
-    tool: Tool, context: str, between: Relay, rounds: int, seen: dict[tuple[str, str], list[Seen]]
-) -> None:
+def _build(tool: Tool, context: str, between: Relay, seen: dict[tuple[str, str], list[Seen]]) -> None:
     """A cached build in an empty store, with the cache in the registry."""
-    ref = f"{between.host}/cache-{tool.name.replace(',', '').replace(' ', '-').replace(':', '-')}:1"
+    ref = f"{between.host}/cache-{_path(tool)}:1"
     try:
         tool.share(context, ref)
     except NotImplementedError:
         return
-    for _ in range(rounds):
-        tool.forget()
-        between.reset()
-        cost = tool.build(context, ref)
-        if ran := tool.ran():
-            print(f"{tool.name}: {ran} steps were run:\n{tool.log()}")
-        time.sleep(0.05)
-        seen.setdefault(("build by the shared cache", tool.name), []).append(
-            Seen(cost, between.sent + between.received)
-        )
+    tool.forget()
+    _note(seen, "build by the shared cache", tool, between, lambda: tool.build(context, ref))
+    if ran := tool.ran():
+        print(f"{tool.name}: {ran} steps were run:\n{tool.log()}")
     tool.forget()
 
 

@@ -55,6 +55,13 @@ class Tool:
         """How many steps the last build ran; -1 where that is not known."""
         return -1
 
+    def alone(self, argv: Sequence[str]) -> list[str]:
+        """The command with containers/image's memory of blobs and repositories its own, in this folder."""
+        kept = f"{self.folder}/blob-info"
+        os.makedirs(kept, exist_ok=True)
+        script = 'mkdir -p /var/lib/containers/cache; mount --bind "$0" /var/lib/containers/cache; exec "$@"'
+        return ["unshare", "--mount", "sh", "-ec", script, kept, *argv]
+
     def run(self, argv: Sequence[str]) -> Cost:
         """One command; RuntimeError with its last words when it fails."""
         log = os.path.join(self.folder, "log")
@@ -186,6 +193,9 @@ class Podman(Tool):
         roots = ("--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run")
         self.words = ("podman", *roots, "--storage-driver", "overlay")
 
+    def run(self, argv: Sequence[str]) -> Cost:
+        return super().run(self.alone(argv))
+
     def load(self, archive: str) -> None:
         self.run([*self.words, "load", "-q", "-i", archive])
 
@@ -197,12 +207,13 @@ class Podman(Tool):
 
     def forget(self) -> None:
         self.run([*self.words, "system", "reset", "-f"])
+        shutil.rmtree(f"{self.folder}/blob-info", ignore_errors=True)
 
     def share(self, context: str, ref: str) -> None:
-        self.run(self._build(context, f"--cache-to={ref}"))
+        self.run(self._build(context, f"--cache-to={ref.removesuffix(':1')}"))
 
     def build(self, context: str, ref: str) -> Cost:
-        return self.run(self._build(context, f"--cache-from={ref}"))
+        return self.run(self._build(context, f"--cache-from={ref.removesuffix(':1')}"))
 
     def ran(self) -> int:
         log = self.log()
@@ -221,6 +232,9 @@ class Skopeo(Tool):
 
     archive: str = ""
 
+    def run(self, argv: Sequence[str]) -> Cost:
+        return super().run(self.alone(argv))
+
     def load(self, archive: str) -> None:
         self.archive = archive
 
@@ -234,6 +248,7 @@ class Skopeo(Tool):
 
     def forget(self) -> None:
         shutil.rmtree(f"{self.folder}/layout", ignore_errors=True)
+        shutil.rmtree(f"{self.folder}/blob-info", ignore_errors=True)
 
 
 def contestants(ours: Builder, folder: str, engine: Builder | None, daemon: int) -> list[Tool]:

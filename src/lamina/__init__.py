@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lamina.engine.pushing import PushRequest as PushRequest
     from lamina.engine.steps import StepRef as StepRef
     from lamina.errors import LaminaError as LaminaError
+    from lamina.serving.settings import ServeSettings as ServeSettings
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "PushRequest",
     "RunRequest",
     "RunResult",
+    "ServeSettings",
     "Stdio",
     "StepRef",
     "__version__",
@@ -41,6 +43,7 @@ _HOMES = {
     "PushRequest": "lamina.engine.pushing",
     "RunRequest": "lamina.containers.request",
     "RunResult": "lamina.containers.request",
+    "ServeSettings": "lamina.serving.settings",
     "StepRef": "lamina.engine.steps",
     "Stdio": "lamina.containers.stdio",
 }

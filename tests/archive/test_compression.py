@@ -73,6 +73,30 @@ def test_bombs(name: str) -> None:
         decompressed(io.BytesIO(packed), limits=Limits(total=1 << 20))[0].read()
 
 
+@pytest.mark.parametrize("name", PACKERS)
+def test_what_grows_much_comes_in_small_pieces(name: str) -> None:
+    sizes: list[int] = []
+    packed = PACKERS[name](bytes(40 << 20))
+    reader, _ = decompressed(io.BytesIO(packed), seen=lambda data: sizes.append(len(data)))
+    assert sum(len(piece) for piece in iter(lambda: reader.read(BLOCK), b"")) == sum(sizes) == 40 << 20
+    assert max(sizes) <= 2 * BLOCK
+
+
+@pytest.mark.parametrize("size", [0, 1, 200, 70_000, 3 << 20])
+@pytest.mark.parametrize("checksum", [False, True])
+def test_frames_of_zstd(size: int, checksum: bool) -> None:
+    """Their headers say more or less, and blocks are plain, one byte, or compressed."""
+    data = (
+        (os.urandom(150_000) + bytes(400_000) + b"text " * 100_000)[:size] if size < 1 << 20 else bytes(size)
+    )
+    for level, with_size in ((1, True), (3, False), (19, True)):
+        pack = zstandard.ZstdCompressor(level, write_content_size=with_size, write_checksum=checksum)
+        stream = pack.compressobj()
+        packed = pack.compress(data) + stream.compress(data) + stream.flush()
+        for source in (io.BytesIO(packed), Dribble(packed)):
+            assert decompressed(source)[0].read() == data * 2  # type: ignore[arg-type]
+
+
 def test_short_and_empty_streams() -> None:
     for data in (b"", b"\x1f", b"BZ", b"tar"):
         reader, name = decompressed(io.BytesIO(data))

@@ -27,7 +27,7 @@ def step_row(number: int, status: str = "run", kept: str = "") -> tuple[Value, .
     text, rule, reason = f"RUN {number}", "", ""
     return (
         number, "", text, number, number, 9, status, 0.1, 0.2, "", None, "k", f"c{number}", "{}", kept,
-        rule, reason,
+        rule, reason, "",
     )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from lamina.registry.settings import Settings
 from lamina.transfer.pull import pull
 from lamina.transfer.push import push
 from tests.faults.proxy import FAULTS, Phase, Proxy
-from tests.faults.test_pull_faults import ALWAYS, MADE, PASSING, TOP, WORDS, assert_clear
+from tests.faults.test_pull_faults import ALWAYS, MADE, PASSING, TOP, WORDS, assert_clear, some
 from tests.layers.stores import open_store
 from tests.machine import quick_place
 from tests.registry.distribution import Registry
@@ -70,7 +70,7 @@ def send(store: Layers, source: str, target: str) -> str:
     return push(store, found, references.parse(target), Settings()).descriptor.digest
 
 
-@pytest.mark.parametrize(("phase", "name", "lasting"), list(cases()))
+@pytest.mark.parametrize(("phase", "name", "lasting"), some(cases()))
 def test_a_fault(
     proxy: Proxy, registry: Registry, store: Layers, phase: Phase, name: str, lasting: bool
 ) -> None:

@@ -91,7 +91,7 @@ class Site:
     pages: dict[str, bytes | Answer] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     repositories: str = ""
-    default: Answer = lambda handler: handler.reply(404)  # noqa: E731
+    default: Answer = lambda handler: handler.reply(404)
 
     @property
     def paths(self) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from lamina.errors import LaminaError
@@ -75,12 +77,14 @@ def test_layers_say_who_shares_them(shelf: Shelf) -> None:
     app = _app(shelf)
     shelf.put(["base"], [_entry("FROM base")], BASE)
     bare = shelf.put(["first", "made"], [])  # the same changes upon another layer
+    folder = f"{shelf.layout.diff}/{sha256(b'made')[7:]}"
+    os.makedirs(folder)
     bottom, top = layers(shelf.rows, app)
     assert (bottom.number, bottom.created_by, bottom.size) == (1, "FROM base", 4)
     assert bottom.shared_with == ("base:latest",)
     assert top.shared_with == (bare[7:19],)
     assert top.created_by == "RUN make"
-    assert top.folder == f"{shelf.layout.diff}/{sha256(b'made')[7:]}"
+    assert (bottom.folder, top.folder) == ("", folder)  # of the other one there are only rows
     assert bottom.chain_id == bottom.diff_id != top.chain_id
 
 

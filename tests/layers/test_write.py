@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lamina.db import layerdb
 from lamina.errors import Corrupt, InvalidInput
+from lamina.layers.absent import Elsewhere
 from lamina.layers.apply import apply_layer
 from lamina.layers.commit import commit_empty
 from lamina.layers.lookup import EMPTY_DIFF, Lookup
@@ -165,7 +166,7 @@ def test_pack_notices_what_happened_to_the_disk(store: Layers) -> None:
     with pytest.raises(Corrupt):
         packed_bytes(store, diff.diff_id)
     os.rename(store.layout.diff_dir(diff.diff_id), store.layout.diff + "/elsewhere")
-    with pytest.raises(Corrupt):
+    with pytest.raises(Elsewhere):
         packed_bytes(store, diff.diff_id)
 
 

@@ -18,7 +18,8 @@ from lamina.gc.collect import collect
 from lamina.gc.context import Context
 from lamina.layers.context import Layers
 from lamina.oci.digest import sha256
-from lamina.serving.serve import ServeSettings, serve
+from lamina.serving.serve import serve
+from lamina.serving.settings import ServeSettings
 from tests.registry.images import Made
 
 

@@ -14,7 +14,7 @@ import pytest
 from lamina.errors import Denied, InvalidInput, LaminaError, NotFound
 from lamina.layers.context import Layers
 from lamina.serving.htpasswd import Htpasswd
-from lamina.serving.serve import ServeSettings
+from lamina.serving.settings import ServeSettings
 from tests.registry.distribution import authority
 from tests.serving.site import Site, running
 from tests.serving.test_push import DATA, MADE

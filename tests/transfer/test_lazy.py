@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
-from lamina.db import cachedb, layerdb, packed, traces
+from lamina.db import cachedb, imagedb, layerdb, packed, traces
 from lamina.db.cachedb import Ingredient, Step
 from lamina.db.traces import Trace
 from lamina.errors import Cancelled
@@ -22,18 +24,23 @@ from lamina.layers.context import Layers
 from lamina.layers.lookup import Lookup
 from lamina.layers.pack import pack
 from lamina.layers.write import write_layer
+from lamina.oci import reference as references
 from lamina.oci.digest import DiffID, sha256
-from lamina.registry.settings import Settings
+from lamina.registry.settings import Mirror, Rule, Settings
 from lamina.store import layerfile
 from lamina.store.lock import NameLock
+from lamina.transfer.pull import pull
+from lamina.transfer.save import save
 from tests.fetch.server import Handler
 from tests.layers.stores import content, on_disk, open_store, rows
-from tests.registry.conftest import liar, quick
+from tests.registry.conftest import liar, place, quick, registry
+from tests.registry.distribution import Registry
+from tests.registry.images import image
 from tests.registry.liar import Liar
 from tests.transfer.faraway import fetching, offer, tell
 from tests.transfer.images import FIRST, SECOND_LAYER, entry
 
-__all__ = ["liar", "quick"]
+__all__ = ["liar", "place", "quick", "registry"]
 Make = Callable[[], Layers]
 
 
@@ -299,3 +306,53 @@ def test_a_death_at_any_point(there: Layers, here: Layers, liar: Liar, point: st
     out = io.BytesIO()
     pack(here, diff_id, out.write)
     assert sha256(out.getvalue()) == diff_id
+
+
+# --- images
+
+
+def test_an_image_is_pulled_without_the_layers_that_are_known(
+    there: Layers, here: Layers, registry: Registry, place: Path
+) -> None:
+    made = image({"a": b"1"}, {"b": b"2"}, env=["A=b"])
+    name = references.parse(registry.push(made.layout(place / "layout"), "some/app:1"))
+    pull(there, name, Settings())
+    layers = [DiffID(each) for each in json.loads(made.blobs[made.image_id])["rootfs"]["diff_ids"]]
+    asked: list[tuple[DiffID, ...]] = []
+
+    def know(diff_ids: Sequence[DiffID]) -> None:
+        asked.append(tuple(diff_ids))
+        tell(there, here, packed.forms(there.db.read(), layers[1])[0])  # of the other it is not known what it is
+
+    found = pull(here, name, Settings(), lazy=know)
+    assert asked == [tuple(layers)] and absent(here, layers) == [layers[1]]
+    row = imagedb.need_image(here.db.read(), found.image_id)
+    assert row.manifest == made.digest == found.digest, "the manifest stays, though a blob of it is elsewhere"
+    out = io.BytesIO()
+    save(here, [str(name)], out.write, "oci-archive")
+    assert absent(here, layers) == [layers[1]], "the blob was enough"
+    again = pull(here, name, Settings())
+    assert absent(here, layers) == [] and not again.is_new
+    assert on_disk(here, layers[1]) == [b"b"]
+
+
+def test_what_a_manifest_says_of_a_blob_is_not_believed(there: Layers, here: Layers, liar: Liar) -> None:
+    """The layer is known; that this blob is a form of it is not."""
+    made = image({"a": b"1"})
+    name = references.parse(liar.put(made, "app"))
+    pull(there, name, Settings())
+    (layer,) = [DiffID(each) for each in json.loads(made.blobs[made.image_id])["rootfs"]["diff_ids"]]
+    other = write_layer(there, FIRST)
+    form = offer(there, liar, other.diff_id)._replace(diff_id=layer)
+    pull(here, name, Settings(), lazy=lambda _: tell(there, here, form))
+    assert absent(here, [layer]) == []
+
+
+def test_a_mirror_that_lacks_the_blob(there: Layers, here: Layers, liar: Liar) -> None:
+    diff = write_layer(there, FIRST)
+    tell(there, here, offer(there, liar, diff.diff_id, "own"), f"{liar.host}/own")
+    liar.site.pages["/v2/mirror/tags/list"] = b'{"name": "mirror", "tags": []}'
+    rule = Rule(f"{liar.host}/own", mirrors=(Mirror(f"{liar.host}/mirror"),))
+    bring(fetching(here, Settings((rule,))), [diff.diff_id])
+    assert absent(here, [diff.diff_id]) == []
+    assert any("/v2/mirror/blobs/" in path for path in liar.asked())

@@ -248,6 +248,22 @@ def test_a_blob_that_is_not_here_goes_from_registry_to_registry(
     assert send(store, name, other.name(path)).descriptor.digest == MADE.digest
 
 
+def test_layers_that_are_not_here_go_without_being_fetched(
+    registry: Registry, other: Registry, store: Layers, path: str
+) -> None:
+    """Absent layers: of them there are rows, and it is known who has the bytes."""
+    make_image(store, "app:1")
+    first = send(store, "app:1", registry.name(path)).descriptor
+    shutil.rmtree(store.layout.diff)
+    registry.requests.clear()
+    assert send(store, "app:1", registry.name(f"{path}-2")).descriptor == first
+    assert not registry.requests.of("GET", "/blobs/") and not registry.requests.of("PATCH")
+    assert send(store, "app:1", other.name(path)).descriptor == first
+    assert not Path(store.layout.diff).exists()
+    with pytest.raises(LaminaError, match="not in the store, only known"):
+        send(store, "app:1", other.name(path), Packing("zstd"))
+
+
 def test_a_blob_that_nobody_has_is_packed_anew(
     registry: Registry, other: Registry, make_store: Callable[[], Layers], path: str
 ) -> None:

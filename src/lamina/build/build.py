@@ -70,7 +70,7 @@ def build(
             record.dockerfile = request.dockerfile_name
             if approve is not None:
                 approve(request)
-            if request.cache_from or request.cache_to:
+            if request.cache_from or request.cache_to or builtin.wants_inline_cache(request.build_args):
                 from lamina.build.shared import Shared  # most builds share nothing
 
                 contexts.shared = Shared(ctx, request, platform, record, begin, registries)

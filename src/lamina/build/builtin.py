@@ -60,6 +60,11 @@ def keeps_git_dir(build_args: Mapping[str, str]) -> bool:
     return bool(_truth(build_args, _KEEP_GIT_DIR))
 
 
+def wants_inline_cache(build_args: Mapping[str, str]) -> bool:
+    """Whether the image is to have its cache inside, as with --cache-to type=inline; no error, as BuildKit."""
+    return build_args.get("BUILDKIT_INLINE_CACHE", "") in _TRUE
+
+
 def _truth(build_args: Mapping[str, str], name: str) -> bool | None:
     """What an argument says; None without it. InvalidInput for what Go does not read as a boolean."""
     text = build_args.get(name, "")

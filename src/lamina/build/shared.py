@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from lamina.build.adopting import ingredients_of
+from lamina.build.builtin import wants_inline_cache
 from lamina.build.records import plain
 from lamina.errors import Cancelled, LaminaError, NoSpace, Unsupported
 from lamina.events import Notice
@@ -62,6 +63,9 @@ class Shared:
         self._stop = Stop(NeverStops())
         self._opened: list[OpenedCache] | None = None
         self._exports: list[tuple[CacheTo, Exporter]] | None = None
+        self._inline = wants_inline_cache(request.build_args) or any(
+            each.type == "inline" for each in request.cache_to
+        )
         self._asked: set[str] = set()  # keys of steps
         self._keys: dict[str, str] = {}  # what makes a layer again, by the stack that it led to
 
@@ -158,8 +162,7 @@ class Shared:
         for diff_id in config.diff_ids:
             top = chain_id(top, diff_id)
             keys.append(self._keys.get(top, ""))
-        wanted = any(each.type == "inline" for each in self._request.cache_to)
-        return marked(config, keys if wanted else ())
+        return marked(config, keys if self._inline else ())
 
     def finish(self) -> None:
         """Ends the exports of a build that went well. What kept one from it, unless it may (ignore-error)."""

@@ -28,12 +28,11 @@ def of_image(c: sqlite3.Connection, image_id: ImageID) -> list[tuple[str, Digest
     return [(repository, Digest(digest)) for repository, digest in rows]
 
 
-def everywhere(c: sqlite3.Connection) -> dict[ImageID, list[tuple[str, Digest]]]:
-    """The same of all images at once."""
-    found: dict[ImageID, list[tuple[str, Digest]]] = {}
-    for image_id, repository, digest in c.execute("SELECT * FROM repo_digests ORDER BY repository, digest"):
-        found.setdefault(ImageID(image_id), []).append((repository, Digest(digest)))
-    return found
+def forget(c: sqlite3.Connection, image_id: ImageID, repository: str) -> list[Digest]:
+    """Afterwards nothing is known of an image in a repository. The digests that it had there, sorted."""
+    gone = [digest for name, digest in of_image(c, image_id) if name == repository]
+    c.execute("DELETE FROM repo_digests WHERE image_id = ? AND repository = ?", (image_id, repository))
+    return gone
 
 
 def find(c: sqlite3.Connection, digest: Digest) -> ImageID | None:

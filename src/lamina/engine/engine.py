@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lamina.gc.images import Deleted, Untagged
     from lamina.insight.pruned import Pruned
     from lamina.oci.digest import ImageID
-    from lamina.serving.serve import ServeSettings
+    from lamina.serving.settings import ServeSettings
     from lamina.transfer.copy import Copied
     from lamina.transfer.loaded import LoadedImage
     from lamina.transfer.pull import Pulled

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lamina.engine.opened import Opened
     from lamina.events import Observer
-    from lamina.serving.serve import ServeSettings
+    from lamina.serving.settings import ServeSettings
 
 
 def serve(opened: Opened, settings: ServeSettings, observer: Observer, until: int | None) -> None:

@@ -108,10 +108,12 @@ def _manager(proxy: str | None, trust: Trust | None) -> Any:
 
 
 def _context(trust: Trust) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not trust.verify:
+    if trust.verify:
+        context = ssl.create_default_context()
+    else:
         import urllib3
 
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the system's certificates take 18 ms to load
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # whoever asked for it knows

@@ -257,27 +257,44 @@ class Exchange:
         return Retry(failed) if again else failed
 
 
-def retrying(attempt: Callable[[], Result], stopper: Stopper, *, attempts: int = ATTEMPTS) -> Result:
-    """What `attempt` returns, which is made again when it raises Retry, after a pause: each twice the last.
+class Patience:
+    """How often something that failed is tried again, and after which pauses: each is twice the last.
 
     What a server asks for (Retry-After) is kept to, unless it is more than a minute: then that is the error.
-    A Retry that says `progress` does not count.
     """
-    wait, left = _FIRST_PAUSE, attempts
+
+    def __init__(self, stopper: Stopper, attempts: int = ATTEMPTS) -> None:
+        self._stopper = stopper
+        self._attempts = attempts
+        self._begin()
+
+    def _begin(self) -> None:
+        self._left = self._attempts
+        self._wait = _FIRST_PAUSE
+
+    def bear(self, failure: Retry) -> None:
+        """Returns when it is time for the next attempt; raises the error when there is none."""
+        if failure.progress:  # it does not count
+            self._begin()
+        self._left -= 1
+        after = failure.after
+        if after is not None and after > _LONGEST_PAUSE:
+            raise waiting(failure.error, after) from None
+        if self._left <= 0:
+            raise failure.error from None
+        pause(after if after is not None else _spread(self._wait), self._stopper)
+        self._wait *= 2
+
+
+def retrying(attempt: Callable[[], Result], stopper: Stopper, *, attempts: int = ATTEMPTS) -> Result:
+    """What `attempt` returns, which is made again when it raises Retry."""
+    patience = Patience(stopper, attempts)
     while True:
         stopper.check()
         try:
             return attempt()
         except Retry as failure:
-            if failure.progress:
-                wait, left = _FIRST_PAUSE, attempts
-            left -= 1
-            if failure.after is not None and failure.after > _LONGEST_PAUSE:
-                raise waiting(failure.error, failure.after) from None
-            if left <= 0:
-                raise failure.error from None
-            pause(failure.after if failure.after is not None else _spread(wait), stopper)
-            wait *= 2
+            patience.bear(failure)
 
 
 def shown_host(url: str) -> str:

@@ -10,7 +10,7 @@ import io
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Corrupt
-from lamina.fetch.exchange import Exchange, Line, Request, dispose, retrying, shown_host
+from lamina.fetch.exchange import Exchange, Line, Patience, Request, dispose, shown_host
 from lamina.fetch.failures import FetchFailed, NoRanges, Retry
 from lamina.fetch.headers import content_range
 from lamina.fetch.pace import Pace
@@ -70,6 +70,7 @@ class _Reader(io.RawIOBase):
         self._answer: BaseHTTPResponse | None = None
         self._exchange: Exchange | None = None
         self._pace = Pace()
+        self._patience = Patience(place.stopper)  # for all of it, not for each read
         self._gained = 0  # bytes since the last time it broke
 
     def readable(self) -> bool:
@@ -83,7 +84,7 @@ class _Reader(io.RawIOBase):
         if want == 0:
             self._finish()
             return 0
-        data = retrying(lambda: self._read(want), self._place.stopper)
+        data = self._patiently(want)
         view[: len(data)] = data
         self._at += len(data)
         if self._digest:
@@ -96,6 +97,14 @@ class _Reader(io.RawIOBase):
         if not self.closed:
             self._drop()
         super().close()
+
+    def _patiently(self, want: int) -> bytes:
+        while True:
+            self._place.stopper.check()
+            try:
+                return self._read(want)
+            except Retry as failure:
+                self._patience.bear(failure)
 
     def _read(self, want: int) -> bytes:
         import urllib3  # loaded when something is asked

@@ -34,13 +34,13 @@ _new = tuple.__new__
 class Entries:
     """Not for use by two threads at once."""
 
-    def __init__(self, place: Place | None = None, room: int = ROOM) -> None:
+    def __init__(self, place: Place | None = None, room: int | None = None) -> None:
         """`place` gives a path for the file, which loses its name at once; without it, it is in TMPDIR.
 
-        `room` is the bytes that stay in memory.
+        `room` is the bytes that stay in memory, ROOM if not given.
         """
         self._place = place
-        self._room = room
+        self._room = ROOM if room is None else room
         self._weight = 0
         self._recent: dict[bytes, Entry] = {}  # those that the file lacks
         self._names: dict[bytes, dict[bytes, None]] = {}  # FILE -> its HARDLINKs; while there is no file

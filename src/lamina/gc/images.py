@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import containerdb, hosted, imagedb, indexdb, names
+from lamina.db import containerdb, hosted, imagedb, indexdb, names, repodigests
 from lamina.errors import Conflict
 from lamina.gc.collect import collect
 from lamina.oci import reference
@@ -51,20 +51,31 @@ def remove_image(ctx: Context, name: str, *, force: bool = False) -> list[Untagg
         found = names.resolve_image(tx, name)
         doomed = _doomed(tx, found)
         _check(tx, found, doomed, name, force)
-        for tag in doomed.tags:
-            imagedb.delete_tag(tx, tag)
+        untagged = [name for tag in doomed.tags for name in _take_name(tx, tag)]
         for digest in doomed.indexes:
             indexdb.delete_index(tx, digest)
         hosted.forget(tx, [*doomed.indexes, *(d for i in doomed.images for d in hosted.of_image(tx, i))])
         layers = [layer for image_id in doomed.images for layer in imagedb.layers_of(tx, image_id)[::-1]]
         for image_id in doomed.images:
             imagedb.delete_image(tx, image_id)
-    removed: list[Untagged | Deleted] = [Untagged(reference.parse(tag).familiar()) for tag in doomed.tags]
+    removed: list[Untagged | Deleted] = [Untagged(reference.parse(tag).familiar()) for tag in untagged]
     removed += [Deleted(image_id) for image_id in doomed.images]
     if doomed.images or doomed.indexes:
         gone = set(collect(ctx).layers)
         removed += [Deleted(layer) for layer in dict.fromkeys(layers) if layer in gone]
     return removed
+
+
+def _take_name(tx: sqlite3.Connection, tag: str) -> list[str]:
+    """Removes a tag, and with the last one of a repository the digests that an image has there, as Docker."""
+    image_id = imagedb.get_tag(tx, tag)
+    imagedb.delete_tag(tx, tag)
+    repository = reference.parse(tag).name
+    if image_id is None or any(
+        reference.parse(other).name == repository for other in imagedb.tags(tx, image_id)
+    ):
+        return [tag]
+    return [tag, *(f"{repository}@{digest}" for digest in repodigests.forget(tx, image_id, repository))]
 
 
 def _doomed(tx: sqlite3.Connection, found: names.Named) -> _Doomed:

@@ -103,6 +103,8 @@ class Gate:
         if route.repository is not None:
             actions = "pull" if request.method in _READING else "pull,push"
             said += f',scope="repository:{_quoted(route.repository.shown)}:{actions}"'
+        if "authorization" in request.headers:  # a token, that of anybody, or one that is too old
+            said += f',error="{"insufficient_scope" if self._user(request) == ANYBODY else "invalid_token"}"'
         return Failure(UNAUTHORIZED, headers=(("WWW-Authenticate", said),))
 
 

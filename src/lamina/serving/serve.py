@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from lamina.errors import InvalidInput, LaminaError
 from lamina.events import Notice
@@ -26,27 +26,10 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.layers.context import Layers
     from lamina.serving.messages import Request, Response
+    from lamina.serving.settings import ServeSettings
 
 _TICK = 5.0  # seconds between two looks for what is to be cleaned up
 _SWEEP = 3600.0
-
-
-class ServeSettings(NamedTuple):
-    """How to serve. `host` "" is every address of this machine; port 0 is any that is free.
-
-    `certificate` and `key` are files for TLS, `htpasswd` the file with users, "" for none. `expiry` is how
-    long uploads stay of which nothing is heard, in seconds. `verbose` tells every request.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 5000
-    certificate: str = ""
-    key: str = ""
-    htpasswd: str = ""
-    anonymous_pull: bool = False
-    read_only: bool = False
-    verbose: bool = False
-    expiry: float = 3600.0
 
 
 def serve(

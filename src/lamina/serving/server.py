@@ -37,7 +37,7 @@ class Server:
         log: Log,
         until: int | None = None,
     ) -> None:
-        """`until` is a descriptor: when it can be read, or its other end is closed, the server ends.
+        """`until` is a descriptor: when it can be read, the server ends.
 
         Conflict when something else listens there; Denied; InvalidInput for an address that is none.
         """

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.errors import Cancelled, Corrupt, Denied, InvalidInput, LaminaError, NotFound
+from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.events import Notice, Progress, ignore
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Generator
 
     from lamina.archive.chunked.recipe import Recipe
     from lamina.db.layerdb import Diff
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.registry.repository import Repository
     from lamina.transfer.incoming import Wanted
-    from lamina.transfer.present import Place
     from lamina.transfer.ranges import Cost, Range
 
 _SMALLEST = 256 << 10  # bytes of a blob that is worth a look at its table
 _MOST_TABLE = 0.5  # of a blob
+_PROBE = 128 << 10  # bytes whose time tells how fast they come
 _GROWTH, _FREE = 400, 1 << 30  # a tar may be so many times its blob, or so many bytes in any case
 
 
@@ -83,8 +83,13 @@ class _Delta:
 
     def _run(self) -> bool:
         from lamina.archive.chunked.opening import opened, table_size
-        from lamina.transfer.assembling import needs
+        from lamina.archive.chunked.recipe import size_of
+        from lamina.transfer.ahead import Ahead
+        from lamina.transfer.assembling import Assembly, needs
+        from lamina.transfer.ours import seems_ours
+        from lamina.transfer.parts import Parts
         from lamina.transfer.present import any_files, find
+        from lamina.transfer.ranges import work
 
         layer = self._layer
         if not self._link.has_ranges or table_size(layer.annotations, layer.size) > layer.size * _MOST_TABLE:
@@ -96,13 +101,17 @@ class _Delta:
         have = find(self._ctx, {content.digest for content in recipe.contents if content.digest})
         if not have:
             return False
-        ranges = needs(recipe, have)
-        planned = self._plan(ranges, len(have))
+        ranges, ours = needs(recipe, have), seems_ours(recipe)
+        planned = self._plan(ranges, work(len(have), size_of(recipe), ours=ours))
         if planned is None:
             return False
         here = layer.size - planned.size - self._fetched
         self._tell(Notice(f"{self._name}: {_shown(here)} of {_shown(layer.size)} are here already"))
-        self._assemble(recipe, have, ranges, self._fetched + planned.size)
+        with (
+            Parts(ranges, self._told_part(self._fetched + planned.size), self._link) as parts,
+            Ahead(Assembly(self._ctx, recipe, have, parts, self._part).pieces()) as tar,
+        ):
+            self._apply(tar.pieces(), ours=ours)
         return True
 
     def _part(self, start: int, end: int) -> bytes:
@@ -122,44 +131,43 @@ class _Delta:
         if size_of(recipe) > limit:
             raise InvalidInput(f"its table of contents promises more than {limit} bytes")
 
-    def _plan(self, ranges: list[Range], files: int) -> Cost | None:
-        """What it costs to fetch these ranges; None when the whole blob is sooner here."""
-        from lamina.transfer.ranges import PIECE, cost, joined, whole
+    def _plan(self, ranges: list[Range], work: float) -> Cost | None:
+        """What fetching these ranges costs, with `work` seconds beside it; None when the whole is sooner here."""
+        from lamina.transfer.ranges import cost, is_worth_it
 
         size, link = self._layer.size, self._link
-        planned = cost(ranges, link, files)
-        if planned.seconds >= whole(size, link).seconds and not link.is_measured:
-            # With a link that is as fast as any it would not pay. Is it?
-            first = next(joined(ranges, PIECE), None)
-            if first is None or sum(each.end - each.start for each in ranges) > size / 2:
+        planned = cost(ranges, link, work)
+        if not is_worth_it(planned, size, link) and not link.is_measured:
+            # It would not pay if the link were as fast as any. Is it?
+            if sum(each.end - each.start for each in ranges) > size / 2:
                 return None
-            self._part(first.start, min(first.end, first.start + PIECE // 8))
-            planned = cost(ranges, link, files)
-        return planned if planned.seconds < whole(size, link).seconds else None
+            self._part(ranges[0].start, min(ranges[0].start + _PROBE, size))
+            planned = cost(ranges, link, work)
+        return planned if is_worth_it(planned, size, link) else None
 
-    def _assemble(
-        self, recipe: Recipe, have: Mapping[str, Place], ranges: list[Range], total: int
-    ) -> None:
-        from lamina.layers.apply import apply_layer, apply_verified
-        from lamina.oci import media
-        from lamina.transfer.assembling import Assembly, compressed, stream
-        from lamina.transfer.ours import seems_ours
-        from lamina.transfer.parts import Parts
+    def _told_part(self, total: int) -> Callable[[int, int], bytes]:
+        """`_part`, which says of how many bytes in all."""
 
-        def fetch(start: int, end: int) -> bytes:
+        def part(start: int, end: int) -> bytes:
             data = self._part(start, end)
             self._tell(Progress(self._name, min(self._fetched, total), total))
             return data
 
-        with Parts(ranges, fetch, self._link) as parts:
-            pieces = Assembly(self._ctx, recipe, have, parts, self._part).pieces()
-            if seems_ours(recipe):
-                with stream(pieces, self._stop.check) as tar:
-                    apply_verified(self._ctx, tar, self._diff_id, None, also=self._note)
-                return
-            with stream(compressed(pieces), self._stop.check) as packed:  # it is kept, as other blobs are
-                kind = media.LAYER_ZSTD
-                apply_layer(self._ctx, packed, diff_id=self._diff_id, media_type=kind, also=self._note)
+        return part
+
+    def _apply(self, tar: Generator[bytes, None, None], *, ours: bool) -> None:
+        """The tar into the store; of one in another form than ours a packed copy is kept."""
+        from lamina.layers.apply import apply_layer, apply_verified
+        from lamina.oci import media
+        from lamina.transfer.assembling import compressed, stream
+
+        diff_id, check = self._diff_id, self._stop.check
+        if ours:
+            with stream(tar, check) as plain:
+                apply_verified(self._ctx, plain, diff_id, None, also=self._note)
+            return
+        with stream(compressed(tar), check) as packed:
+            apply_layer(self._ctx, packed, diff_id=diff_id, media_type=media.LAYER_ZSTD, also=self._note)
 
     def _note(self, c: sqlite3.Connection, diff: Diff) -> None:
         """In what form the layer came, and from where."""

@@ -226,12 +226,12 @@ class _Fetch:
             if len(place.forms) > 1:  # of which layer is it? Those that came stay
                 for diff_id in absent(self._ctx, place.forms):
                     self._ask(Place(place.repository, {diff_id: place.forms[diff_id]}))
-            elif not self._from_registry(place):  # a mirror may lack what the registry has
-                self._failed(place, error)
+            else:
+                self._settle(place, self._past_mirrors(place, error))
         except _UNREACHED as error:
             self._failed(place, error)
         else:
-            self._note(place)
+            self._settle(place, None)
 
     def _bring(self, place: Place) -> None:
         settings, reference = self._registries(), references.parse(place.repository)
@@ -240,20 +240,24 @@ class _Fetch:
         with Repository(reference, settings, stop := Stop(self._stop)) as there:
             bring_layers(self._ctx, there, wanted, stop, self._tell)
 
-    def _from_registry(self, place: Place) -> bool:
-        """The same for one layer where there are mirrors, one of which was asked."""
+    def _past_mirrors(self, place: Place, error: LaminaError) -> LaminaError | None:
+        """A mirror may lack what the registry has: tries that for one layer. None if it came, else what to say."""
         (form,) = place.forms.values()
         settings, reference = self._registries(), references.parse(place.repository)
         if len(list(endpoints(reference, settings))) < 2:
-            return False
+            return error
         try:
             with Repository(reference, settings, Stop(self._stop)) as there:
                 there.blob(form.descriptor, self._ctx.blobs, lambda done, total: None)
-        except (*_UNFIT, *_UNREACHED):
-            return False
-        return self._unpack(form)
+        except (*_UNFIT, *_UNREACHED) as other:
+            return other
+        return None if self._unpack(form) else error
 
-    def _note(self, place: Place) -> None:
+    def _settle(self, place: Place, error: LaminaError | None) -> None:
+        """Notes what the place has, or that it has not."""
+        if error is not None:
+            self._failed(place, error)
+            return
         digests = [form.descriptor.digest for form in place.forms.values()]
         self._tried.update([(place.repository, digest) for digest in digests])
         with self._ctx.db.write(durable=False) as tx:

@@ -1,4 +1,4 @@
-"""Link: how fast a repository answers, and how fast bytes come then, as measured by what was fetched from it."""
+"""Link: how fast a repository answers, and how fast bytes come then, by what was fetched from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lamina.registry.repository import Repository
 
 _SMALL = 64 << 10  # bytes of an answer whose time is mostly that of the way there and back
-_FAST = 1e9  # bytes a second, where nothing was measured: then little is worth another request
+_FAST = 1e9  # bytes a second: the most that is believed, and where nothing was measured
 _KEEP = 0.7  # how much an older measurement counts beside a new one
 
 
@@ -45,7 +45,7 @@ class Link:
     @property
     def rate(self) -> float:
         """Bytes a second over one connection."""
-        return self._rate or _FAST
+        return min(self._rate or _FAST, _FAST)
 
     @property
     def is_measured(self) -> bool:

@@ -33,6 +33,7 @@ from lamina.transfer.incoming import Wanted, bring_layers, is_sound
 from lamina.transfer.index import Part, register_index
 from lamina.transfer.pullable import check, check_platform, choose, config_of
 from lamina.transfer.register import register_image
+from lamina.transfer.ship import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -241,6 +242,9 @@ class _Pull:
         if self._lazy is not None:
             self._lazy(config.diff_ids)
         wanted = [each for each in layers if not self._is_here(each)]
+        for each in layers if wanted else ():
+            if each not in wanted:
+                self._tell(Notice(f"{short(each.descriptor.digest)}: Already exists"))
         bring_layers(ctx, self._repository, wanted, self._stop, self._tell)
         self._note_layers(layers, manifest.config.digest)
         return register_image(ctx, config_bytes, config.diff_ids, manifest=data)

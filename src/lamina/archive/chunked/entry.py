@@ -59,9 +59,8 @@ def fields(header: Header, records: Sequence[tuple[bytes, bytes]]) -> dict[str, 
     found: dict[str, Any] = {"type": kind, "name": _text(header.name)}
     if header.link:
         found["linkName"] = _text(header.link)
-    for key, value in (("mode", header.mode), ("size", header.size), ("uid", header.uid), ("gid", header.gid)):
-        if value:
-            found[key] = value
+    numbers = {"mode": header.mode, "size": header.size, "uid": header.uid, "gid": header.gid}
+    found |= {key: value for key, value in numbers.items() if value}
     found["modtime"] = _time(said.get("mtime") or b"", header.mtime)
     for key, name in (("atime", "accesstime"), ("ctime", "changetime")):
         if said.get(key):

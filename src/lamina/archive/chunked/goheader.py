@@ -60,11 +60,9 @@ def header(fields: Fields) -> bytes:
         prefix, name = _split(fields.name) or (b"", fields.name)
         return _block(fields._replace(name=name), prefix)
     records |= {_SCHILY + key: value for key, value in fields.xattrs}
-    return _pax(fields.name, records) + _block(fields._replace(**_ascii_names(fields)), b"")
-
-
-def _ascii_names(fields: Fields) -> dict[str, bytes]:
-    return {key: _ascii(getattr(fields, key)) for key in ("name", "link", "user", "group")}
+    name, link, user, group = map(_ascii, (fields.name, fields.link, fields.user, fields.group))
+    shown = fields._replace(name=name, link=link, user=user, group=group)
+    return _pax(fields.name, records) + _block(shown, b"")
 
 
 def _split(name: bytes) -> tuple[bytes, bytes] | None:

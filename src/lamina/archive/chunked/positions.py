@@ -40,7 +40,7 @@ class Position(NamedTuple):
 
 
 class Positions(NamedTuple):
-    """What the annotations say: the digest of the compressed table, its position, and that of the tar-split."""
+    """What the annotations say: the digest of the compressed table, its place, and the tar-split's."""
 
     checksum: str
     toc: Position
@@ -52,7 +52,7 @@ class Positions(NamedTuple):
         return max(self.toc.end, self.tar_split.end if self.tar_split else 0)
 
 
-def annotations(positions: Positions) -> dict[str, str]:
+def notes_of(positions: Positions) -> dict[str, str]:
     """What the descriptor of the layer has to say."""
     found = {
         PREFIX + "manifest-checksum": positions.checksum,
@@ -107,7 +107,7 @@ def _numbers(text: str, count: int) -> list[int]:
 
 def _check(found: Positions, size: int) -> None:
     for each in (found.toc, found.tar_split):
-        if each is not None and not (FRAME_HEAD < each.start and 0 < each.length and each.end <= size):
+        if each is not None and not (each.start > FRAME_HEAD and each.length > 0 and each.end <= size):
             raise Doubt("the table of contents is said to be where the blob has nothing")
         if each is not None and max(each.length, each.unpacked) > MAX_TABLE:
             raise Doubt(f"a table of contents of more than {MAX_TABLE} bytes is not read")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from lamina.archive.chunked import tarsplit, toc
@@ -136,7 +137,7 @@ def _gaps(contents: Sequence[Content], limit: int) -> list[Gap]:
     gaps, at = [], 0
     for content in contents:
         chunks = content.chunks
-        if chunks[0].start <= at or any(a.end != b.start for a, b in zip(chunks, chunks[1:], strict=False)):
+        if chunks[0].start <= at or any(a.end != b.start for a, b in pairwise(chunks)):
             raise Doubt("the files of the table of contents are not one after the other in the blob")
         gaps.append(Gap(at, chunks[0].start))
         at = chunks[-1].end

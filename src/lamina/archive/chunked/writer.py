@@ -79,7 +79,7 @@ class ChunkedWriter:
             toc.checksum, place, Position(place.end + FRAME_HEAD, len(split.data), split.unpacked)
         )
         self._sink(positions.skippable(toc.data) + positions.skippable(split.data) + positions.footer(found))
-        self.annotations = positions.annotations(found)
+        self.annotations = positions.notes_of(found)
 
     def close(self) -> None:
         """Ends the threads."""

@@ -39,7 +39,7 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Serves; the address goes to standard output, what goes wrong to standard error."""
-    from lamina.serving.serve import ServeSettings
+    from lamina.serving.settings import ServeSettings
 
     host, port = address(args.text("listen", "127.0.0.1:5000"))
     settings = ServeSettings(

@@ -1,0 +1,247 @@
+"""The shared build cache in a folder: --cache-to type=local; two who export at once; and folders that lie."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from lamina.build.request import BuildResult, CacheFrom, CacheTo
+from lamina.db import cachedb, layerdb
+from lamina.errors import InvalidInput
+from lamina.layers.absent import is_here
+from lamina.oci.digest import Digest, sha256
+from lamina.oci.manifest import parse_index, parse_manifest
+from lamina.registry.settings import Settings
+from lamina.transfer.cachefolder import FolderPlace
+from lamina.transfer.lazy import Lazy
+from tests.build.kitchen import Kitchen, opened
+from tests.build.machines import told
+from tests.build.ruled import check_sound, rules
+
+pytestmark = pytest.mark.timeout(120)
+TEXT = """\
+FROM busybox
+WORKDIR /app
+COPY seed .
+RUN rm /etc/group && echo $(cat seed) made > made
+"""
+
+
+class Shop:
+    """Kitchens that share a folder; each has the same base."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self.first = self.kitchen()
+        self.folder = str(self.first.folder / "cache")
+
+    def kitchen(self) -> Kitchen:
+        made = self._stack.enter_context(opened(Kitchen))
+        made.ctx = made.ctx._replace(fetch=lambda: Lazy(Settings))
+        made.registries = Settings()
+        made.add_busybox()
+        return made
+
+    def to(self, **more: object) -> CacheTo:
+        return CacheTo("local", self.folder, **({"mode": "max"} | more))  # type: ignore[arg-type]
+
+    def source(self, **more: object) -> CacheFrom:
+        return CacheFrom("local", self.folder, **more)  # type: ignore[arg-type]
+
+    def build(self, kitchen: Kitchen, text: str = TEXT, seed: str = "seed", **more: object) -> BuildResult:
+        kitchen.write({"seed": seed})
+        return kitchen.build(text, **more)
+
+    def manifest(self) -> Digest:
+        """What the tag latest stands for."""
+        return parse_index((Path(self.folder) / "index.json").read_bytes()).manifests[0].digest
+
+    def blob(self, digest: str) -> Path:
+        return Path(self.folder) / "blobs/sha256" / digest[7:]
+
+
+@pytest.fixture
+def shop(inside: object) -> Iterator[Shop]:
+    with ExitStack() as stack:
+        yield Shop(stack)
+
+
+def test_a_folder_is_as_good_as_a_registry(shop: Shop) -> None:
+    first = shop.build(shop.first, cache_to=(shop.to(),))
+    other = shop.kitchen()
+    result = shop.build(other, cache_from=(shop.source(),))
+    assert result.cached and result.image_id == first.image_id
+    assert [is_here(other.ctx, each) for each in other.config(result.image_id).diff_ids] == [
+        True,
+        *[False] * 3,
+    ]
+    assert other.read(result.image_id, "app/made") == "seed made\n"
+    assert "etc/group" not in other.listing(result.image_id)
+    other.build(f"FROM {result.image_id}\nRUN true\n")
+    check_sound(other, result.image_id)
+
+
+def test_a_folder_that_is_gone_makes_steps_run(shop: Shop) -> None:
+    shop.build(shop.first, cache_to=(shop.to(),))
+    other = shop.kitchen()
+    assert shop.build(other, cache_from=(shop.source(),)).cached
+    shutil.rmtree(shop.folder)
+    result = shop.build(other, TEXT + "RUN cat made > more\n", cache_from=(shop.source(),))
+    assert rules(result)[-2:] == ["ran", "ran"]
+    assert other.read(result.image_id, "app/more") == "seed made\n"
+
+
+def test_tags_keep_caches_apart(shop: Shop) -> None:
+    shop.build(shop.first, cache_to=(shop.to(tag="one"),))
+    other = shop.kitchen()
+    assert not shop.build(other, cache_from=(shop.source(),)).cached
+    assert any("not found" in text for text in told(other))
+    shop.build(shop.first, seed="another", cache_to=(shop.to(),))
+    index = parse_index((Path(shop.folder) / "index.json").read_bytes())
+    assert len(index.manifests) == 2
+    assert shop.build(shop.kitchen(), cache_from=(shop.source(tag="one"),)).cached
+
+
+def test_an_older_cache_by_its_digest(shop: Shop) -> None:
+    shop.build(shop.first, cache_to=(shop.to(),))
+    old = shop.manifest()
+    shop.build(shop.first, "FROM scratch\nCOPY seed /x\n", cache_to=(shop.to(),))
+    assert shop.manifest() != old
+    assert shop.build(shop.kitchen(), cache_from=(shop.source(digest=old),)).cached
+
+
+def test_two_caches_are_asked_one_after_the_other(shop: Shop) -> None:
+    shop.build(shop.first, "FROM busybox\nWORKDIR /app\nCOPY seed .\n", cache_to=(shop.to(tag="a"),))
+    shop.build(shop.first, cache_to=(shop.to(tag="b"),))
+    sources = (shop.source(tag="none"), shop.source(tag="a"), shop.source(tag="b"))
+    assert shop.build(shop.kitchen(), cache_from=sources).cached
+
+
+# --- several who export
+
+
+def test_two_who_export_at_once_lose_nothing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the last look of one and its write another one writes: it is seen, and merged with."""
+    other, between = shop.kitchen(), []
+    name = FolderPlace.name
+
+    def late(place: FolderPlace, manifest: bytes) -> Digest:
+        if not between and threading.current_thread() is not threading.main_thread():
+            between.append(True)
+            shop.build(other, "FROM busybox\nRUN echo other > /other\n", cache_to=(shop.to(),))
+        return name(place, manifest)
+
+    monkeypatch.setattr(FolderPlace, "name", late)
+    shop.build(shop.first, cache_to=(shop.to(),))
+    assert between
+    third = shop.kitchen()
+    assert shop.build(third, cache_from=(shop.source(),)).cached
+    # what the first wrote over is lost to it, and to nobody: who was written over notices, and merges
+    assert shop.build(third, "FROM busybox\nRUN echo other > /other\n", cache_from=(shop.source(),)).steps
+
+
+def test_many_who_export_at_once(shop: Shop) -> None:
+    kitchens = [shop.kitchen() for _ in range(3)]
+    failures: list[BaseException] = []
+
+    def build(number: int, kitchen: Kitchen) -> None:
+        try:
+            text = f"FROM busybox\nWORKDIR /w{number}\nCOPY seed .\n"
+            shop.build(kitchen, text, cache_to=(shop.to(),))
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            kitchen.db.close()
+
+    threads = [threading.Thread(target=build, args=each) for each in enumerate(kitchens)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    last = shop.kitchen()
+    for number in range(3):
+        text = f"FROM busybox\nWORKDIR /w{number}\nCOPY seed .\n"
+        assert shop.build(last, text, cache_from=(shop.source(),)).cached
+
+
+# --- folders that lie
+
+
+def test_a_folder_that_is_no_layout_is_not_written_over(shop: Shop) -> None:
+    folder = Path(shop.folder)
+    folder.mkdir()
+    (folder / "index.json").write_text("mine")
+    with pytest.raises(InvalidInput, match="exporting cache to .*no image layout"):
+        shop.build(shop.first, cache_to=(shop.to(),))
+    assert (folder / "index.json").read_text() == "mine"
+
+
+def _rewritten(shop: Shop, old: str, new: str) -> None:
+    """The records with a text in the place of another, under the digests that they have then."""
+    manifest = parse_manifest(shop.blob(shop.manifest()).read_bytes())
+    data = shop.blob(manifest.config.digest).read_text()
+    assert old in data
+    config = data.replace(old, new).encode()
+    changed = manifest._replace(config=manifest.config._replace(digest=sha256(config), size=len(config)))
+    index = parse_index((Path(shop.folder) / "index.json").read_bytes())
+    row = index.manifests[0]._replace(digest=sha256(changed.to_bytes()), size=len(changed.to_bytes()))
+    for blob in (config, changed.to_bytes()):
+        shop.blob(sha256(blob)).write_bytes(blob)
+    (Path(shop.folder) / "index.json").write_bytes(index._replace(manifests=(row,)).to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "warning"),
+    [
+        ('"version":1', '"version":9', "version '9', and this Lamina reads 1"),
+        ('"size":4,"tarSize"', '"size":5,"tarSize"', "is not what its records say"),
+        ('"entries":', '"entries":1', "is not what its records say"),
+        ('"rule":""', '"rule":"x"', "rule of a step cannot be 'x'"),
+    ],
+)
+def test_records_that_lie_are_told_of_and_not_believed(shop: Shop, old: str, new: str, warning: str) -> None:
+    shop.build(shop.first, cache_to=(shop.to(),))
+    _rewritten(shop, old, new)
+    other = shop.kitchen()
+    result = shop.build(other, cache_from=(shop.source(),))
+    assert any(text.startswith("[Warning]") and warning in text for text in told(other)), told(other)
+    assert other.read(result.image_id, "app/made") == "seed made\n"
+    assert "ran" in rules(result)
+    check_sound(other, result.image_id)
+
+
+def test_a_layer_that_is_another_than_was_said(shop: Shop) -> None:
+    """The listing and the records agree, and the bytes are others: nothing of it stays, the step runs."""
+    shop.build(shop.first, cache_to=(shop.to(),))
+    other = shop.kitchen()
+    result = shop.build(other, cache_from=(shop.source(),))
+    made = other.config(result.image_id).diff_ids[-1]
+    c = other.db.read()
+    (digest,) = [row[0] for row in c.execute("SELECT digest FROM packed WHERE diff_id = ?", (made,))]
+    shop.blob(digest).write_bytes(b"something else")
+    again = shop.build(other, TEXT + "RUN cat made > more\n")
+    assert other.read(again.image_id, "app/more") == "seed made\n"
+    check_sound(other, again.image_id)
+
+
+def test_a_folder_without_a_blob(shop: Shop) -> None:
+    shop.build(shop.first, cache_to=(shop.to(),))
+    manifest = parse_manifest(shop.blob(shop.manifest()).read_bytes())
+    for each in manifest.layers:
+        if "listing" in each.media_type:
+            shop.blob(each.digest).unlink()
+    other = shop.kitchen()
+    result = shop.build(other, cache_from=(shop.source(),))
+    assert rules(result) == ["ran"] * 3
+    assert any("it has no blob" in text for text in told(other))
+    steps = cachedb.steps(other.db.read())
+    assert not [step for step in steps if step.origin], "no row without its layer"
+    assert all(layerdb.get_diff(other.db.read(), step.diff_id) for step in steps if step.diff_id)
+    assert json.loads((Path(shop.folder) / "oci-layout").read_bytes()) == {"imageLayoutVersion": "1.0.0"}
