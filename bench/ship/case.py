@@ -49,7 +49,7 @@ def ship(found: list[Builder], folder: str, base: Callable[[Builder, str, str], 
     seen: dict[tuple[str, str], list[Seen]] = {}
     for number in range(rounds):
         place = f"{folder}/{number}"
-        with _registry(place) as port, relay(port) as between:  # a new one: nobody knows what it has
+        with registry(place) as port, relay(port) as between:  # a new one: nobody knows what it has
             target = [
                 "--dest-tls-verify=false",
                 f"docker-archive:{archive}",
@@ -148,7 +148,7 @@ def _table(seen: dict[tuple[str, str], list[Seen]], names: list[str]) -> str:
 
 
 @contextmanager
-def _registry(folder: str) -> Iterator[int]:
+def registry(folder: str) -> Iterator[int]:
     """Debian's docker-registry, with its files on tmpfs; its port."""
     import socket
 

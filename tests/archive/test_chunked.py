@@ -1,4 +1,4 @@
-"""zstd:chunked: what is written is the same tar for every reader, and can be put together again from parts."""
+"""zstd:chunked: what is written is the same tar for every reader, and is put together again from parts."""
 
 from __future__ import annotations
 

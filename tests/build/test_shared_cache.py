@@ -9,17 +9,22 @@ from collections.abc import Iterator
 import pytest
 
 from lamina.build.request import CacheFrom
-from lamina.db import packed, recorded
+from lamina.db import recorded
 from lamina.errors import InvalidInput
+from lamina.fetch.failures import FetchFailed
 from lamina.mount.userns import IdMap
 from lamina.oci import media
+from lamina.oci.digest import Digest
 from lamina.oci.manifest import parse_manifest
+from lamina.transfer.cacheplaces import RegistryPlace
 from tests.build.machines import STAGES, Fleet, counting, fleet_of, here, told
 from tests.build.ruled import check_sound, rules
 from tests.registry.distribution import Registry
 
 pytestmark = pytest.mark.timeout(120)
 _NAMES = itertools.count()
+SEED = "FROM scratch AS one\nCOPY seed /seed\n"
+COPY = "FROM scratch\nCOPY --from=one /seed /copy\n"
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +116,34 @@ def test_min_has_the_stages_of_the_image_alone(fleet: Fleet) -> None:
 
 
 def test_an_export_adds_to_what_is_there(fleet: Fleet) -> None:
-    one, two = ("FROM {base}\nRUN echo one > /one\n", "FROM {base}\nRUN echo two > /two\n")
+    one, two = "FROM scratch\nWORKDIR /one\n", "FROM scratch\nWORKDIR /two\n"
     for text in (one, two):
         fleet.build(fleet.machine(), text, cache_to=(fleet.to(),))
+    machine = fleet.machine()
+    for text in (one, two):
+        assert fleet.build(machine, text, cache_from=(fleet.source("cache:main"),)).cached
+
+
+def test_one_who_was_written_over_notices(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry has no lock: another one, who had not seen the first export, writes just after it."""
+    one, two = "FROM scratch\nWORKDIR /one\n", "FROM scratch\nWORKDIR /two\n"
+    name, late = RegistryPlace.name, list[bytes]()
+
+    def racing(place: RegistryPlace, manifest: bytes, before: Digest | None) -> Digest | None:
+        if not late:  # the other one has sent all, and is kept from naming it
+            late.append(manifest)
+            raise FetchFailed("cut off")
+        digest = name(place, manifest, before)
+        if len(late) == 1:
+            late.append(manifest)
+            place.writer.put_manifest(late[0], media.MANIFEST, "main")
+        return digest
+
+    monkeypatch.setattr(RegistryPlace, "name", racing)
+    with pytest.raises(FetchFailed, match=r"exporting cache to .*cut off"):
+        fleet.build(fleet.machine(), one, cache_to=(fleet.to(),))
+    fleet.build(fleet.machine(), two, cache_to=(fleet.to(),))
+    assert len(late) == 2
     machine = fleet.machine()
     for text in (one, two):
         assert fleet.build(machine, text, cache_from=(fleet.source("cache:main"),)).cached
@@ -146,17 +176,14 @@ def test_layers_go_up_while_the_build_goes_on(fleet: Fleet) -> None:
 
 
 def test_zstd_is_what_was_asked_for(fleet: Fleet) -> None:
-    text = "FROM {base}\nRUN echo one > /one\n"
-    fleet.build(fleet.machine(), text, cache_to=(fleet.to(compression="zstd", level=3),))
+    fleet.build(fleet.machine(), SEED, cache_to=(fleet.to(compression="zstd", level=3),))
     machine = fleet.machine()
-    result = fleet.build(machine, text + "RUN cat /one > /two\n", cache_from=(fleet.source("cache:main"),))
+    result = fleet.build(machine, SEED + COPY, cache_from=(fleet.source("cache:main"),))
     assert rules(result) == ["exact", "ran"]
     c = machine.db.read()
-    types = {
-        each.descriptor.media_type for each in packed.forms(c, machine.config(result.image_id).diff_ids[1])
-    }
-    assert types == {media.LAYER_ZSTD}
-    assert machine.read(result.image_id, "two") == "one\n"
+    made = [row[0] for row in c.execute("SELECT media_type FROM packed")]
+    assert made == [media.LAYER_ZSTD]
+    assert machine.read(result.image_id, "copy") == "seed\n"
 
 
 # --- what goes wrong
@@ -164,7 +191,7 @@ def test_zstd_is_what_was_asked_for(fleet: Fleet) -> None:
 
 def test_a_cache_that_is_not_there_is_a_warning(fleet: Fleet) -> None:
     machine = fleet.machine()
-    result = fleet.build(machine, "FROM {base}\nWORKDIR /w\n", cache_from=(fleet.source("none:1"),))
+    result = fleet.build(machine, "FROM scratch\nWORKDIR /w\n", cache_from=(fleet.source("none:1"),))
     assert rules(result) == ["ran"]
     shown = fleet.name("none:1")
     assert f"[Warning] importing cache manifest from {shown}: {shown}: not found" in told(machine)
@@ -173,7 +200,7 @@ def test_a_cache_that_is_not_there_is_a_warning(fleet: Fleet) -> None:
 def test_a_registry_that_is_not_there_is_a_warning(fleet: Fleet) -> None:
     machine = fleet.machine()
     source = CacheFrom("registry", "localhost:1/none")
-    result = fleet.build(machine, "FROM {base}\nWORKDIR /w\n", cache_from=(source, fleet.source()))
+    result = fleet.build(machine, "FROM scratch\nWORKDIR /w\n", cache_from=(source, fleet.source()))
     assert rules(result) == ["ran"]
     assert any(
         text.startswith("[Warning] importing cache manifest from localhost:1/none:") for text in told(machine)
@@ -184,8 +211,8 @@ def test_an_image_is_not_written_over(fleet: Fleet) -> None:
     machine = fleet.machine()
     to = fleet.to()._replace(place=fleet.base)
     with pytest.raises(InvalidInput, match="is an image: the build cache would take its place"):
-        fleet.build(machine, "FROM {base}\nWORKDIR /w\n", cache_to=(to,))
-    result = fleet.build(machine, "FROM {base}\nWORKDIR /w\n", cache_to=(to._replace(ignore_error=True),))
+        fleet.build(machine, "FROM scratch\nWORKDIR /w\n", cache_to=(to,))
+    result = fleet.build(machine, "FROM scratch\nWORKDIR /w\n", cache_to=(to._replace(ignore_error=True),))
     assert result.cached
     assert any(text.startswith("[Warning] exporting cache to ") for text in told(machine))
 
@@ -198,25 +225,22 @@ def test_a_build_that_fails_exports_nothing(fleet: Fleet) -> None:
 
 
 def test_a_layer_that_is_gone_is_made_again(fleet: Fleet) -> None:
-    """The records are there, the bytes are not: the step runs, and the build goes on."""
-    text = "FROM {base}\nRUN echo one > /one\n"
-    fleet.build(fleet.machine(), text, cache_to=(fleet.to(),))
+    """The records are there, the bytes are not: the step runs, the build goes on, and brings them again."""
+    fleet.build(fleet.machine(), SEED, cache_to=(fleet.to(),))
     machine = fleet.machine()
-    lost = fleet.build(machine, text, cache_from=(fleet.source("cache:main"),))
-    (form,) = packed.forms(machine.db.read(), machine.config(lost.image_id).diff_ids[1])
+    assert fleet.build(machine, SEED, cache_from=(fleet.source("cache:main"),)).cached
+    (digest,) = [row[0] for row in machine.db.read().execute("SELECT digest FROM packed")]
     repositories = fleet.registry.folder / "data/docker/registry/v2/repositories"
     name = fleet.name("cache").partition("/")[2]
-    shutil.rmtree(repositories / name / "_layers/sha256" / form.descriptor.digest[7:])
-    text += "RUN cat /one > /two\n"
-    result = fleet.build(machine, text, cache_from=(fleet.source("cache:main"),))
-    assert machine.read(result.image_id, "two") == "one\n"
+    shutil.rmtree(repositories / name / "_layers/sha256" / digest[7:])
+    result = fleet.build(machine, SEED + COPY, cache_from=(fleet.source("cache:main"),))
+    assert machine.read(result.image_id, "copy") == "seed\n"
     assert rules(result) == ["ran", "ran"]
-    check_sound(machine, result.image_id)
-    fleet.build(machine, text, cache_to=(fleet.to(),))  # and is there again
+    fleet.build(machine, SEED + COPY, cache_to=(fleet.to(),))
     other = fleet.machine()
-    again = fleet.build(other, text, cache_from=(fleet.source("cache:main"),))
+    again = fleet.build(other, SEED + COPY, cache_from=(fleet.source("cache:main"),))
     assert again.cached
-    assert other.build(f"FROM {again.image_id}\nRUN true\n").image_id
+    assert other.read(again.image_id, "copy") == "seed\n"
     check_sound(other, again.image_id)
 
 

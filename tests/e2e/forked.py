@@ -1,4 +1,4 @@
-"""Forked: the `lamina` command in a fork of the tests' process: all that a process of its own does, but its start."""
+"""Forked: the `lamina` command in a fork of the tests' process: all that it does but its start."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _as_nobody(folder: Path, ids: Ids) -> tuple[str, ...]:
     script.write_text(_SCRIPT.format(rows=shlex.quote(str(rows)), folder=folder, user=NOBODY))
     script.chmod(0o755)
     # Root's Python and this checkout may lie where others cannot read: the package is copied.
-    for name in ("lamina", "isal", "zstandard", "urllib3"):
+    for name in ("lamina", "isal", "zstandard", "urllib3", "h11", "bcrypt"):
         found = importlib.util.find_spec(name)
         assert found is not None
         (place,) = found.submodule_search_locations or ()

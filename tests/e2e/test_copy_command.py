@@ -94,7 +94,9 @@ def test_questions(forked: Forked, registry: Registry, place: Path) -> None:
     assert found["Platforms"] == [str(OTHER), str(HOST)] and "0" in found["RepoTags"]
     form = "{{.Digest}} {{.Architecture}} {{.Labels}} {{len .Layers}}"
     shown = forked("registry", "inspect", "-n", "-f", form, "--platform", str(OTHER), f"{name}:1", **ONLINE)
-    assert shown == f"{TWO.digest} {OTHER.architecture} <no value> 2\n".replace("<no value>", shown.split()[2])
+    assert shown == f"{TWO.digest} {OTHER.architecture} <no value> 2\n".replace(
+        "<no value>", shown.split()[2]
+    )
     assert forked("registry", "inspect", "--raw", f"{name}:1", **ONLINE).encode() == TWO.data
     raw = forked("registry", "inspect", "--config", "--raw", f"{name}:1", **ONLINE)
     assert sha256(raw.encode()) == ONE.image_id
@@ -215,7 +217,9 @@ def stalling(liar: Liar, name: str) -> Iterator[threading.Event]:
 
 @pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_what_breaks_off_leaves_nothing_half(lamina: Lamina, liar: Liar, place: Path, kind: str, how: int) -> None:
+def test_what_breaks_off_leaves_nothing_half(
+    lamina: Lamina, liar: Liar, place: Path, kind: str, how: int
+) -> None:
     target = f"{kind}:{place}/out:x"
     if kind != "oci":
         (place / "out").write_bytes(b"before")

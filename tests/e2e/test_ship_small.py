@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,7 @@ CMD ["/app/main"]
 
 
 def _free() -> int:
-    found = os.statvfs(quick_place())
+    found = os.statvfs(quick_place() or tempfile.gettempdir())
     return found.f_bavail * found.f_frsize
 
 

@@ -1,4 +1,4 @@
-"""Every command on an image whose layers are elsewhere: it fetches what it needs the files of, and no more."""
+"""Every command on an image whose layers are elsewhere: it fetches what it needs files of, and no more."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import lamina
 from lamina.build.request import Output
 from lamina.containers.request import RunRequest
 from lamina.containers.stdio import Stdio
+from lamina.events import Event, Notice, Progress
 from lamina.layers.absent import Elsewhere, absent
 from lamina.layers.context import Layers
 from lamina.oci import config as configs
@@ -62,7 +63,8 @@ def test_questions_fetch_nothing(away: Away) -> None:
     engine = away.engine
     assert away.here == 1  # the empty one
     (image,) = engine.images()
-    assert image.size > 2000 and [item.size > 0 for item in engine.layers("app")] == [True, False, True, False]
+    assert image.size > 2000
+    assert [item.size > 0 for item in engine.layers("app")] == [True, False, True, False]
     first, empty, *_ = engine.layers("app")
     assert (first.folder, first.places) == ("", (f"{away.liar.host}/cache",))
     assert empty.folder.startswith(engine.root) and empty.places == ()
@@ -129,15 +131,15 @@ def test_sbom_reads_the_layers_that_have_databases(
     again = make_store()
     known(there, again, liar, image_id, "deb")
     liar.site.pages.clear()
-    with lamina.Engine.open(again.layout.root, environ={}, own_process=True) as engine:
-        with pytest.raises(Elsewhere):  # and no document without the packages
-            engine.sbom("deb")
+    with (
+        lamina.Engine.open(again.layout.root, environ={}, own_process=True) as engine,
+        pytest.raises(Elsewhere),  # and no document without the packages
+    ):
+        engine.sbom("deb")
 
 
 @pytest.mark.parametrize("options", [{}, {"compression": "gzip"}])
-def test_an_oci_output_has_the_bytes_that_came(
-    away: Away, tmp_path: Path, options: dict[str, str]
-) -> None:
+def test_an_oci_output_has_the_bytes_that_came(away: Away, tmp_path: Path, options: dict[str, str]) -> None:
     output = Output("oci", str(tmp_path / "out"), {"tar": "false", **options})
     away.engine.build(lamina.BuildRequest(None, b"FROM app\nLABEL a=b\n", output=(output,)))
     index = json.loads((tmp_path / "out/index.json").read_bytes())
@@ -158,7 +160,8 @@ def test_what_cannot_be_had_is_said(away: Away) -> None:
     away.liar.site.pages.clear()
     with pytest.raises(Elsewhere) as caught:
         away.engine.mount("app")
-    assert f"{away.liar.host}/cache: " in caught.value.message and "pull the image again" in str(caught.value.hint)
+    assert f"{away.liar.host}/cache: " in caught.value.message
+    assert "pull the image again" in str(caught.value.hint)
     assert not os.listdir(f"{away.engine.root}/mnt") and away.here == 1
 
 
@@ -182,3 +185,18 @@ def test_run_commit_export_diff(inside: object, liar: Liar) -> None:
                 assert {"made", "bin/busybox"} <= set(tar.getnames())
             engine.rm("it")
     assert len([path for path in liar.asked() if "/blobs/" in path]) == 1
+
+
+def test_fetch_brings_all_and_tells(away: Away) -> None:
+    told: list[Event] = []
+    assert away.engine.fetch("app", told.append) == 2 and away.here == 3
+    assert len([event for event in told if isinstance(event, Notice) and "complete" in event.text]) == 2
+    assert away.engine.fetch("app") == 0
+
+
+def test_who_opens_the_engine_is_told_of_what_comes(away: Away) -> None:
+    told: list[Event] = []
+    away.engine.close()
+    with lamina.Engine.open(away.engine.root, environ={}, own_process=True, observer=told.append) as engine:
+        engine.save(["app"], io.BytesIO())
+    assert any(isinstance(event, Progress) for event in told)

@@ -126,7 +126,18 @@ def make_certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
     key, certificate = folder / "key.pem", folder / "cert.pem"
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-days",
+                "2",
+            ),
             *(
                 "-subj",
                 "/CN=localhost",

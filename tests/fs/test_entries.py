@@ -26,6 +26,7 @@ FULL = Entry(
 
 def entries() -> st.SearchStrategy[Entry]:
     def made(path: bytes, kind: Kind, link: bytes, uid: int) -> Entry:
+        kind = kind if path else Kind.DIR  # the root
         return FULL._replace(path=path, kind=kind, link=link if kind is Kind.HARDLINK else b"", uid=uid)
 
     kinds = st.sampled_from([Kind.FILE, Kind.DIR, Kind.HARDLINK, Kind.WHITEOUT])

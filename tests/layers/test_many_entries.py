@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.fs.folders import Folders
 from lamina.fs.walk import scan
 from lamina.fs.whiteouts import Whiteouts
-from lamina.tree.entry import Kind
+from lamina.layers.pack import canonical_pieces
+from lamina.tree.entry import Entry, Kind
 from tests.layers import test_apply as usual
 from tests.layers.stores import file, member, named, on_disk, rows, tar_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from lamina.layers.context import Layers
 
@@ -132,6 +134,21 @@ def test_two_whiteouts_forms_and_a_folder_that_hides(store: Layers, monkeypatch:
         assert [(each.path, each.kind, each.opaque) for each in scanned] == [
             (path, entry.kind, entry.opaque) for path, entry in found.items() if path
         ]
+
+
+def test_a_tar_is_given_out_as_it_is_made(folder: str) -> None:
+    taken = 0
+
+    def folders() -> Iterator[Entry]:
+        nonlocal taken
+        for taken in range(20_000):
+            yield Entry(b"%05d" % taken, Kind.DIR)
+
+    with Folders(folder) as opened:
+        pieces = canonical_pieces(opened, folders())
+        next(pieces)
+        assert taken < 1000
+        assert max(map(len, pieces)) < 1 << 20
 
 
 def test_memory_is_bounded(folder: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import shutil
 import subprocess
 import tempfile
@@ -115,7 +116,7 @@ def test_a_mount_that_is_none_begins_the_upload(counted: Registry) -> None:
 
 
 def test_a_stream_whose_digest_is_known_at_its_end(counted: Registry) -> None:
-    data = noise(7 << 20)
+    data = random.Random(7).randbytes(7 << 20)
 
     def fill(write: Callable[[bytes], object]) -> None:
         for start in range(0, len(data), 300_001):

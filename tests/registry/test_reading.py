@@ -181,7 +181,7 @@ def test_a_stream_that_stalls(liar: Liar, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_few_bytes_now_and_then_are_a_stall(liar: Liar, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lamina.fetch.connections.READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("lamina.fetch.connections.READ_TIMEOUT", 0.05)
     over = threading.Event()
 
     def answer(handler: Handler) -> None:
@@ -189,7 +189,7 @@ def test_a_few_bytes_now_and_then_are_a_stall(liar: Liar, monkeypatch: pytest.Mo
         handler.send_header("Content-Length", str(len(DATA)))
         handler.end_headers()
         with suppress(OSError):
-            while not over.wait(0.05):
+            while not over.wait(0.02):
                 handler.wfile.write(b"x")
 
     liar.site.pages[PATH] = answer

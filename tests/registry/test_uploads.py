@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,13 +24,25 @@ from lamina.registry.destination import Destination
 from lamina.registry.failures import ManifestRefused
 from lamina.registry.settings import Settings
 from tests.fetch.server import Handler, serve
-from tests.registry.images import descriptor, image, noise
+from tests.registry.images import descriptor, image
 from tests.registry.liar import basic
 from tests.registry.taker import Taker, cut, say, taking
 from tests.registry.test_auth import auths, entry
 
 MADE = image({"a": b"1"})
+PIECE = 1 << 20
+
+
+def noise(size: int) -> bytes:
+    return random.Random(size).randbytes(size)
+
+
 SMALL, LARGE = noise(100_000), noise(3 << 20)
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lamina.registry.uploading.PIECE", PIECE)
 
 
 @pytest.fixture
@@ -116,8 +129,8 @@ def test_a_registry_that_always_breaks_off(taker: Taker) -> None:
 
 def test_progress_makes_up_for_breaks(taker: Taker) -> None:
     """A long blob over a bad line: each attempt brings a good deal, and none of them counts."""
-    data = noise(16 << 20)
-    taker.once("PUT", *[cut(taker, 2 << 20)] * 7)
+    data = noise(8 << 20)
+    taker.once("PUT", *[cut(taker, PIECE)] * 7)
     upload(taker, data)
     assert taker.blobs == {sha256(data): data}
     assert sum(size for _, size in taker.sent) < len(data) * 1.1
@@ -127,11 +140,11 @@ def test_progress_makes_up_for_breaks(taker: Taker) -> None:
 
 
 def test_pieces_where_one_request_is_too_large(taker: Taker) -> None:
-    data = noise(12 << 20)
+    data = noise(2 * PIECE + 500)
     taker.once("PUT", say(413))
     upload(taker, data)
     assert taker.blobs == {sha256(data): data}
-    assert [size for method, size in taker.sent if method == "PATCH"] == [5 << 20, 5 << 20, 2 << 20]
+    assert [size for method, size in taker.sent if method == "PATCH"] == [PIECE, PIECE, 500]
     assert taker.methods.count("POST") == 2
 
 
@@ -143,30 +156,31 @@ def test_pieces_that_are_too_large_too(taker: Taker) -> None:
 
 
 def test_pieces_as_large_as_the_registry_wants_them(taker: Taker) -> None:
-    data = noise(14 << 20)
-    taker.least = 6 << 20
+    data = noise(3 * PIECE + 500)
+    taker.least = PIECE + 700
     taker.once("PUT", say(413))
     upload(taker, data)
-    assert [size for method, size in taker.sent if method == "PATCH"] == [6 << 20, 6 << 20, 2 << 20]
+    sizes = [size for method, size in taker.sent if method == "PATCH"]
+    assert sizes == [PIECE + 700, PIECE + 700, PIECE - 900]
 
 
 def test_a_piece_that_breaks_off(taker: Taker) -> None:
-    data = noise(12 << 20)
+    data = noise(2 * PIECE + 500)
     taker.once("PUT", say(413))
-    taker.once("PATCH", lambda handler: False, cut(taker, 3 << 20))
+    taker.once("PATCH", lambda handler: False, cut(taker, PIECE // 2))
     upload(taker, data)
     assert taker.blobs == {sha256(data): data}
     assert sum(size for _, size in taker.sent) == len(data)
 
 
 def _pieces(data: bytes) -> Callable[[Callable[[bytes], object]], None]:
-    return lambda write: [write(data[at : at + (1 << 20)]) for at in range(0, len(data), 1 << 20)] and None
+    return lambda write: [write(data[at : at + 100_000]) for at in range(0, len(data), 100_000)] and None
 
 
 @pytest.mark.parametrize("keep", [True, False], ids=["goes on", "again"])
 def test_a_stream_that_breaks_off(taker: Taker, keep: bool) -> None:
-    data = noise(12 << 20)
-    taker.once("PATCH", lambda handler: False, cut(taker, 3 << 20, keep=keep))
+    data = noise(2 * PIECE + 500)
+    taker.once("PATCH", lambda handler: False, cut(taker, PIECE // 2, keep=keep))
     taker.resumes = keep
     with destination(taker) as to:
         assert to.stream(_pieces(data), lambda done, _: None) == (sha256(data), len(data))
@@ -181,7 +195,7 @@ def test_a_stream_that_always_breaks_off(taker: Taker) -> None:
         destination(taker) as to,
         pytest.raises(FetchFailed, match=f"cannot push a new blob to {taker.host}/app: .*forgot"),
     ):
-        to.stream(_pieces(noise(12 << 20)), lambda done, _: None)
+        to.stream(_pieces(noise(2 * PIECE)), lambda done, _: None)
     assert taker.methods.count("POST") == 3
 
 

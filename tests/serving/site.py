@@ -65,8 +65,8 @@ class Site:
             named["Authorization"] = "Basic " + base64.b64encode(self.user.encode()).decode()
         try:
             connection.request(method, path, body, named)
-            found = connection.getresponse()
-            return Answer(found.status, found.headers, found.read())
+            with connection.getresponse() as found:
+                return Answer(found.status, found.headers, found.read())
         finally:
             connection.close()
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,10 @@ import pytest
 
 from lamina.oci.digest import sha256
 from lamina.store.layout import Layout
+from tests.e2e.conftest import remove
 from tests.e2e.lamina_command import Lamina
+from tests.e2e.ordinary import Ids, ordinary_lamina
+from tests.machine import quick_place
 from tests.registry.distribution import authority, need
 from tests.registry.images import image, index
 from tests.serving.site import eventually
@@ -165,6 +169,24 @@ def test_it_ends_in_good_order(here: Lamina, number: int) -> None:
         process.stdout.close()
 
 
+def test_what_it_leaves_when_it_is_killed_goes_with_the_next_command(here: Lamina) -> None:
+    process = here.start("registry", "serve", "--listen", "127.0.0.1:0")
+    assert process.stdout is not None
+    try:
+        host = process.stdout.readline().decode().split("//")[1].strip()
+        asked = urllib.request.Request(f"http://{host}/v2/app/blobs/uploads/", method="POST")
+        with urllib.request.urlopen(asked) as answer:
+            assert answer.status == 202
+        assert Layout(str(here.root)).temps()
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    here("prune", "-f")
+    assert not Layout(str(here.root)).temps()
+    assert not os.listdir(here.root / "leases")
+
+
 @pytest.mark.parametrize(
     ("flags", "error"),
     [
@@ -187,3 +209,22 @@ def test_what_is_heard_by_others_is_warned_of(here: Lamina) -> None:
             with urllib.request.urlopen(f"http://{each}:{port}/v2/") as answer:
                 assert answer.status == 200
         assert "warning: whoever reaches this address may push" in log.read_text()
+
+
+@pytest.mark.parametrize("ids", ["one"])  # with "many" it is as with root
+def test_as_an_ordinary_user(there: Lamina, ids: Ids) -> None:
+    """Images with other owners than the one user that the disk may know come and go unchanged."""
+    place = Path(tempfile.mkdtemp(prefix="lamina-serve-", dir=quick_place()))
+    try:
+        (place / "user").mkdir()
+        place.chmod(0o755)
+        here = ordinary_lamina(place / "user", ids)
+        with served(here) as (host, _):
+            there("pull", f"{host}/busybox", **ONLINE)
+            there("tag", f"{host}/busybox", f"{host}/back")
+            there("push", f"{host}/back", **ONLINE)
+            there("rmi", f"{host}/busybox", f"{host}/back")
+            there("pull", f"{host}/back", **ONLINE)
+        assert here("run", "--rm", "back", "echo", "it runs") == "it runs\n"
+    finally:
+        remove(str(place))

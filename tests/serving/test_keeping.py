@@ -63,6 +63,14 @@ def test_a_manifest_is_deleted_with_its_tags_and_its_image(site: Site) -> None:
     assert site.ask("GET", "/v2/_catalog").json == {"repositories": []}
 
 
+def test_what_was_handed_out_is_deleted_too(site: Site) -> None:
+    site.push(MADE)
+    for reference in ("1", MADE.digest):
+        assert site.ask("GET", f"/v2/app/manifests/{reference}").status == 200
+    site.ask("DELETE", f"/v2/app/manifests/{MADE.digest}")
+    assert site.ask("GET", f"/v2/app/manifests/{MADE.digest}").status == 404
+
+
 def test_what_another_repository_has_stays(site: Site) -> None:
     site.push(MADE, "app")
     site.push(MADE, "other")
@@ -138,6 +146,7 @@ def test_a_tag_that_moved_leaves_the_image_by_its_digest(site: Site, other: Laye
 
 def test_a_name_that_is_removed_here_is_not_hosted(site: Site, other: Layers) -> None:
     site.push(MADE)
+    assert site.ask("GET", "/v2/app/manifests/1").status == 200
     remove_image(Context(*other), "app:1")
     assert site.ask("GET", "/v2/app/manifests/1").status == 404
     assert site.ask("GET", f"/v2/app/manifests/{MADE.digest}").status == 404

@@ -8,10 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from random import Random
 
 import pytest
 
 from lamina.errors import Conflict, NoSpace
+from lamina.layers.apply import apply_layer
 from lamina.layers.context import Layers
 from lamina.store.blobio import BlobWriter
 from tests.layers.stores import state
@@ -90,13 +93,13 @@ def test_a_body_that_comes_drop_by_drop(hasty: Site, monkeypatch: pytest.MonkeyP
 
 
 def test_a_client_that_does_not_take_what_it_asked_for(hasty: Site) -> None:
-    big = image({"big": noise(8 << 20)})
+    big = image({"big": Random(1).randbytes(6 << 20)})
     hasty.push(big)
     threads = threading.active_count()
     with connected(hasty) as raw:
         raw.sendall(f"GET /v2/app/blobs/{big.layers[0]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        time.sleep(1)
-        assert len(ends(raw)) < 8 << 20
+        time.sleep(0.6)
+        assert len(ends(raw)) < 6 << 20
     assert threading.active_count() <= threads + 1
 
 
@@ -129,14 +132,15 @@ def test_a_body_that_is_badly_framed(site: Site) -> None:
 
 
 def test_more_clients_than_there_is_room_for(store: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who ask nothing make room."""
     monkeypatch.setattr("lamina.serving.server.CONNECTIONS", 4)
-    with running(store) as site:
-        idle = [connected(site) for _ in range(8)]
-        for raw in idle[:4]:
-            raw.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert site.ask("GET", "/v2/").status == 200  # those who ask nothing make room
-        for raw in idle:
-            raw.close()
+    monkeypatch.setattr("lamina.serving.server._JUST", 0.1)
+    with running(store) as site, ExitStack() as stack:
+        for number in range(6):
+            raw = stack.enter_context(connected(site))
+            if number < 4:
+                raw.sendall(b"GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert site.ask("GET", "/v2/").status == 200
 
 
 def test_many_at_once(site: Site) -> None:
@@ -160,6 +164,28 @@ def test_many_at_once(site: Site) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_push_that_is_tried_again_while_the_first_goes_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that did not wait for the answer: the layers are unpacked once."""
+    unpacked: list[object] = []
+
+    def slow(*args: object, **named: object) -> object:
+        unpacked.append(named["diff_id"])
+        time.sleep(0.2)
+        return apply_layer(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("lamina.serving.taking.apply_layer", slow)
+    for data in MADE.blobs.values():
+        site.upload(data, "app")
+    with connected(site) as raw:
+        head = f"PUT /v2/app/manifests/1 HTTP/1.1\r\nHost: x\r\nContent-Length: {len(MADE.data)}\r\n\r\n"
+        raw.sendall(head.encode() + MADE.data)
+        eventually(lambda: bool(unpacked))
+    assert site.put(MADE, "1", "app").status == 201
+    assert sorted(map(str, unpacked)) == sorted(set(map(str, unpacked)))
 
 
 def test_too_many_uploads(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from lamina.errors import Conflict, Denied
 from lamina.store.files import remove_tree
+from lamina.store.sync import tree_size
 from tests.store.processes import as_nobody, open_up
 
 if TYPE_CHECKING:
@@ -58,6 +60,23 @@ def test_a_very_deep_tree(tmp_path: Path) -> None:
     os.close(top)
     remove_tree(str(tmp_path / "tree"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_memory_does_not_grow_with_a_folder(tmp_path: Path) -> None:
+    """A list of these names alone would take more than that."""
+    for place in ("tree", "tree/inner"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "file").write_bytes(b"x" * 100)
+        for number in range(15_000):
+            os.link(tmp_path / place / "file", tmp_path / place / f"{number:0100d}")
+    tracemalloc.start()
+    try:
+        assert tree_size(str(tmp_path / "tree")) == 200
+        remove_tree(str(tmp_path / "tree"))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert not os.listdir(tmp_path)
 
 
 def test_folders_that_are_shut(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from tests.registry.liar import Liar
 
 
-def fetching(ctx: Layers, settings: Settings = Settings(), stopper: Stopper | None = None) -> Layers:
+def fetching(ctx: Layers, settings: Settings | None = None, stopper: Stopper | None = None) -> Layers:
     """A store that brings what is elsewhere."""
-    return ctx._replace(fetch=lambda: Lazy(lambda: settings, stopper=stopper))
+    return ctx._replace(fetch=lambda: Lazy(lambda: settings or Settings(), stopper=stopper))
 
 
 def offer(ctx: Layers, liar: Liar, diff_id: DiffID, name: str = "cache") -> Packed:

@@ -276,7 +276,9 @@ def test_referrers_between_layouts(place: Path) -> None:
     assert put(source, f"oci:{place}/none:x", whole=True).referrers == 0
     assert put(source, f"oci:{place}/all:x", whole=True, referrers=True).referrers == 4
     assert artifacts < {"sha256:" + name.rpartition("/")[2] for name in files(place / "all")}
-    assert put(f"oci:{place}/all:x", f"oci-archive:{place}/a.tar:x", whole=True, referrers=True).referrers == 4
+    assert (
+        put(f"oci:{place}/all:x", f"oci-archive:{place}/a.tar:x", whole=True, referrers=True).referrers == 4
+    )
     assert put(f"oci-archive:{place}/a.tar:x", f"oci:{place}/one:x", referrers=True).referrers == 1
     assert len(rows(place / "one")) == 2
     put(source, f"oci:{place}/all:x", whole=True, referrers=True)  # once more: no row twice

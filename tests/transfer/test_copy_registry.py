@@ -200,7 +200,9 @@ def test_what_is_not_there(here: Registry, repository: str, place: Path) -> None
 # --- the store
 
 
-def test_into_the_store(here: Registry, repository: str, place: Path, make_store: Callable[[], Layers]) -> None:
+def test_into_the_store(
+    here: Registry, repository: str, place: Path, make_store: Callable[[], Layers]
+) -> None:
     store, other = make_store(), make_store()
     put(layout(place / "layout"), f"docker://{repository}:1", whole=True)
     assert put(f"docker://{repository}:1", "app:1", store).digest == ONE.digest

@@ -126,12 +126,21 @@ def test_images_are_found_again(repository: str, store: Layers) -> None:
     make(store, NAME, f"{repository}:ours", f"{repository}:theirs")
     draft = draft_of(store)
     ours, theirs = draft.entries
-    for text in (ONE.digest, ONE.digest[7:19], f"x@{ONE.digest}", f"{repository}:ours", str(HOST), ours.place):
+    for text in (
+        ONE.digest,
+        ONE.digest[7:19],
+        f"x@{ONE.digest}",
+        f"{repository}:ours",
+        str(HOST),
+        ours.place,
+    ):
         assert draft.find(text) == ours
     for text in (ONE.digest[7:10], "linux", f"{repository}:else", ""):
         with pytest.raises(NotFound):
             draft.find(text)
-    draftedit.annotate(store, NAME, str(OTHER), Changes(os=HOST.os, architecture=HOST.architecture, variant=""))
+    draftedit.annotate(
+        store, NAME, str(OTHER), Changes(os=HOST.os, architecture=HOST.architecture, variant="")
+    )
     with pytest.raises(Conflict, match="is several in this index"):
         draft_of(store).find(str(HOST))
     assert draftedit.remove(store, NAME, theirs.descriptor.digest).entries == (ours,)
@@ -218,7 +227,9 @@ def test_images_of_the_store_are_pushed(repository: str, store: Layers) -> None:
     assert push(store, NAME, f"docker://{repository}/built:2").digest == made.digest
 
 
-@pytest.mark.parametrize("target", ["oci:{}/out:x", "oci-archive:{}/out.tar:x", "docker-archive:{}/out.tar:x"])
+@pytest.mark.parametrize(
+    "target", ["oci:{}/out:x", "oci-archive:{}/out.tar:x", "docker-archive:{}/out.tar:x"]
+)
 def test_to_files(repository: str, store: Layers, place: Path, target: str) -> None:
     make_image(store, "built:1")
     make(store, NAME, "built:1", f"{repository}:theirs")

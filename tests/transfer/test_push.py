@@ -24,16 +24,18 @@ from lamina.layers.context import Layers
 from lamina.oci import media
 from lamina.oci import platform as platforms
 from lamina.oci import reference as references
+from lamina.oci.config import parse as parse_config
 from lamina.oci.digest import Digest, ImageID, sha256
 from lamina.oci.manifest import parse_manifest
 from lamina.oci.validate import validate
 from lamina.registry.failures import ManifestRefused
 from lamina.registry.repository import Repository
 from lamina.registry.settings import Settings
-from lamina.transfer.image_view import image_view
+from lamina.transfer.image_view import image_view, read_config
 from lamina.transfer.packing import Packing
 from lamina.transfer.pull import Pulled, pull, pull_all
 from lamina.transfer.push import Pushed, Pushes, push
+from lamina.transfer.register import register_image
 from tests.faults.proxy import Phase, before, status
 from tests.layers.stores import packed_bytes, state
 from tests.machine import quick_place
@@ -326,6 +328,19 @@ def test_types(registry: Registry, store: Layers, path: str) -> None:
     ).descriptor.media_type == (media.MANIFEST)  # Docker's types have no zstd
 
 
+def test_an_image_on_a_base_of_docker_has_types_of_one_kind(
+    registry: Registry, store: Layers, path: str
+) -> None:
+    made = image({"a": b"1"}, {"b": b"2"})
+    base = registry.push(made.layout(Path(store.layout.root) / "layout"), path, "--format", "v2s2")
+    config = parse_config(read_config(store, get(store, base).image_id))
+    register_image(store, config._replace(author="me"), config.diff_ids, ["mine:1"])
+    send(store, "mine:1", registry.name(f"{path}-mine"))
+    found = document(registry.name(f"{path}-mine"))
+    assert found["mediaType"] == media.MANIFEST and found["config"]["mediaType"] == media.CONFIG
+    assert {layer["mediaType"] for layer in found["layers"]} == {media.LAYER_GZIP}
+
+
 # --- indexes
 
 
@@ -469,7 +484,12 @@ def test_a_registry_that_does_not_want_the_types(
         proxy.spoil(Phase("the manifest", "PUT", ".*/manifests/"), status(400, refusal), lasting=True)
         with pytest.raises(ManifestRefused, match="unknown media type") as caught:
             send(store, "app:1", f"{proxy.host}/{path}", packing)
-    assert hint in (caught.value.hint or "")
+        assert hint in (caught.value.hint or "")
+        shutil.rmtree(store.layout.diff)  # so that nothing could be packed again
+        proxy.mend()
+        proxy.asked.clear()
+        send(store, "app:1", f"{proxy.host}/{path}", packing)  # what was sent is known
+        assert [method for method, _ in proxy.asked if method not in ("HEAD", "GET")] == ["PUT"]
 
 
 class After(NeverStops):

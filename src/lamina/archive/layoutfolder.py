@@ -72,7 +72,7 @@ class LayoutFolder:
             kept = [
                 row
                 for row in (old.manifests if old else ())
-                if _names(row) not in names and row not in rows and not (row.digest in digests)
+                if _names(row) not in names and row not in rows and row.digest not in digests
             ]
             have = {row.digest for row in kept}
             new = [row for row in rows if _names(row) != ("", "") or row.digest not in have]

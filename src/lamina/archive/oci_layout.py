@@ -209,9 +209,7 @@ def _for_platform(descriptors: tuple[Descriptor, ...], host: Platform) -> list[D
     ]
 
 
-def _image(
-    files: Files, manifest: Manifest, data: bytes, elsewhere: Mapping[DiffID, str]
-) -> ArchivedImage:
+def _image(files: Files, manifest: Manifest, data: bytes, elsewhere: Mapping[DiffID, str]) -> ArchivedImage:
     if manifest.config.media_type not in media.CONFIGS:
         raise Unsupported(f"archive: {manifest.config.media_type[:100]!r} is not a container image")
     config_bytes = read_blob(files, manifest.config, configs.MAX_SIZE)

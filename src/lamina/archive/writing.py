@@ -100,9 +100,7 @@ def write_archive(
     tar.finish()
 
 
-def blobs_of(
-    images: Iterable[Named], without: Container[DiffID] = frozenset()
-) -> dict[Digest, bytes | Blob]:
+def blobs_of(images: Iterable[Named], without: Container[DiffID] = frozenset()) -> dict[Digest, bytes | Blob]:
     """All blobs of images and indexes, by digest, but for some layers."""
     blobs: dict[Digest, bytes | Blob] = {}
     for named in images:

@@ -118,9 +118,11 @@ class NoFetcher:
     """A Fetcher (layers.absent) that brings nothing."""
 
     def layers(self, ctx: Layers, diff_ids: Sequence[DiffID]) -> None:
+        """Waiting."""
         raise Waiting(why=f"layer {diff_ids[0][:19]} is elsewhere, and a plan fetches nothing")
 
     def blob(self, ctx: Layers, descriptor: Descriptor) -> None:
+        """Waiting."""
         raise Waiting(why=f"blob {descriptor.digest[:19]} is elsewhere, and a plan fetches nothing")
 
 

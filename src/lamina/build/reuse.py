@@ -75,10 +75,10 @@ class Miss(NamedTuple):
     """Why a step has to be done.
 
     `recipe` is that of the step, "" where it cannot be told (its USER is not there). `old` is the row under
-    its very key, when there is one that does not count, and `refusal` says why: AGE, LOST, VERIFY, or the rule
-    that is switched off. `tried` are the recorded runs of the same instruction that cannot be reused. `hit` is one
-    that could be, were it not for `held`: VERIFY, or its rule, which is switched off. `identity` is whom the
-    process of a RUN will be.
+    its very key, when there is one that does not count, and `refusal` says why: AGE, LOST, VERIFY, or the
+    rule that is switched off. `tried` are the recorded runs of the same instruction that cannot be reused.
+    `hit` is one that could be, were it not for `held`: VERIFY, or its rule, which is switched off. `identity`
+    is whom the process of a RUN will be.
     """
 
     recipe: str

@@ -28,14 +28,13 @@ if TYPE_CHECKING:
     from lamina.build.stagerun import StageRun, Work
     from lamina.db.layerdb import Layer
     from lamina.events import Observer
-    from lamina.fetch.stopping import Stopper
+    from lamina.fetch.stopping import Killable, Stopper
     from lamina.layers.context import Layers
     from lamina.oci.config import ImageConfig
     from lamina.oci.digest import DiffID
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
     from lamina.transfer.cacheexport import Exporter
-    from lamina.transfer.cachefolder import FolderPlace
     from lamina.transfer.cacheimport import OpenedCache
     from lamina.transfer.cacheplaces import CachePlace
 
@@ -60,7 +59,8 @@ class Shared:
         self._registries = registries
         self._lock = allocate_lock()
         self._stack = ExitStack()
-        self._stop = Stop(NeverStops())
+        self._stopper: Stopper = NeverStops()
+        self._stop = Stop(self)  # of all that is asked here, whoever stops that by then
         self._opened: list[OpenedCache] | None = None
         self._exports: list[tuple[CacheTo, Exporter]] | None = None
         self._inline = wants_inline_cache(request.build_args) or any(
@@ -71,7 +71,15 @@ class Shared:
 
     def stop_with(self, stopper: Stopper) -> None:
         """From now on asking ends when `stopper` says so."""
-        self._stop = Stop(stopper)
+        self._stopper = stopper
+
+    def check(self) -> None:
+        """As fetch.stopping.Stopper has it."""
+        self._stopper.check()
+
+    def killing(self, process: Killable, /) -> AbstractContextManager[None]:
+        """As fetch.stopping.Stopper has it."""
+        return self._stopper.killing(process)
 
     # --- from
 
@@ -150,7 +158,7 @@ class Shared:
             self._keys[top.chain_id] = keys[-1]  # the quick one, which is the same however the step was found
         for to, export in self._exporters:
             if to.mode == "max" or is_in_image:
-                from lamina.transfer.cacheexport import Exported
+                from lamina.transfer.cachegather import Exported
 
                 export.add(Exported(keys, diff_id, top))
 
@@ -201,9 +209,7 @@ class Shared:
         packing = Packing(to.compression, to.level, to.force)
         return Exporter(self._ctx, lambda stop: self._place_of(to, stop), packing, self._tell)
 
-    def _place_of(
-        self, cache: CacheFrom | CacheTo, stop: Stop
-    ) -> AbstractContextManager[CachePlace]:
+    def _place_of(self, cache: CacheFrom | CacheTo, stop: Stop) -> AbstractContextManager[CachePlace]:
         if cache.type == "local":
             from lamina.transfer.cachefolder import FolderPlace
 

@@ -166,7 +166,7 @@ class _Tree:
     def finish(self) -> str:
         """Ends it; the content ID of what was made."""
         self._builder.finish()
-        return content_id(self._received.entries())
+        return content_id(self._received.entries(), in_order=True)
 
     def _below(self, path: bytes) -> bytes:
         if not self._prefix:

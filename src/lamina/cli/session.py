@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lamina.cli.progress.transfer import Transfer
     from lamina.engine.engine import Engine
+    from lamina.events import Event
 
 
 class Session:
@@ -19,6 +22,7 @@ class Session:
         self.snapshotter = ""
         self.debug = False
         self._engine = engine
+        self._shown: Transfer | None = None
 
     @property
     def engine(self) -> Engine:
@@ -31,8 +35,17 @@ class Session:
                 snapshotter=self.snapshotter or None,
                 environ=self.environ,
                 own_process=True,
+                observer=self._fetched,
             )
         return self._engine
+
+    def _fetched(self, event: Event) -> None:
+        """Tells of layers that a command needs, and that were elsewhere, beside its own output."""
+        if self._shown is None:
+            from lamina.cli.progress.transfer import Transfer  # most layers are here
+
+            self._shown = Transfer(sys.stderr, "", "Fetching", is_terminal=sys.stderr.isatty())
+        self._shown(event)
 
     def close(self) -> None:
         """Closes the Engine if it was opened."""

@@ -28,6 +28,7 @@ VERBS = {
     "diff": Verb("diff", "Inspect changes to files or directories on a container's filesystem"),
     "dockerfile": Verb("dockerfile", "Ask questions about a Dockerfile"),
     "export": Verb("export", "Export a container's filesystem as a tar archive"),
+    "fetch": Verb("fetch", "Bring the layers of images that are elsewhere"),
     "history": Verb("history", "Show the history of an image"),
     "images": Verb("images", "List images"),
     "import": Verb("import_", "Import the contents from a tarball to create a filesystem image"),

@@ -81,7 +81,7 @@ def put_files(c: sqlite3.Connection, diff_id: DiffID, entries: Iterable[Entry]) 
 def same_files(c: sqlite3.Connection, diff_id: DiffID, entries: Iterable[Entry]) -> bool:
     """Whether the file rows of a diff are just these, in whatever order. NotFound. Keeps no list of them."""
     number = _number(c, diff_id)
-    # Sums of hashes that nobody outside of this process knows: no two sets of rows come to the same by chance.
+    # Sums of hashes that nobody else can know: no two sets of rows come to the same by chance.
     theirs = sum(map(hash, c.execute("SELECT * FROM files WHERE diff = ?", (number,))))
     return theirs == sum(map(hash, rows_of(number, entries)))
 

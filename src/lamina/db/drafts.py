@@ -33,13 +33,17 @@ def need_draft(c: sqlite3.Connection, name: str) -> DraftRow:
     """The draft with this name. NotFound."""
     found = get_draft(c, name)
     if found is None:
-        raise NotFound(f"No such index: {name}", hint="`lamina index create` makes one, `lamina index ls` lists them")
+        raise NotFound(
+            f"No such index: {name}", hint="`lamina index create` makes one, `lamina index ls` lists them"
+        )
     return found
 
 
 def drafts(c: sqlite3.Connection) -> list[DraftRow]:
     """All of them, sorted by name."""
-    return [DraftRow._make(row) for row in c.execute("SELECT name, document, changed FROM drafts ORDER BY name")]
+    return [
+        DraftRow._make(row) for row in c.execute("SELECT name, document, changed FROM drafts ORDER BY name")
+    ]
 
 
 def delete_draft(c: sqlite3.Connection, name: str) -> None:

@@ -85,7 +85,7 @@ def _places(c: sqlite3.Connection, digest: Digest) -> list[str]:
 
 
 def unnamed(c: sqlite3.Connection) -> list[Digest]:
-    """The blobs with places that are no form of a layer: manifests, configs, and what nobody knows any more."""
+    """The blobs with places that are no form of a layer: manifests, configs, and what is forgotten here."""
     rows = c.execute("SELECT DISTINCT digest FROM places WHERE digest NOT IN (SELECT digest FROM packed)")
     return [row[0] for row in rows]
 

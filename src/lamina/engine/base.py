@@ -39,11 +39,13 @@ class Base:
         *,
         own_process: bool,
         environ: Mapping[str, str] = os.environ,
+        observer: Observer = ignore,
     ) -> None:
         self.root = root
         self._snapshotter = snapshotter
         self._own_process = own_process
         self._environ = environ
+        self._observer = observer
         self._opened = Opened(root, snapshotter, environ)
 
     @classmethod
@@ -54,15 +56,18 @@ class Base:
         snapshotter: str | None = None,
         environ: Mapping[str, str] = os.environ,
         own_process: bool = False,
+        observer: Observer = ignore,
     ) -> Self:
         """The Engine on a store; nothing is made until something is written.
 
         `root` is a folder, else LAMINA_ROOT, else the default for this user. `snapshotter` is overlay or
         native, else LAMINA_SNAPSHOTTER, else what works. `own_process` allows an ordinary user's process to
         enter a user namespace for good (the command line does); otherwise such work is done by a worker.
+        `observer` is told of layers that are fetched for a method that has no observer of its own.
         """
         chosen = snapshotter or environ.get("LAMINA_SNAPSHOTTER")
-        return cls(root_folder(root, environ), chosen, own_process=own_process, environ=environ)
+        folder = root_folder(root, environ)
+        return cls(folder, chosen, own_process=own_process, environ=environ, observer=observer)
 
     def close(self) -> None:
         """Ends what this Engine started. Harmless when done twice."""
@@ -90,8 +95,10 @@ class Base:
         sink: BinaryIO | None = None,
     ) -> Result:
         """Does `work` where it is root: here, or in a worker (lamina.engine.inside says when and why)."""
+        observer = self._observer if observer is ignore else observer
         if self._in_place():
             self._opened.enter()
+            self._opened.tell = observer
             return work(self._opened, observer, sink)
         from lamina.engine.inside import in_worker  # pickle and pipes, for programs of ordinary users only
 
@@ -102,6 +109,7 @@ class Base:
     ) -> Callable[[Observer, BinaryIO], Result]:
         def run(observer: Observer, sink: BinaryIO) -> Result:
             opened = Opened(self.root, self._snapshotter, self._environ)
+            opened.tell = observer
             try:
                 opened.enter()
                 return work(opened, observer, sink)

@@ -118,7 +118,9 @@ class Engine(Asking):
             from lamina.gc.images import remove_image
 
             joined.let_go(opened)
-            return remove_image(Context(*opened.ctx), name, force=force)
+            removed = remove_image(Context(*opened.ctx), name, force=force)
+            joined.expire_blobs(opened)
+            return removed
 
         return self._inside(work)
 
@@ -229,6 +231,14 @@ class Engine(Asking):
             return pull_all(
                 opened.ctx, reference.parse(name), opened.registries(), wanted, observer=tell
             )
+
+        return self._inside(work, observer)
+
+    def fetch(self, name: str, observer: Observer = ignore, *, platform: str = "") -> int:
+        """Brings the layers of an image that are elsewhere, all of them; how many these were."""
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> int:
+            return joined.fetch(opened, self._image(name, platform))
 
         return self._inside(work, observer)
 

@@ -28,14 +28,12 @@ class NamedDraft(NamedTuple):
 
 
 class Indexes:
-    """A name is that of the index to be; an image is named as in `copy`, or by a name of the store or registry.
+    """A name is that of the index to be; an image is named as in `copy`, a bare name may be a registry's.
 
     Drafts are kept in the store; what they name need not be in it.
     """
 
-    def __init__(
-        self, inside: Inside, opened: Callable[[], Opened], environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, inside: Inside, opened: Callable[[], Opened], environ: Mapping[str, str]) -> None:
         self._inside = inside
         self._opened = opened
         self._environ = environ
@@ -138,7 +136,13 @@ class Indexes:
         return Remote(self._opened().registries).manifest(name).data
 
     def push(
-        self, name: str, target: str = "", observer: Observer = ignore, *, format: str = "", purge: bool = False
+        self,
+        name: str,
+        target: str = "",
+        observer: Observer = ignore,
+        *,
+        format: str = "",
+        purge: bool = False,
     ) -> Copied:
         """Moves what the draft names to `target` and makes the index there; "" for its own name."""
 

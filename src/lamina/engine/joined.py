@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lamina.insight.containers import ContainerSummary
     from lamina.insight.pruned import Pruned
     from lamina.insight.rows import Rows
+    from lamina.oci.digest import ImageID
     from lamina.oci.platform import Platform
 
 
@@ -52,6 +53,7 @@ def build(opened: Opened, request: BuildRequest, observer: Observer) -> BuildRes
         opened.brought = brought
         _check_first(lambda: opened.rows, brought)
 
+    opened.tell = observer
     outputs = None
     if request.output or not request.is_plain:
         from lamina.engine.outputs import Outputs  # with all that writes archives
@@ -94,6 +96,22 @@ def plan(opened: Opened, request: BuildRequest) -> BuildPlan:
         return planning.plan(ctx, request, host(os.uname().machine), opened.registries, approve)
     finally:
         ctx.db.close()
+
+
+def fetch(opened: Opened, image_id: ImageID) -> int:
+    """Brings the layers of an image that are elsewhere; how many these were."""
+    from lamina.db import imagedb, layerdb
+    from lamina.layers.absent import absent, bring
+
+    ctx = opened.ctx
+    tops = imagedb.layers_of(ctx.db.read(), image_id)
+    missing = absent(ctx, [each.diff_id for each in layerdb.chain(ctx.db.read(), tops[-1] if tops else None)])
+    if missing:
+        from lamina.transfer.find import hold  # for most there is nothing to do
+
+        hold(ctx, image_id)
+        bring(ctx, missing)
+    return len(missing)
 
 
 def platform(text: str) -> Platform | None:
@@ -145,6 +163,7 @@ def prune(opened: Opened, containers: bool, dangling: bool, all_images: bool, ca
     from lamina.gc.context import Context
     from lamina.gc.sweep import sweep
     from lamina.insight.pruned import Pruned
+    from lamina.serving.expiry import expire
 
     let_go(opened)
     kept = 0
@@ -153,10 +172,21 @@ def prune(opened: Opened, containers: bool, dangling: bool, all_images: bool, ca
 
         trimming.remove_strays(opened.ctx)
         kept = failed.remove_all(opened.ctx)
+    expire(opened.ctx)
     gone = remove.prune(containers_of(opened)) if containers else ((), 0)
     freed = sweep(Context(*opened.ctx), cache=cache, all_images=all_images, dangling=dangling)
     size = freed.bytes + gone[1] + kept
     return Pruned(gone[0], freed.untagged, freed.images, freed.steps, size, freed.mounts)
+
+
+def expire_blobs(opened: Opened) -> None:
+    """Removes what only a manifest of the registry that was served named, and no other does now."""
+    from lamina.gc.collect import collect
+    from lamina.gc.context import Context
+    from lamina.serving.expiry import expire
+
+    if expire(opened.ctx):
+        collect(Context(*opened.ctx))
 
 
 def let_go(opened: Opened) -> None:

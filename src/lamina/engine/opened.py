@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lamina.db.connect import Database
 from lamina.errors import Denied, LaminaError
+from lamina.events import ignore
 from lamina.insight.rows import Rows
 from lamina.layers.context import Layers
 from lamina.store.blobs import BlobStore
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from lamina.build.request import BuildRequest
     from lamina.build.session import Tools
+    from lamina.events import Observer
     from lamina.layers.absent import Fetcher
     from lamina.registry.settings import Settings
     from lamina.sandbox.native import NativeRuntime
@@ -43,6 +45,7 @@ class Opened:
         self.brought: BuildRequest | None = None  # of the last build, with its Dockerfile
         self._refused: Denied | None = None  # why there is no user namespace
         self._registries: Settings | None = None
+        self.tell: Observer = ignore  # of layers that are fetched because something needs their files
 
     @property
     def rows(self) -> Rows:
@@ -80,7 +83,7 @@ class Opened:
         """What brings layers that are elsewhere."""
         from lamina.transfer.lazy import Lazy  # only when the files of such a layer are needed
 
-        return Lazy(self.registries, self.enter)
+        return Lazy(self.registries, self.enter, observer=self.tell)
 
     def _recover(self, ctx: Layers) -> None:
         from lamina.gc.recover import recover  # imported here so that questions do without

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput
-from lamina.fetch.exchange import Access, Exchange, Line
+from lamina.fetch.exchange import Access, Exchange, Line, asks_too_much
 from lamina.fetch.headers import RETRIED
 from lamina.fetch.pace import Pace
 from lamina.fetch.stopping import NeverStops
@@ -61,7 +61,7 @@ def ask(
     def take(answer: BaseHTTPResponse, host: str) -> Answer:
         nonlocal last
         last -= 1
-        if answer.status in RETRIED and last:
+        if answer.status in RETRIED and last and not asks_too_much(answer.headers.get("Retry-After", "")):
             raise exchange.failed(answer, host)
         return _answer(exchange, answer, host, limit, stopper)
 

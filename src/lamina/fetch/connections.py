@@ -12,6 +12,7 @@ from lamina.fetch.proxies import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from contextlib import AbstractContextManager
 
     from urllib3 import BaseHTTPResponse
 
@@ -48,13 +49,17 @@ class Connections:
         url: str,
         headers: Mapping[str, str],
         body: bytes | Iterable[bytes] | None,
-        call: Call,
+        patience: float,
+        watch: Callable[[Call], AbstractContextManager[None]],
     ) -> BaseHTTPResponse:
-        """Asks, and returns the answer before its body; `call` can cut it off. The errors of urllib3.
+        """Asks, and returns the answer before its body. The errors of urllib3; TimeoutError.
 
+        The answer may take `patience` seconds longer than others. `watch` is given what can cut it off.
         Denied, InvalidInput for files of certificates that cannot be used.
         """
-        from lamina.fetch.watched import current
+        import urllib3  # 60 ms: only for what is fetched
+
+        from lamina.fetch.watched import Call, current
 
         host = urlsplit(url).netloc.rpartition("@")[2]
         trust = None  # without TLS nobody is asked for a certificate
@@ -64,11 +69,17 @@ class Connections:
         manager = self._managers.get(key)
         if manager is None:
             manager = self._managers.setdefault(key, _manager(*key))
-        current.call = call
+        read = READ_TIMEOUT + patience
+        timeout = urllib3.Timeout(connect=_CONNECT, read=read)
+        options = {"preload_content": False, "redirect": False, "timeout": timeout}
+        call = current.call = Call(read)
         try:
-            answer: BaseHTTPResponse = manager.request(
-                method, url, headers=headers, body=body, preload_content=False, redirect=False
-            )
+            with watch(call):
+                answer: BaseHTTPResponse = manager.request(method, url, headers=headers, body=body, **options)
+        except Exception:
+            if call.expired:
+                raise TimeoutError("no answer in time") from None
+            raise
         finally:
             current.call = None
         self._answered.add(host)
@@ -86,15 +97,11 @@ class Connections:
 
 def _manager(proxy: str | None, trust: Trust | None) -> Any:
     """What makes connections: with time-outs and the system's certificates, and nothing done on its own."""
-    import urllib3  # 60 ms: only for what is fetched
+    import urllib3  # loaded already
 
     from lamina.fetch.watched import POOLS
 
-    options: dict[str, Any] = {
-        "retries": False,
-        "maxsize": _KEPT,
-        "timeout": urllib3.Timeout(connect=_CONNECT, read=READ_TIMEOUT),
-    }
+    options: dict[str, Any] = {"retries": False, "maxsize": _KEPT}
     if trust is not None:
         options["ssl_context"] = _context(trust)
     if proxy is None:

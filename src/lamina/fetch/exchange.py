@@ -44,6 +44,7 @@ class Access(NamedTuple):
     authorization: str = ""
     proxies: Mapping[str, str] = {}
     challenged: Callable[[str], str] | None = None
+    stays: bool = False  # no redirect may lead from TLS into the clear: what comes is not proven otherwise
 
 
 class Body(NamedTuple):
@@ -64,6 +65,7 @@ class Request(NamedTuple):
     shown: str = ""
     attempts: int = ATTEMPTS
     verb: str = "fetch"
+    patience: float = 0.0  # seconds that the answer may take longer than others
     hint: str = ""  # what to do where it is denied, or not there; "" for that of ADD and contexts
 
 
@@ -108,6 +110,7 @@ class Exchange:
         self._stopper = stopper
         self._connections = connections
         self._proxies = access.proxies
+        self._stays = access.stays
         self._more = more
 
     def run(self, take: Callable[[BaseHTTPResponse, str], Result]) -> Result:
@@ -167,13 +170,11 @@ class Exchange:
     def _open(self, connections: Connections, url: str, host: str) -> BaseHTTPResponse:
         import urllib3  # 60 ms, and TLS: only for what is fetched
 
-        from lamina.fetch.watched import Call
-
-        request, call = self._request, Call()
+        request, watch = self._request, self._stopper.killing
         body = self._pieces(request.body) if isinstance(request.body, Body) else request.body
         try:
-            with self._stopper.killing(call):
-                return connections.open(request.method, url, self._headers(url), body, call)
+            headers = self._headers(url)
+            return connections.open(request.method, url, headers, body, request.patience, watch)
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             self._stopper.check()  # it was us who broke it
             if isinstance(_root(error), ConnectionRefusedError) and connections.has_answered(url):
@@ -226,6 +227,8 @@ class Exchange:
             found = ""
         if not is_http(found) or not host_of(found):
             raise FetchFailed(f"cannot {self.doing}: {shown_host(url)} redirects to {target[:200]!r}")
+        if self._stays and url.startswith("https:") and not found.startswith("https:"):
+            raise FetchFailed(f"cannot {self.doing}: {shown_host(url)} redirects from TLS into the clear")
         if self._request.body is not None and not is_same_server(self._request.url, found):
             what = f"{shown_host(url)} redirects what we sent to {shown_host(found)}"
             raise FetchFailed(f"cannot {self.doing}: {what}, which it was not meant for")
@@ -295,6 +298,12 @@ def retrying(attempt: Callable[[], Result], stopper: Stopper, *, attempts: int =
             return attempt()
         except Retry as failure:
             patience.bear(failure)
+
+
+def asks_too_much(header: str) -> bool:
+    """Whether a header Retry-After asks for more patience than we have."""
+    seconds = retry_after(header)
+    return seconds is not None and seconds > _LONGEST_PAUSE
 
 
 def shown_host(url: str) -> str:

@@ -72,12 +72,12 @@ def of_exception(error: Exception, doing: str, host: str) -> tuple[FetchFailed, 
 
 def _of_tls(error: ssl.SSLError, doing: str, host: str) -> tuple[FetchFailed, bool]:
     if isinstance(error, ssl.SSLCertVerificationError):
-        hint = f"a registry's own CA goes into certs.d/{host}/ca.crt; SSL_CERT_FILE names a file for all"
-        failed = _failed(doing, f"{host}: certificate not trusted: {error.verify_message}", hint)
+        where = f"a registry's own CA goes into certs.d/{host}/ca.crt; SSL_CERT_FILE names a file for all"
+        failed = _failed(doing, f"{host}: certificate not trusted: {error.verify_message}", where)
         failed.over_tls = True
         return failed, False
     reason = error.reason or ""
-    hint = None
+    hint: str | None = None
     if "CERTIFICATE" in reason:
         hint = (
             f"a registry that wants to see one of ours finds it in certs.d/{host}: client.cert and client.key"

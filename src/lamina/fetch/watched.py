@@ -7,26 +7,49 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from lamina.fetch.stopping import Killable
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
 
 class Call(Killable):
     """One question under way: while it is sent, while it waits, and while its answer comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
+        """`patience`: seconds in which all headers of the answer must come."""
         self._line: socket.socket | None = None
         self._killed = False
+        self._patience = patience
+        self.expired = False
 
     def on(self, line: socket.socket) -> None:
         """It goes over this line. OSError when it is over."""
         self._line = line
         if self._killed:
             raise ConnectionAbortedError("stopped")
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """While the headers of the answer come; a server may send one letter now and then, for ever."""
+        timer = threading.Timer(self._patience, self._expire)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _expire(self) -> None:
+        self.expired = True
+        self.kill()
 
     def kill(self) -> None:
         """Makes whoever sends or waits wake up."""
@@ -51,11 +74,23 @@ class _Plain(HTTPConnection):
         _note(self)
         super().request(*args, **options)
 
+    def getresponse(self) -> Any:
+        with _awaited():
+            return super().getresponse()
+
 
 class _Secure(HTTPSConnection):
     def request(self, *args: Any, **options: Any) -> None:
         _note(self)
         super().request(*args, **options)
+
+    def getresponse(self) -> Any:
+        with _awaited():
+            return super().getresponse()
+
+
+def _awaited() -> AbstractContextManager[None]:
+    return current.call.awaited() if current.call is not None else nullcontext()
 
 
 def _note(connection: HTTPConnection) -> None:

@@ -1,29 +1,27 @@
 """Absent layers: a row in `diffs` with its file rows, but no folder in diff/: the bytes are elsewhere.
 
-All that only asks the rows (the build cache above all) takes such a layer for any other. What needs files calls
+What only asks the rows (the build cache above all) takes such a layer for any other. What needs files calls
 
     bring(ctx, diff_ids)                   # before it mounts or reads: what is absent is fetched, all at once
 
-and `ctx.open_file` and layers.pack do so themselves for the one layer that they read; `open_blob` is for who wants
-a layer's blob just as it came. `ctx.fetch` does the work (transfer.lazy, by the tables `packed` and `places`).
+and `ctx.open_file` and layers.pack do so themselves for the one layer that they read; `open_blob` is for who
+wants a layer's blob just as it came. `ctx.fetch` does the work (transfer.lazy, by the tables `packed` and
+`places`). Who learns of a layer from elsewhere, with its file rows, writes in one transaction
 
-Who learns of a layer from elsewhere, with its file rows, writes in one transaction
+    put_absent(ctx, tx, diff, entries)     # False: the store knows it otherwise; believe nothing of it
+    packed.put(tx, Packed(diff_id, descriptor), repository)     # where the bytes are; several are better
 
-    put_absent(ctx, tx, diff, entries)     # False: the store knows the layer, and otherwise: believe nothing of it
-    packed.put(tx, Packed(diff_id, descriptor), repository)     # where the bytes are; more than one is better
-
-and may keep the few small files that builds ask for most (etc/passwd, etc/group) with `ctx.blobs.put(content)`:
+and may keep the few small files that builds ask for most (etc/passwd, etc/group) with `ctx.blobs.put(data)`:
 they are then read without the layer. A sweep takes such blobs away.
 
-The rows are claims until the bytes come: commit_diff compares them (layers.claims). So a folder and a row of one
-diff ID always fit: put_absent makes no row beside a folder, and nothing gets a folder that was not compared.
+Rows are claims until the bytes come: commit_diff compares them (layers.claims). So the folder and the row of
+a diff ID always fit: put_absent makes no row beside a folder, and no folder comes that was not compared.
 """
 
 from __future__ import annotations
 
 import os
-from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from lamina.db import cachedb, layerdb, leases
 from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound
@@ -106,7 +104,9 @@ def open_blob(ctx: Layers, descriptor: Descriptor) -> BinaryIO:
     return ctx.blobs.open(descriptor.digest)
 
 
-def elsewhere(diff_ids: Sequence[DiffID], why: str, hint: str | None = None, *, gone: bool = False) -> Elsewhere:
+def elsewhere(
+    diff_ids: Sequence[DiffID], why: str, hint: str | None = None, *, gone: bool = False
+) -> Elsewhere:
     """The error for layers that cannot be brought."""
     first, *others = diff_ids
     more = f" and {len(others)} more are" if others else " is"
@@ -116,13 +116,14 @@ def elsewhere(diff_ids: Sequence[DiffID], why: str, hint: str | None = None, *, 
 
 
 def open_kept(ctx: Layers, diff_id: DiffID, path: bytes) -> BinaryIO | None:
-    """A file of an absent layer whose content is here all the same, as a blob that its digest names; or None."""
+    """A file of an absent layer whose content is here all the same, as a blob that its digest names."""
     entry = cachedb.file(ctx.db.read(), diff_id, path)
     if entry is None or not entry.digest or not ctx.blobs.has(blob := Digest(f"sha256:{entry.digest}")):
         return None
     try:
-        return BytesIO(ctx.blobs.read(blob, _KEPT))
-    except (NotFound, Corrupt, InvalidInput):
+        ctx.blobs.read(blob, _KEPT)  # is it what its name says?
+        return cast("BinaryIO", open(ctx.blobs.path(blob), "rb", buffering=0))
+    except (NotFound, Corrupt, InvalidInput, OSError):
         return None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lamina.errors import Denied, InvalidInput, LaminaError, NotFound
 from lamina.fetch.failures import FetchFailed
 from lamina.fetch.failures import NoRanges as NoRanges  # what `Repository.part` raises
+from lamina.fetch.headers import retry_after
 
 if TYPE_CHECKING:
     from lamina.fetch.ask import Answer
@@ -43,17 +44,23 @@ def refused(answer: Answer, reference: Reference, host: str, what: str, verb: st
         whose = "" if named else f" for {reference.familiar()}"
         return NotFound(f"{what}{whose} not found: {host}: {said}")
     whose = "" if named else f" of {reference.familiar()}"
-    return FetchFailed(f"cannot {verb} {what}{whose}: {host} answered {said}")
+    seconds = retry_after(answer.headers.get("retry-after", ""))
+    hint = f"the registry asks to wait {seconds:.0f} seconds" if seconds else None
+    return FetchFailed(f"cannot {verb} {what}{whose}: {host} answered {said}", hint=hint)
 
 
 def told(answer: Answer) -> str:
     """A registry's own words in an answer (distribution-spec, error codes), else its status."""
-    words = [
-        f"{str(each.get('code', '')).replace('_', ' ').lower()}: {each.get('message', '')}".strip(": ")
-        for each in _errors(answer)
-    ]
+    words = [_words(each) for each in _errors(answer)]
     text = "; ".join(word for word in words if word) or f"{answer.status} {answer.reason}".rstrip()
     return "".join(char if char.isprintable() else " " for char in text)[:_LONGEST]
+
+
+def _words(error: dict[str, object]) -> str:
+    said = f"{str(error.get('code', '')).replace('_', ' ').lower()}: {error.get('message', '')}".strip(": ")
+    detail = error.get("detail")
+    digest = detail.get("digest") if isinstance(detail, dict) else None
+    return f"{said} ({str(digest)[:19]})" if digest else said
 
 
 def codes(answer: Answer) -> list[str]:

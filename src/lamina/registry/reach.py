@@ -48,7 +48,7 @@ class Reached(NamedTuple):
         """The answer to a request, of any status. FetchFailed; InvalidInput above `limit` bytes."""
         return ask(
             request,
-            self.access(request.url),
+            self.access(request.url)._replace(stays=True),
             limit=limit,
             stopper=self.stopper,
             connections=self.connections,
@@ -58,7 +58,7 @@ class Reached(NamedTuple):
         """The answer to one attempt, of any status. Retry when another one may have one."""
         return ask_once(
             request,
-            self.access(request.url),
+            self.access(request.url)._replace(stays=True),
             limit=limit,
             stopper=self.stopper,
             connections=self.connections,

@@ -95,7 +95,14 @@ def read_settings(places: Places, *, offline: bool, proxies: Mapping[str, str]) 
         rules += _checked(path, _podman_rules, _toml(path))
     for path in places.docker:
         rules += _checked(path, _docker_rules, _json(path))
-    return Settings(tuple(rules), offline, proxies, tuple(places.credentials), short_names=short_names)
+    return Settings(
+        tuple(rules),
+        offline,
+        proxies,
+        tuple(places.credentials),
+        certificates=tuple(places.certificates),
+        short_names=short_names,
+    )
 
 
 def _begins(name: str, prefix: str) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 PIECE = 5 << 20  # bytes: the least that registries on S3 take in one piece
 _WORTH = 1 << 20  # bytes: of less, nobody asks how much has arrived
 _LARGEST_PIECE = 64 << 20  # bytes: what a registry may make us hold in memory
+_DIGESTED = 10 << 20  # bytes a second that a registry is believed to check at the end
 _TYPE = {"Content-Type": "application/octet-stream"}
 
 
@@ -82,7 +83,7 @@ class Session:
         if start and size:
             headers["Content-Range"] = f"{start}-{start + size - 1}"
         url = self.location + ("&" if "?" in self.location else "?") + f"digest={digest}"
-        answer = self._send("PUT", url, body, headers)
+        answer = self._send("PUT", url, body, headers, (start + size) / _DIGESTED)
         said = answer.headers.get("docker-content-digest", digest)
         if said.startswith("sha256:") and said != digest:
             raise Corrupt(f"cannot push {self.shown}: {self.at.host} says that it is {said[:100]}")
@@ -103,9 +104,11 @@ class Session:
             return Corrupt(f"cannot push {self.shown}: {self.at.host}: {told(answer)}")
         return refused(answer, self.reference, self.at.host, self.shown, verb="push")
 
-    def _send(self, method: str, url: str, body: bytes | Body, headers: dict[str, str]) -> Answer:
-        request = self._request(url, method, body)
-        answer = self.at.ask_once(request._replace(headers=headers))
+    def _send(
+        self, method: str, url: str, body: bytes | Body, headers: dict[str, str], patience: float = 0.0
+    ) -> Answer:
+        request = self._request(url, method, body)._replace(headers=headers, patience=patience)
+        answer = self.at.ask_once(request)
         if answer.ok:
             return answer
         if answer.status == 413:
@@ -131,7 +134,7 @@ class Session:
         if not is_http(found) or not host_of(found):
             said = f"{self.at.host} wants it at {target[:100]!r}"
             raise FetchFailed(f"cannot push {self.shown}: {said}")
-        self.location = found
+        self.location = _with_tls(found, url)
 
 
 class TooLarge(Retry):
@@ -251,6 +254,14 @@ class Upload:
             stream.close()
             raise
         return stream
+
+
+def _with_tls(found: str, url: str) -> str:
+    """A registry behind a proxy that ends TLS may not know of it, and call itself http://."""
+    plain = "http://" + url.partition("://")[2].partition("/")[0] + "/"
+    if url.startswith("https://") and found.startswith(plain):
+        return "https" + found.removeprefix("http")
+    return found
 
 
 def _exactly(stream: BinaryIO, size: int, shown: str) -> bytes:

@@ -89,6 +89,7 @@ def _open_layer(site: Site, answer: Response, diff_id: DiffID, start: int) -> Re
             if layerdb.get_diff(tx, diff_id) is None:
                 raise Failure(BLOB_UNKNOWN, details=[diff_id])
         bring(own, [diff_id])
+        stack.enter_context(own.lease.idle())  # a slow client keeps this layer, and nothing else
         stream = stack.enter_context(open_packed(own, diff_id))
         close = stack.pop_all().close
     return answer._replace(content=_part(stream, start, answer.length), close=close)

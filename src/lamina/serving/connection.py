@@ -51,7 +51,7 @@ class Connection:
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
         self._body_done = False
         self._stopping = False
-        self.is_idle = True  # nothing was asked, or all is answered
+        self.idle_since: float | None = time.monotonic()  # since all is answered; None while something is not
         self._window = (0.0, 0)  # when it began, and the bytes of a body since
 
     def run(self) -> None:
@@ -77,7 +77,7 @@ class Connection:
     def stop(self) -> None:
         """Lets what was asked be answered, and ends then."""
         self._stopping = True
-        if self.is_idle:
+        if self.idle_since is not None:
             self.shut()
 
     # --- one request
@@ -104,18 +104,18 @@ class Connection:
 
     def _head(self) -> h11.Request | None:
         """The next request; None when the client has no more."""
-        self.is_idle = True
-        end = time.monotonic() + IDLE
+        self.idle_since = time.monotonic()
+        end = self.idle_since + IDLE
         while not self._stopping:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
-                self.is_idle, self._body_done, self._window = False, False, (time.monotonic(), 0)
+                self.idle_since, self._body_done, self._window = None, False, (time.monotonic(), 0)
                 return event
             if event is not h11.NEED_DATA:
                 return None
             self._receive(end)
-            if self.is_idle:
-                self.is_idle, end = False, time.monotonic() + HEAD
+            if self.idle_since is not None:
+                self.idle_since, end = None, time.monotonic() + HEAD
         return None
 
     def _request(self, head: h11.Request) -> Request:

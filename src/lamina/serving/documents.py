@@ -69,6 +69,12 @@ class Recent(Generic[Key, Value]):
             while self._size > self._budget:
                 self._size -= self._all.popitem(last=False)[1][1]
 
+    def drop(self, key: Key) -> None:
+        """Keeps it no more."""
+        with self._lock:
+            found = self._all.pop(key, None)
+            self._size -= found[1] if found else 0
+
     def items(self) -> list[tuple[Key, Value]]:
         """All that is kept."""
         with self._lock:

@@ -18,15 +18,17 @@ if TYPE_CHECKING:
 LIFE = 24 * 3600.0  # seconds: a push may take long, and its manifest comes last
 
 
-def expire(ctx: Layers) -> None:
-    """Forgets which repositories have such blobs; a sweep removes their bytes."""
+def expire(ctx: Layers) -> bool:
+    """Forgets which repositories have such blobs; a sweep removes their bytes. Whether there were any."""
     before = time.time() - LIFE
     if not hosted.old_blobs(ctx.db.read(), before):
-        return
+        return False
+    gone = False
     with ctx.db.write() as tx:
         for repository, digests in hosted.old_blobs(tx, before).items():
             for digest in digests - _named(ctx, tx, repository):
-                hosted.delete_blob(tx, repository, digest)
+                gone = hosted.delete_blob(tx, repository, digest) or gone
+    return gone
 
 
 def _named(ctx: Layers, tx: sqlite3.Connection, repository: str) -> set[Digest]:

@@ -77,6 +77,7 @@ def delete(site: Site, repository: Repository, reference: str) -> Response:
     with site.ctx.db.write() as tx:
         if ":" in reference:
             gone = _delete_manifest(site, tx, repository.name, digest_of(reference))
+            site.shelf.forget(repository.name, Digest(reference))
         else:
             gone = imagedb.delete_tag(tx, f"{repository.name}:{reference}")
             gone = hosted.delete_tag(tx, repository.name, reference) or gone

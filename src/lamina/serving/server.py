@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from lamina.errors import Conflict, Denied, InvalidInput, NotFound
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 128  # at once; more wait until one ends
 GRACE = 10.0  # seconds for what is under way when the server ends
 _STEP = 0.2
+_JUST = 0.5
 
 
 class Server:
@@ -111,11 +113,12 @@ class Server:
                 self._connections.discard(connection)
 
     def _shut_idle(self) -> None:
-        """Makes room: whoever asks nothing now can come again."""
-        for connection in self._connections:
-            if connection.is_idle:
-                connection.shut()
-                return
+        """Makes room: who asks nothing for the longest time can come again. The lock is held."""
+        now = time.monotonic()
+        idle = [(each.idle_since or now, each) for each in self._connections]
+        since, connection = min(idle, key=itemgetter(0))
+        if now - since > _JUST:  # else it may have something to ask at this moment
+            connection.shut()
 
     def _end(self, ending: Callable[[], object]) -> None:
         if self._left(GRACE):

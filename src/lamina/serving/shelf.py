@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import hosted, imagedb, layerdb, packed
+from lamina.db import hosted, imagedb, indexdb, layerdb, packed
 from lamina.errors import LaminaError, NotFound
 from lamina.layers.absent import is_here
 from lamina.oci import config as configs
@@ -89,7 +89,11 @@ class Shelf:
         if self._reaches(repository, digest):
             return self._lend(repository, self._stored(digest))
         lent = self._lent.get((repository, digest))
-        return None if lent is None else lent[0]
+        return lent[0] if lent is not None and self._is_known(*lent) else None
+
+    def forget(self, repository: str, digest: Digest) -> None:
+        """A manifest was deleted: it is not lent any more."""
+        self._lent.drop((repository, digest))
 
     # --- blobs
 
@@ -167,8 +171,17 @@ class Shelf:
 
     def _was_lent(self, repository: str, blob: Digest) -> bool:
         return any(
-            document.names_blob(blob) for (name, _), (_, document) in self._lent.items() if name == repository
+            document.names_blob(blob) and self._is_known(found, document)
+            for (name, _), (found, document) in self._lent.items()
+            if name == repository
         )
+
+    def _is_known(self, found: Found, document: Document) -> bool:
+        """Whether what was lent is still an image or an index of the store, with a name or without."""
+        c = self._ctx.db.read()
+        if document.manifests:
+            return indexdb.get_index(c, found.digest) is not None
+        return any(imagedb.get_image(c, ImageID(each.digest)) is not None for each in document.blobs[:1])
 
     def _reaches(self, repository: str, digest: Digest) -> bool:
         return any(found == digest for found, _ in self._all(repository))

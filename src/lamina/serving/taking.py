@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from lamina.serving.shelf import Shelf
 
 _FOREIGN = "nondistributable"
+_AT_ONCE = 2  # layers that are unpacked
+_STEP = 0.5  # seconds between two looks whether the server ends
 
 
 class Taken(NamedTuple):
@@ -69,6 +72,8 @@ class Taker:
         self._shelf = shelf
         self._check = check
         self._host = platforms.host(os.uname().machine)
+        self._change = threading.Condition()
+        self._unpacking: set[DiffID] = set()
 
     def take(
         self, repository: Repository, data: bytes, media_type: str, tag: str, named: Digest | None
@@ -179,16 +184,32 @@ class Taker:
     def _unpack(self, own: Layers, layer: Descriptor, diff_id: DiffID) -> None:
         """Afterwards the layer's files are in the store, and this blob is known to be a form of it."""
         try:
-            if reuse_diff(own, diff_id) is None or not is_here(own, diff_id):
-                self._apply(own, layer, diff_id)
-            elif not _is_form(own, layer.digest, diff_id):
-                self._compare(own, layer, diff_id)
+            with self._turn(diff_id):
+                if reuse_diff(own, diff_id) is None or not is_here(own, diff_id):
+                    self._apply(own, layer, diff_id)
+                elif not _is_form(own, layer.digest, diff_id):
+                    self._compare(own, layer, diff_id)
         except FileNotFoundError:
             raise Failure(MANIFEST_BLOB_UNKNOWN, details=[layer.digest]) from None
         except (Corrupt, InvalidInput) as error:
             raise Failure(MANIFEST_INVALID, f"layer {layer.digest}: {error.message}") from None
         with own.db.write(durable=False) as tx:
             packed.put(tx, Packed(diff_id, layer))
+
+    @contextmanager
+    def _turn(self, diff_id: DiffID) -> Iterator[None]:
+        """A layer is unpacked once, whoever pushes it again meanwhile, and few are at the same time."""
+        with self._change:
+            while diff_id in self._unpacking or len(self._unpacking) >= _AT_ONCE:
+                self._check()
+                self._change.wait(_STEP)
+            self._unpacking.add(diff_id)
+        try:
+            yield
+        finally:
+            with self._change:
+                self._unpacking.discard(diff_id)
+                self._change.notify_all()
 
     def _apply(self, own: Layers, layer: Descriptor, diff_id: DiffID) -> None:
         path = own.blobs.path(layer.digest)

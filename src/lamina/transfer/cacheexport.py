@@ -13,32 +13,30 @@ again when they turn out to have been replaced at the same moment.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from lamina.db import cachedb, layerdb, traces
-from lamina.db import packed as forms
+from lamina.db import cachedb
 from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.events import Notice
 from lamina.fetch.stopping import NeverStops, Stop
-from lamina.oci import manifest as manifests
 from lamina.oci import media
-from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import ChainID, Digest
-from lamina.oci.manifest import Manifest
+from lamina.oci.manifest import Index, Manifest
 from lamina.transfer import cachelisting, cacherecords
+from lamina.transfer.cachegather import UNLISTED, Gathered
 from lamina.transfer.cacheimport import keep, read_records
-from lamina.transfer.cacheplaces import described
-from lamina.transfer.cacherecords import Records, SharedLayer, SharedStep
+from lamina.transfer.cachekept import read_kept
+from lamina.transfer.cacherecords import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from lamina.db.layerdb import Layer
-    from lamina.db.traces import Trace
     from lamina.events import Observer
     from lamina.layers.context import Layers
-    from lamina.oci.digest import DiffID
+    from lamina.oci.descriptor import Descriptor
+    from lamina.oci.digest import ChainID, DiffID, Digest
+    from lamina.transfer.cachegather import Exported
     from lamina.transfer.cacheplaces import CachePlace
     from lamina.transfer.packing import Packing
 
@@ -46,14 +44,6 @@ _ATTEMPTS = 8  # to give merged records the name, while others do the same
 _DAY = 86_400.0  # seconds after which a use is worth writing down again
 _SETTLE = 0.05  # seconds: who began to write before we had written has done so by then, at the least
 _BUILDKITS = "application/vnd.buildkit.cacheconfig.v0"
-
-
-class Exported(NamedTuple):
-    """A step of a build: the keys of its rows, its layer, and the stack that it led to."""
-
-    keys: tuple[str, ...]
-    diff_id: DiffID
-    top: Layer
 
 
 class Exporter:
@@ -78,11 +68,7 @@ class Exporter:
         self._over = False  # nothing is added any more
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._failure: BaseException | None = None
-        self._made: dict[DiffID, None] = {}  # layers that steps made: those that are sent
-        self._layers: dict[DiffID, SharedLayer] = {}
-        self._stacks: dict[ChainID, Layer] = {}
-        self._steps: dict[str, SharedStep] = {}
-        self._traces: dict[tuple[str, str, str], Trace] = {}
+        self._mine = Gathered(ctx)
         self._theirs = Records()
         self._seen: Digest | None = None  # what the name stood for when _theirs was read
 
@@ -130,7 +116,7 @@ class Exporter:
                 self._read(place)
                 while steps := self._next():
                     for step in steps:
-                        self._note(step)
+                        self._mine.add(step)
                     self._send(place)
                 self._stop.check()
                 self._name(place)
@@ -158,17 +144,18 @@ class Exporter:
 
     def _send(self, place: CachePlace) -> None:
         """Afterwards the place has all layers of steps, and the listings of these and of those below them."""
-        for name, layer in self._layers.items():
+        layers = self._mine.layers
+        for name, layer in layers.items():
             theirs = self._theirs.layers.get(name)
             if theirs is not None and theirs.diff == layer.diff:
-                listing = theirs.listing if layer.listing is _UNLISTED else layer.listing
-                self._layers[name] = layer._replace(blob=layer.blob or theirs.blob, listing=listing)
-        missing = [name for name in self._made if self._layers[name].blob is None]
-        for name, blob in place.send(missing, self._packing).items() if missing else ():
-            self._layers[name] = self._layers[name]._replace(blob=blob)
-        todo = [name for name, layer in self._layers.items() if layer.listing is _UNLISTED]
+                listing = theirs.listing if layer.listing is UNLISTED else layer.listing
+                layers[name] = layer._replace(blob=layer.blob or theirs.blob, listing=listing)
+        missing = [name for name in self._mine.made if layers[name].blob is None]
+        for name, blob in place.send(missing, self._packing, self._tell).items() if missing else ():
+            layers[name] = layers[name]._replace(blob=blob)
+        todo = [name for name, layer in layers.items() if layer.listing is UNLISTED]
         for name, listing in zip(todo, self._listings(place, todo), strict=True):
-            self._layers[name] = self._layers[name]._replace(listing=listing)
+            layers[name] = layers[name]._replace(listing=listing)
 
     def _listings(self, place: CachePlace, names: list[DiffID]) -> list[Descriptor]:
         """The listings of these layers, once the place has them."""
@@ -176,8 +163,9 @@ class Exporter:
         def put(name: DiffID) -> Descriptor:
             self._stop.check()
             try:
-                data = cachelisting.pack(cachedb.files(self._ctx.db.read(), name))
-                return place.put(data, cachelisting.MEDIA_TYPE)
+                entries = cachedb.files(self._ctx.db.read(), name)
+                data = cachelisting.pack(entries, read_kept(self._ctx, name, entries))
+                return cachelisting.embedded(data) or place.put(data, cachelisting.MEDIA_TYPE)
             finally:
                 self._ctx.db.close()  # this thread's connection
 
@@ -188,74 +176,30 @@ class Exporter:
         with ThreadPoolExecutor(4) as pool:
             return list(pool.map(put, names))
 
-    # --- records
-
-    def _note(self, exported: Exported) -> None:
-        """Takes over the rows of a step, of the layers below it, and of what it read."""
-        c = self._ctx.db.read()
-        self._note_stack(exported.top.parent)
-        self._note_layer(exported.diff_id)
-        self._made[exported.diff_id] = None
-        now = time.time()
-        keys = [key for key in exported.keys if key not in self._steps]
-        while keys:
-            step = cachedb.get_step(c, keys.pop())
-            if step is None or step.key in self._steps or step.diff_id != exported.diff_id:
-                continue
-            self._steps[step.key] = SharedStep(step, now)
-            for trace in traces.candidates(c, step.recipe) if step.recipe else ():
-                if trace.diff_id == step.diff_id:
-                    self._traces[(trace.recipe, trace.diff_id, trace.parent)] = trace
-                    keys.append(trace.step)  # the run that left it may be another's
-                    self._note_stack(ChainID(trace.parent) if trace.parent else None)
-
-    def _note_stack(self, top: ChainID | None) -> None:
-        """What a step stood on, as far as the store still knows it."""
-        if top in self._stacks:
-            return
-        try:
-            layers = layerdb.chain(self._ctx.db.read(), top)
-        except NotFound:
-            return
-        for layer in layers:
-            self._stacks[layer.chain_id] = layer
-            self._note_layer(layer.diff_id)
-
-    def _note_layer(self, name: DiffID) -> None:
-        if name not in self._layers:
-            c = self._ctx.db.read()
-            diff = layerdb.need_diff(c, name)
-            came = [form.descriptor for form in forms.forms(c, name)]
-            if diff.blob is not None and self._ctx.blobs.has(diff.blob):
-                came.append(described(self._ctx, name))
-            kept = tuple({each.digest: each for each in came}.values())[-cacherecords.MOST_FORMS :]
-            plain = diff._replace(blob=None, media_type=media.LAYER)
-            self._layers[name] = SharedLayer(plain, _UNLISTED, forms=kept)
-
-    def _mine(self) -> Records:
-        return Records(self._layers, self._stacks, self._steps, tuple(self._traces.values()))
+    # --- the name
 
     def _name(self, place: CachePlace) -> None:
         """Gives the merged records the name. Whoever does the same just now is seen, and merged with."""
-        mine = self._mine()
+        if not self._mine.steps:
+            return
         for attempt in range(_ATTEMPTS):
             self._stop.check()
             self._read(place)
-            if self._says_nothing_new(mine):
+            if self._says_nothing_new():
                 return
-            records = cacherecords.trimmed(cacherecords.merged(mine, self._theirs))
+            records = cacherecords.trimmed(cacherecords.merged(self._mine.records(), self._theirs))
             text = cacherecords.to_bytes(records)
             config = place.put(text, cacherecords.MEDIA_TYPE)
             data = _manifest(config, records).to_bytes()
             began = time.monotonic()
-            if place.digest() != self._seen:
-                continue
             try:
-                digest = place.name(data)
+                digest = place.name(data, self._seen)
             except (NotFound, InvalidInput):
                 # what the old records name may be gone: the next attempt does without
                 if attempt or not self._drop_lost(place):
                     raise
+                continue
+            if digest is None:
                 continue
             time.sleep(max(_SETTLE, time.monotonic() - began))
             if place.digest() == digest:
@@ -266,9 +210,9 @@ class Exporter:
             hint="the next build adds what this one did",
         )
 
-    def _says_nothing_new(self, mine: Records) -> bool:
+    def _says_nothing_new(self) -> bool:
         """Whether the cache says all of it already, and not long ago."""
-        theirs = self._theirs
+        mine, theirs = self._mine, self._theirs
         known = {(trace.recipe, trace.diff_id, trace.parent) for trace in theirs.traces}
         return (
             self._seen is not None
@@ -279,7 +223,7 @@ class Exporter:
                 for key, each in mine.steps.items()
             )
             and mine.stacks.keys() <= theirs.stacks.keys()
-            and known.issuperset(self._traces)
+            and known.issuperset(mine.traces)
         )
 
     def _drop_lost(self, place: CachePlace) -> bool:
@@ -288,10 +232,10 @@ class Exporter:
             name
             for name, layer in self._theirs.layers.items()
             for blob in (layer.blob, layer.listing)
-            if blob is not None and not place.has(blob.digest)
+            if blob is not None and not blob.data and not place.has(blob.digest)
         }
-        for name in lost & self._layers.keys():
-            self._layers[name] = self._layers[name]._replace(blob=None, listing=_UNLISTED)
+        for name in lost & self._mine.layers.keys():
+            self._mine.layers[name] = self._mine.layers[name]._replace(blob=None, listing=UNLISTED)
         theirs = self._theirs
         stacks: dict[ChainID, Layer] = {}
         for layer in theirs.stacks.values():
@@ -307,31 +251,28 @@ class Exporter:
         return bool(lost)
 
 
-_UNLISTED = Descriptor(cachelisting.MEDIA_TYPE, Digest(""), 0)  # stands for a listing that is to be made
-
-
 def _manifest(config: Descriptor, records: Records) -> Manifest:
     return Manifest(config, tuple(cacherecords.blobs_of(records)), artifact_type=cacherecords.MEDIA_TYPE)
 
 
 def _records_of(ctx: Layers, place: CachePlace, digest: Digest, tell: Observer) -> Records:
-    """What is under the name now: to be merged with. InvalidInput when it is something else."""
+    """What is under the name now, to be merged with. InvalidInput, Unsupported: it must not be replaced."""
     try:
         document, records = read_records(ctx, place, digest)
-        if records is not None:
-            return records
-        config = document.config.media_type if isinstance(document, Manifest) else ""
-        if config in media.CONFIGS or (not isinstance(document, Manifest) and not _is_buildkits(document)):
-            raise InvalidInput(
-                f"{place.shown} is an image: the build cache would take its place",
-                hint="give the cache a name of its own, as in ref=REGISTRY/NAME:cache",
-            )
-        tell(Notice(f"[Warning] {place.shown} is a cache of another builder: it is replaced"))
-        return Records()
-    except (Corrupt, NotFound) as error:
+    except (Corrupt, NotFound, InvalidInput) as error:
         tell(Notice(f"[Warning] cache {place.shown}: what is there cannot be read: {error.message}"))
         return Records()
+    if records is not None:
+        return records
+    config = document.config.media_type if isinstance(document, Manifest) else ""
+    if config in media.CONFIGS or (not isinstance(document, Manifest) and not _is_buildkits(document)):
+        raise InvalidInput(
+            f"{place.shown} is an image: the build cache would take its place",
+            hint="give the cache a name of its own, as in ref=REGISTRY/NAME:cache",
+        )
+    tell(Notice(f"[Warning] {place.shown} is a cache of another builder: it is replaced"))
+    return Records()
 
 
-def _is_buildkits(index: manifests.Index) -> bool:
+def _is_buildkits(index: Index) -> bool:
     return any(each.media_type == _BUILDKITS for each in index.manifests)

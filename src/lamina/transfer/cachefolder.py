@@ -91,18 +91,22 @@ class FolderPlace:
         """Unpacks a blob of the folder."""
         unpack(self._ctx, self._path, descriptor, diff_id)
 
-    def send(self, diff_ids: Iterable[DiffID], packing: Packing) -> Mapping[DiffID, Descriptor]:
+    def send(
+        self, diff_ids: Iterable[DiffID], packing: Packing, tell: Observer
+    ) -> Mapping[DiffID, Descriptor]:
         """Copies layers, or packs them."""
         sent = {diff_id: self._send(diff_id, packing) for diff_id in diff_ids}
         note(self._ctx, sent.values(), self.repository)
         return {diff_id: each.descriptor for diff_id, each in sent.items()}
 
-    def name(self, manifest: bytes) -> Digest:
+    def name(self, manifest: bytes, before: Digest | None) -> Digest | None:
         """In the place of what the tag stood for; what else the layout names stays."""
         made = self.put(manifest, media.MANIFEST)
         row = made._replace(annotations={oci_layout.REF_NAME: self._tag})
         with self._locked():
             index = self._index()
+            if self.digest() != before:
+                return None
             kept = [
                 each
                 for each in index.manifests

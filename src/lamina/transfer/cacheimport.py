@@ -11,6 +11,7 @@ last did after it, so that a build asks about once. Rows that are here already s
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -25,6 +26,8 @@ from lamina.oci import manifest as manifests
 from lamina.oci.digest import ChainID, chain_id
 from lamina.oci.manifest import Index, Manifest
 from lamina.transfer import cachelisting, cacheparse, cacherecords
+from lamina.transfer.cachekept import put_kept
+from lamina.transfer.cacheplaces import checked
 
 if TYPE_CHECKING:
     import sqlite3
@@ -270,12 +273,15 @@ class RecordsCache:
             if name not in self._refused and layerdb.get_diff(c, name) is None
         ]
         found: dict[DiffID, list[Entry]] = {}
+        kept: dict[bytes, bytes] = {}
         for layer, data in zip(todo, self._fetched([layer.listing for layer in todo]), strict=True):
             try:
-                found[layer.diff.diff_id] = _entries(layer, data)
+                found[layer.diff.diff_id] = _entries(layer, data, kept)
             except (InvalidInput, NotFound, Corrupt) as error:
                 self._refused.add(layer.diff.diff_id)
                 self._tell(Notice(f"[Warning] cache {self.shown}: {error.message}"))
+            put_kept(self._ctx, kept)
+            kept.clear()
         return found
 
     def _fetched(self, listings: Sequence[Descriptor]) -> list[bytes | LaminaError]:
@@ -284,11 +290,15 @@ class RecordsCache:
 
         def fetch(descriptor: Descriptor) -> bytes | LaminaError:
             try:
+                if descriptor.data:
+                    return checked(base64.b64decode(descriptor.data), descriptor, self.shown)
                 return self._place.blob(descriptor)
             except (NotFound, Corrupt) as error:
                 return error
+            except ValueError:
+                return Corrupt(f"listing {descriptor.digest} is no base64")
 
-        if len(listings) < 2:
+        if sum(not each.data for each in listings) < 2:
             return [fetch(each) for each in listings]
         with ThreadPoolExecutor(4) as pool:
             return list(pool.map(fetch, listings))
@@ -301,14 +311,17 @@ def _led_to(step: Step) -> str:
     return chain_id(ChainID(step.parent) if step.parent else None, step.diff_id)
 
 
-def _entries(layer: SharedLayer, data: bytes | LaminaError) -> list[Entry]:
-    """The entries of a listing, which are as the records say. InvalidInput, NotFound, Corrupt."""
+def _entries(layer: SharedLayer, data: bytes | LaminaError, kept: dict[bytes, bytes]) -> list[Entry]:
+    """The entries of a listing, which are as the records say; `kept` gets content of files (cachekept).
+
+    InvalidInput, NotFound, Corrupt.
+    """
     from lamina.tree.content import content_id
     from lamina.tree.entry import Kind
 
     if isinstance(data, LaminaError):
         raise data
-    entries = cachelisting.unpack(data)
+    entries = cachelisting.unpack(data, kept)
     diff = layer.diff
     size = sum([entry.size for entry in entries if entry.kind is Kind.FILE])
     if (content_id(entries), size, len(entries)) != (diff.content_id, diff.size, diff.entries):

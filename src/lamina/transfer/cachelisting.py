@@ -15,18 +15,22 @@ from lamina.archive.compression import Limits, compressing, decompressed
 from lamina.errors import InvalidInput
 from lamina.fs.xattr import belongs
 from lamina.oci import canonical
+from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import sha256
+from lamina.transfer.cachekept import is_content
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tree import parent_of
 from lamina.tree.whiteout import whiteout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 T = TypeVar("T")
 
 MEDIA_TYPE = "application/vnd.lamina.listing.v1+zstd"
 MAX_ENTRIES = 2_000_000
 MAX_PACKED = 64 << 20  # bytes of a listing as a blob
+_SHORT = 2048  # bytes of a packed listing that is not worth a request of its own
 _MAX_PLAIN = 512 << 20  # bytes of its JSON
 _VERSION = 1
 _LEVEL = 9
@@ -37,8 +41,11 @@ _LETTERS = {kind.value: kind for kind in Kind if kind is not Kind.SOCKET}
 _DEVICES = (Kind.CHAR, Kind.BLOCK)
 
 
-def pack(entries: Iterable[Entry]) -> bytes:
-    """The listing of a layer's entries, sorted by path. The same entries always give the same bytes."""
+def pack(entries: Iterable[Entry], kept: Mapping[bytes, bytes] | None = None) -> bytes:
+    """The listing of a layer's entries, sorted by path; `kept` is content of files by path (cachekept).
+
+    The same always gives the same bytes.
+    """
     rows = [whiteout(entry.path) if entry.kind is Kind.WHITEOUT else entry for entry in entries]
     columns: dict[str, object] = {
         "version": _VERSION,
@@ -61,6 +68,8 @@ def pack(entries: Iterable[Entry]) -> bytes:
         ],
         "opaque": [n for n, entry in enumerate(rows) if entry.opaque],
     }
+    if kept:
+        columns["kept"] = [[n, _base64(kept[row.path])] for n, row in enumerate(rows) if row.path in kept]
     out = io.BytesIO()
     writer = compressing("zstd", _LEVEL, out.write)
     writer.write(canonical.dumps(columns))
@@ -68,8 +77,15 @@ def pack(entries: Iterable[Entry]) -> bytes:
     return out.getvalue()
 
 
-def unpack(data: bytes) -> list[Entry]:
-    """What `pack` was given. InvalidInput for anything else."""
+def embedded(data: bytes) -> Descriptor | None:
+    """The descriptor of a packed listing that holds it itself; None for one that is a blob of its own."""
+    if len(data) > _SHORT:
+        return None
+    return Descriptor(MEDIA_TYPE, sha256(data), len(data), data=_base64(data))
+
+
+def unpack(data: bytes, kept: dict[bytes, bytes] | None = None) -> list[Entry]:
+    """What `pack` was given; the content of files goes into `kept`. InvalidInput for anything else."""
     stream = cast("BinaryIO", io.BytesIO(data))
     plain, _ = decompressed(stream, limits=Limits(free=64 << 20, ratio=200, total=_MAX_PLAIN))
     columns = canonical.loads_object(plain.read(), "listing", max_size=_MAX_PLAIN)
@@ -77,6 +93,12 @@ def unpack(data: bytes) -> list[Entry]:
         raise InvalidInput("listing: of another version of Lamina")
     entries = _entries(columns)
     _check(entries)
+    if kept is not None and "kept" in columns:
+        for n, (text,) in _pairs(columns, "kept", len(entries), 2):
+            content = _bytes(text)
+            if not is_content(entries[n], content):
+                raise _wrong("the content of a file")
+            kept[entries[n].path] = content
     return entries
 
 

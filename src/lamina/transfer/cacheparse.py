@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from lamina.db.cachedb import Ingredient, Step
 from lamina.db.layerdb import Diff, Layer, make_layer
 from lamina.db.traces import Trace
-from lamina.errors import InvalidInput
+from lamina.errors import InvalidInput, Unsupported
 from lamina.graph.rules import RULES
 from lamina.oci import canonical, media
 from lamina.oci import descriptor as descriptors
@@ -31,10 +31,10 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)
 
 
 def parse(data: bytes) -> Records:
-    """The records of a cache. InvalidInput for what is none, and for what could not be true."""
+    """The records of a cache. InvalidInput for what is none, and for what could not be true; Unsupported."""
     value = canonical.loads_object(data, "cache", max_size=MAX_SIZE)
     if value.get("version") != VERSION:
-        raise InvalidInput(
+        raise Unsupported(
             f"cache: version {str(value.get('version'))[:20]!r}, and this Lamina reads {VERSION}",
             hint="export it again with this version, or upgrade Lamina",
         )

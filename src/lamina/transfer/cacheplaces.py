@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from lamina.db import layerdb
 from lamina.db import packed as forms
 from lamina.errors import Corrupt, NotFound
-from lamina.events import ignore
+from lamina.events import Progress
 from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest, sha256
@@ -23,7 +23,7 @@ from lamina.registry.repository import Repository
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from lamina.events import Observer
+    from lamina.events import Event, Observer
     from lamina.fetch.stopping import Stop
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
@@ -63,11 +63,16 @@ class CachePlace(Protocol):
     def fetch(self, descriptor: Descriptor, diff_id: DiffID, tell: Observer) -> None:
         """Brings one layer into the store, verified."""
 
-    def send(self, diff_ids: Iterable[DiffID], packing: Packing) -> Mapping[DiffID, Descriptor]:
-        """Afterwards the place has these layers of the store; as what."""
+    def send(
+        self, diff_ids: Iterable[DiffID], packing: Packing, tell: Observer
+    ) -> Mapping[DiffID, Descriptor]:
+        """Afterwards the place has these layers of the store; as what. Tells how much has moved."""
 
-    def name(self, manifest: bytes) -> Digest:
-        """Gives the manifest, all of whose blobs are there, the name of the place."""
+    def name(self, manifest: bytes, before: Digest | None) -> Digest | None:
+        """Gives the manifest, all of whose blobs are there, the name of the place.
+
+        None when the name does not stand for `before` any more, in so far as the place can tell that.
+        """
 
 
 class RegistryPlace:
@@ -138,14 +143,17 @@ class RegistryPlace:
 
         bring_layers(self._ctx, self.reader, [Wanted(descriptor, diff_id)], self._stop, tell)
 
-    def send(self, diff_ids: Iterable[DiffID], packing: Packing) -> Mapping[DiffID, Descriptor]:
+    def send(
+        self, diff_ids: Iterable[DiffID], packing: Packing, tell: Observer
+    ) -> Mapping[DiffID, Descriptor]:
         """By the cheapest way (transfer.sending); what is there is noted, for who fetches or pushes later."""
         if packing not in self._senders:
             from lamina.transfer.registry_ends import RegistrySink
             from lamina.transfer.sending import Sending
 
             sink = RegistrySink(self.writer)
-            self._senders[packing] = Sending(self._ctx, sink, self._settings, packing, self._stop, ignore)
+            moved = _only_progress(tell)
+            self._senders[packing] = Sending(self._ctx, sink, self._settings, packing, self._stop, moved)
         from lamina.transfer.sending import LayerOf
 
         layers = [LayerOf(diff_id, described(self._ctx, diff_id)) for diff_id in diff_ids]
@@ -154,8 +162,10 @@ class RegistryPlace:
         note(self._ctx, sender.sent(), self.repository)
         return {layer.diff_id: sent[layer] for layer in layers}
 
-    def name(self, manifest: bytes) -> Digest:
-        """Puts it under the tag."""
+    def name(self, manifest: bytes, before: Digest | None) -> Digest | None:
+        """Puts it under the tag. There is no lock: who comes between the two requests is written over."""
+        if self.digest() != before:
+            return None
         return self.writer.put_manifest(manifest, media.MANIFEST, self._reference.tag)
 
     @property
@@ -173,6 +183,16 @@ class RegistryPlace:
 
             self._writer = Destination(self._reference, self._settings, self._stop).__enter__()
         return self._writer
+
+
+def _only_progress(tell: Observer) -> Observer:
+    """What a push says in words beside that is not said of a cache."""
+
+    def moved(event: Event) -> None:
+        if isinstance(event, Progress):
+            tell(event)
+
+    return moved
 
 
 def described(ctx: Layers, diff_id: DiffID) -> Descriptor:

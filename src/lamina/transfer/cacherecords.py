@@ -33,6 +33,7 @@ _MOST_STEPS = 1000  # of those
 class SharedLayer(NamedTuple):
     """A layer. `blob` is it as the cache's own repository has it; None where only its files are listed.
 
+    A short `listing` is in its own descriptor (`data`), and no blob.
     `forms` are others in which it was seen: a base image's manifest may name it so.
     """
 
@@ -118,7 +119,7 @@ def blobs_of(records: Records) -> list[Descriptor]:
     found: dict[str, Descriptor] = {}
     for layer in records.layers.values():
         for descriptor in (layer.blob, layer.listing):
-            if descriptor is not None:
+            if descriptor is not None and not descriptor.data:
                 found.setdefault(descriptor.digest, descriptor)
     return list(found.values())
 

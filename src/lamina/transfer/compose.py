@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, leases
+from lamina.db import packed as forms
 from lamina.errors import InvalidInput
+from lamina.layers.absent import is_here
 from lamina.oci import annotations as notes
 from lamina.oci import manifest as manifests
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest, sha256
 from lamina.oci.platform import Platform
-from lamina.transfer.image_view import StoredImage, formed_view
+from lamina.transfer.image_view import StoredImage, StoredLayer, formed_view
 from lamina.transfer.index import Part, StoredIndex, described, gather, make_index, register_index
 
 if TYPE_CHECKING:
@@ -90,7 +92,9 @@ def keep(ctx: Layers, composed: Composed, tags: Sequence[str], host: Platform) -
     """Stores what was composed under these names. The digest that they stand for; None for just an image."""
     for view in composed.views:
         for layer in view.layers:
-            if layer.digest != Digest(layer.diff_id) and not ctx.blobs.touch(layer.digest):
+            if layer.digest != Digest(layer.diff_id) and not (
+                ctx.blobs.touch(layer.digest) or _is_elsewhere(ctx, layer)
+            ):
                 with layer.open() as stream:
                     ctx.blobs.put(stream, layer.digest, layer.size)
     (first, *_) = composed.parts
@@ -105,6 +109,12 @@ def keep(ctx: Layers, composed: Composed, tags: Sequence[str], host: Platform) -
         for name in tags:
             imagedb.put_tag(tx, str(references.parse_tagged(name)), first.image_id)
     return None
+
+
+def _is_elsewhere(ctx: Layers, layer: StoredLayer) -> bool:
+    """Whether a layer is absent, and known in just this form: whoever wants it has it from there."""
+    known = forms.forms(ctx.db.read(), layer.diff_id)
+    return not is_here(ctx, layer.diff_id) and layer.digest in {form.descriptor.digest for form in known}
 
 
 def _platform(ctx: Layers, image_id: ImageID) -> Platform:

@@ -1,8 +1,8 @@
 """copy: an image from one place to another: registries, OCI layouts, archives and the store, in any pair.
 
-What is copied stays byte for byte what it was, so digests come out equal; blobs that are there do not move, and
-within a registry none does. Only `form` makes new manifests, and what goes from the store to a registry is
-pushed: layers that were never packed are compressed then (transfer.push).
+What is copied stays byte for byte what it was, so digests come out equal; blobs that are there do not move,
+and within a registry none does. Only `form` makes new manifests, and what goes from the store to a registry
+is pushed: layers that were never packed are compressed then (transfer.push).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci import config as configs
 from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import Digest
 from lamina.oci.manifest import Index
 from lamina.transfer import copyforms
 from lamina.transfer.copyends import ArchiveSink, FolderSink
@@ -29,6 +28,7 @@ from lamina.transfer.ship import EXISTS, PUSHED, parse, plan_of, send_blob, shor
 
 if TYPE_CHECKING:
     from lamina.events import Observer
+    from lamina.oci.digest import Digest
     from lamina.oci.platform import Platform
     from lamina.transfer.copyplaces import Place
     from lamina.transfer.copysources import Setting
@@ -121,7 +121,9 @@ def _check(source: Place, target: Place, wish: Wish) -> None:
     if target.kind == REGISTRY and target.reference.digest and target.reference.tag:
         raise InvalidInput(f"{target}: a target has a tag or a digest, not both")
     if target.kind == STORE and wish.form:
-        raise Unsupported("--format is for what leaves the store", hint="the store keeps manifests as they are")
+        raise Unsupported(
+            "--format is for what leaves the store", hint="the store keeps manifests as they are"
+        )
 
 
 def _check_digest(target: Place, root: Descriptor) -> None:
@@ -130,8 +132,13 @@ def _check_digest(target: Place, root: Descriptor) -> None:
 
 
 def _warn(root: Descriptor, target: Place, observer: Observer) -> None:
-    if target.kind in (LAYOUT, OCI_ARCHIVE) and root.media_type in (media.DOCKER_MANIFEST, media.DOCKER_INDEX):
-        observer(Notice("The manifest is Docker's: skopeo and umoci read it in no layout; --format oci converts"))
+    if target.kind in (LAYOUT, OCI_ARCHIVE) and root.media_type in (
+        media.DOCKER_MANIFEST,
+        media.DOCKER_INDEX,
+    ):
+        observer(
+            Notice("The manifest is Docker's: skopeo and umoci read it in no layout; --format oci converts")
+        )
 
 
 # --- what goes

@@ -84,6 +84,4 @@ def _described(layer: ArchivedLayer) -> Descriptor:
     with layer.open() as stream:
         while piece := stream.read(CHUNK):
             made.update(piece)
-    return Descriptor(
-        media.LAYER + media_suffix(packing), Digest("sha256:" + made.hexdigest()), layer.size
-    )
+    return Descriptor(media.LAYER + media_suffix(packing), Digest("sha256:" + made.hexdigest()), layer.size)

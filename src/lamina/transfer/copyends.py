@@ -17,7 +17,6 @@ from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.oci import canonical
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import Digest, sha256
 from lamina.oci.manifest import Index
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tar.write import TarWriter
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from lamina.archive.files import Files
     from lamina.archive.layoutfolder import LayoutFolder
     from lamina.archive.newfile import NewFile
+    from lamina.oci.digest import Digest
     from lamina.transfer.ends import Moved, Opener
 
 

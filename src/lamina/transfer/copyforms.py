@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.errors import InvalidInput, Unsupported
 from lamina.oci import media
-from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest, sha256
 from lamina.oci.manifest import Index, Manifest
 from lamina.transfer.attest import REFERENCE_DIGEST
@@ -18,6 +17,7 @@ from lamina.transfer.ship import parse
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lamina.oci.descriptor import Descriptor
     from lamina.transfer.ends import Source
 
 OCI, V2S2, DOCKER = "oci", "v2s2", "docker"  # the last two are the same

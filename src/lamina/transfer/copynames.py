@@ -29,7 +29,9 @@ def find_row(files: Files, name: str) -> Descriptor:
         return next(iter(found.values()))
     known = ", ".join(sorted({_called(row) or row.digest for row in rows})[:20])
     if not found:
-        raise NotFound(f"no image {name!r}" if name else "no image", hint=f"it has {known}" if known else None)
+        raise NotFound(
+            f"no image {name!r}" if name else "no image", hint=f"it has {known}" if known else None
+        )
     what = f"{len(found)} images {name!r}" if name else f"it has {len(found)} images"
     raise InvalidInput(what, hint=f"name one: {known}")
 

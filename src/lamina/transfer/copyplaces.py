@@ -1,10 +1,10 @@
 """Place: what `copy` and `index` call an image, wherever it is: skopeo's transports, and the store.
 
-    docker://REFERENCE                in a registry
-    oci:FOLDER[:NAME]                 in an OCI image layout
-    oci-archive:FILE[:NAME]           in a tar of one
-    docker-archive:FILE[:REFERENCE]   in what `docker save` and `lamina save` write
-    store:NAME, or just NAME          in the store
+docker://REFERENCE                in a registry
+oci:FOLDER[:NAME]                 in an OCI image layout
+oci-archive:FILE[:NAME]           in a tar of one
+docker-archive:FILE[:REFERENCE]   in what `docker save` and `lamina save` write
+store:NAME, or just NAME          in the store
 """
 
 from __future__ import annotations
@@ -17,7 +17,13 @@ from lamina.oci import reference as references
 if TYPE_CHECKING:
     from lamina.oci.reference import Reference
 
-REGISTRY, LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE, STORE = "docker", "oci", "oci-archive", "docker-archive", "store"
+REGISTRY, LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE, STORE = (
+    "docker",
+    "oci",
+    "oci-archive",
+    "docker-archive",
+    "store",
+)
 FILES = (LAYOUT, OCI_ARCHIVE, DOCKER_ARCHIVE)
 _OTHERS = {
     "containers-storage": "push it from there with podman, to a registry or oci-archive:FILE",

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.archive import oci_layout
 from lamina.archive.files import MAX_JSON
 from lamina.errors import InvalidInput, Unsupported
-from lamina.oci.digest import Digest
 from lamina.registry.repository import Repository
 from lamina.transfer.copyends import LayoutSource
 from lamina.transfer.registry_ends import RegistrySource
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     from lamina.fetch.stopping import Stop
     from lamina.oci.descriptor import Descriptor
+    from lamina.oci.digest import Digest
     from lamina.registry.settings import Settings
     from lamina.transfer.ends import Source
 
@@ -83,10 +83,8 @@ class _OfRegistry:
         if self._tags is None:
             self._tags = {tag for tag in repository.tags() if tag.startswith("sha256-")}
         found = [Referrer(each) for each in repository.referrers(subject)]
-        for tag in _cosign_tags(subject):
-            if tag in self._tags:
-                found.append(Referrer(self._tagged(tag), tag))
-        return found
+        tags = [tag for tag in _cosign_tags(subject) if tag in self._tags]
+        return [*found, *(Referrer(self._tagged(tag), tag) for tag in tags)]
 
     def _tagged(self, tag: str) -> Descriptor:
         reference = self._source.reference._replace(tag=tag, digest=None)

@@ -55,7 +55,9 @@ def sink_at(place: Place, setting: Setting, stop: Stop, shown: Shown) -> Iterato
 def _check_file(place: Place) -> None:
     folder = os.path.dirname(os.path.abspath(place.path))
     if os.path.isdir(place.path):
-        raise InvalidInput(f"{place}: {place.path} is a folder", hint=f"oci:{place.path} writes a layout there")
+        raise InvalidInput(
+            f"{place}: {place.path} is a folder", hint=f"oci:{place.path} writes a layout there"
+        )
     if not os.path.isdir(folder):
         raise NotFound(f"{place}: there is no folder {folder}")
 

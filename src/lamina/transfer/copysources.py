@@ -11,16 +11,13 @@ from lamina.archive.since import left_out
 from lamina.db import imagedb, indexdb, layerdb, names
 from lamina.db import packed as forms
 from lamina.errors import InvalidInput, NotFound
-from lamina.fetch.stopping import Stop
 from lamina.layers.absent import open_blob
-from lamina.layers.context import Layers
 from lamina.layers.pack import open_packed
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import DiffID, Digest
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
-from lamina.registry.settings import Settings
 from lamina.transfer.copydocker import DockerSource
 from lamina.transfer.copyends import LayoutSource
 from lamina.transfer.copynames import find_image, find_row
@@ -34,8 +31,11 @@ if TYPE_CHECKING:
     from lamina.archive.files import Files
     from lamina.archive.image import ArchivedImage
     from lamina.db.names import Named
+    from lamina.fetch.stopping import Stop
+    from lamina.layers.context import Layers
     from lamina.oci.digest import ImageID
     from lamina.oci.platform import Platform
+    from lamina.registry.settings import Settings
     from lamina.transfer.copyplaces import Place
     from lamina.transfer.ends import Source
 

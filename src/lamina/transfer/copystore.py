@@ -11,7 +11,6 @@ from lamina.events import ignore
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci import media
 from lamina.oci import reference as references
-from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import sha256
 from lamina.oci.manifest import Index
 from lamina.registry.repository import Repository
@@ -27,6 +26,7 @@ from lamina.transfer.since import check_here
 if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.layers.context import Layers
+    from lamina.oci.descriptor import Descriptor
     from lamina.oci.platform import Platform
     from lamina.transfer.copyplaces import Place
     from lamina.transfer.copysources import Setting
@@ -58,9 +58,7 @@ def into_store(
     return _copied(ctx, str(name))
 
 
-def _pulled(
-    ctx: Layers, source: Place, name: str, wish: Wish, setting: Setting, observer: Observer
-) -> None:
+def _pulled(ctx: Layers, source: Place, name: str, wish: Wish, setting: Setting, observer: Observer) -> None:
     reference, settings = source.reference, setting.settings()
     with Repository(reference, settings, Stop(NeverStops())) as repository:
         found = RegistrySource(repository)

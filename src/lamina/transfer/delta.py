@@ -132,7 +132,7 @@ class _Delta:
             raise InvalidInput(f"its table of contents promises more than {limit} bytes")
 
     def _plan(self, ranges: list[Range], work: float) -> Cost | None:
-        """What fetching these ranges costs, with `work` seconds beside it; None when the whole is sooner here."""
+        """What these ranges cost, with `work` seconds beside; None when the whole blob is sooner here."""
         from lamina.transfer.ranges import cost, is_worth_it
 
         size, link = self._layer.size, self._link

@@ -148,7 +148,11 @@ def _entries(text: str, setting: Setting, whole: bool, observer: Observer) -> li
             assert isinstance(document, Index)
             found = [each for each in document.manifests if place.kind != STORE or not is_attestation(each)]
             if len(found) < len(document.manifests):
-                observer(Notice(f"attestations of {text} are left out: they are of manifests as the store has them"))
+                observer(
+                    Notice(
+                        f"attestations of {text} are left out: they are of manifests as the store has them"
+                    )
+                )
             return [_entry(source, each, place, text) for each in found]
         return [_entry(source, chosen(source, Wish(), setting.host), place, text)]
 

@@ -23,7 +23,7 @@ _LEAST_DIGITS = 7  # of a digest that is not written in full
 
 
 class Entry(NamedTuple):
-    """One manifest of a draft: as the index is to describe it, where it is (copyplaces), and what was typed."""
+    """One manifest of a draft: how the index is to describe it, where it is (copyplaces), what was typed."""
 
     descriptor: Descriptor
     place: str
@@ -106,7 +106,9 @@ class Changes(NamedTuple):
             extra,
         )
         if not made.os or not made.architecture:
-            raise InvalidInput("a platform has an operating system and an architecture", hint="--os and --arch")
+            raise InvalidInput(
+                "a platform has an operating system and an architecture", hint="--os and --arch"
+            )
         return made
 
 
@@ -130,12 +132,16 @@ def read(text: str) -> Draft:
         value = canonical.loads_object(text.encode(), "draft")
         rows = cast("list[dict[str, str]]", value["entries"])
         return Draft(
-            tuple([Entry(descriptors.from_json(row["descriptor"]), row["place"], row["given"]) for row in rows]),
+            tuple(
+                [Entry(descriptors.from_json(row["descriptor"]), row["place"], row["given"]) for row in rows]
+            ),
             cast("dict[str, str]", value["annotations"]),
             descriptors.from_json(value["subject"]) if "subject" in value else None,
         )
     except (LaminaError, KeyError, TypeError) as error:
-        raise Corrupt(f"a draft of an index cannot be read: {error}", hint="`lamina index rm` removes it") from None
+        raise Corrupt(
+            f"a draft of an index cannot be read: {error}", hint="`lamina index rm` removes it"
+        ) from None
 
 
 def _is_digest(entry: Entry, text: str) -> bool:

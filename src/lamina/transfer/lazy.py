@@ -3,9 +3,9 @@
     ctx = ctx._replace(fetch=lambda: Lazy(registries))       # what the engine does: then `bring` finds us
     Lazy(registries, enter, stopper, observer).layers(ctx, diff_ids)        # by hand
 
-What lies on this machine, in the store or in the folder of a shared cache, is taken first. Of repositories the
-one that has most of the layers is asked, then for what it lacks the others. Two who want the same layer at once,
-threads or processes, fetch it once.
+What lies on this machine, in the store or in the folder of a shared cache, is taken first. Of repositories
+the one that has most of the layers is asked, then for what it lacks the others. Two who want the same layer
+at once, threads or processes, fetch it once.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class _Fetch:
             bring_layers(self._ctx, there, wanted, stop, self._tell)
 
     def _past_mirrors(self, place: Place, error: LaminaError) -> LaminaError | None:
-        """A mirror may lack what the registry has: tries that for one layer. None if it came, else what to say."""
+        """Asks the registry for a layer, which a mirror may lack. None if it came, else what to say."""
         (form,) = place.forms.values()
         settings, reference = self._registries(), references.parse(place.repository)
         if len(list(endpoints(reference, settings))) < 2:

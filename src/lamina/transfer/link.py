@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _SMALL = 64 << 10  # bytes of an answer whose time is mostly that of the way there and back
 _FAST = 1e9  # bytes a second: the most that is believed, and where nothing was measured
+_USUAL = 125e6  # bytes a second: 1 Gbit/s
+STREAMS = 3  # requests under way at once
+_MOST_GAP, _MOST_GUESSED = 4 << 20, 128 << 10  # bytes fetched in vain at a time; where the rate is not known
 _KEEP = 0.7  # how much an older measurement counts beside a new one
 
 
@@ -54,8 +57,12 @@ class Link:
 
     @property
     def gap(self) -> int:
-        """Up to how many bytes that are not wanted come sooner than the answer to one more request."""
-        return int(self.latency * self.rate)
+        """Up to how many bytes that are not wanted come sooner than the answer to one more request.
+
+        Bytes are not free on a fast link either, and requests wait side by side.
+        """
+        most = _MOST_GAP if self._rate else _MOST_GUESSED
+        return min(most, int(self.latency / STREAMS * min(self._rate or _USUAL, _USUAL)))
 
 
 _links: WeakKeyDictionary[Repository, Link] = WeakKeyDictionary()

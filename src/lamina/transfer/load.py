@@ -38,8 +38,8 @@ def load(
     An image for several platforms is loaded with all of them that the archive has; with `platform`, the one
     for it alone.
     Layers that the store has are not read; an archive may leave them out (transfer.since), else NotFound
-    names them. InvalidInput, Corrupt, NotFound, Denied, NoSpace: images that were loaded before the error stay, of
-    the one that failed there is no image.
+    names them. InvalidInput, Corrupt, NotFound, Denied, NoSpace: images that were loaded before the error
+    stay, of the one that failed there is no image.
     """
     host = platforms.host(os.uname().machine)
     files = open_files(source, ctx.layout.root)

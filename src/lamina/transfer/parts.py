@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from lamina.archive.chunked.errors import Doubt
-from lamina.transfer.ranges import PIECE, STREAMS, Range
+from lamina.transfer.link import STREAMS
+from lamina.transfer.ranges import PIECE, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -166,6 +166,8 @@ class _Pull:
         digest = self._repository.resolve()
         tags = [] if reference.digest is not None else [str(reference)]
         before = imagedb.find_tag(self._ctx.db.read(), tags[0]) if tags else None
+        if before is not None and self._was_pushed(before.image_id, digest):
+            return Pulled(reference, before.image_id, digest, False)
         data, document = self._document(digest)
         if isinstance(document, Index):
             row = self._index(digest, data, document, tags)
@@ -175,6 +177,15 @@ class _Pull:
         self._note(row, digest)
         after = imagedb.find_tag(self._ctx.db.read(), tags[0]) if tags else None
         return Pulled(reference, row.image_id, digest, after is None or before != after)
+
+    def _was_pushed(self, image_id: ImageID, digest: Digest) -> bool:
+        """Whether the registry has what we packed for it of this image, which is for the platform wanted."""
+        c = self._ctx.db.read()
+        known = (self._reference.name, digest) in repodigests.of_image(c, image_id)
+        if not known or self._ctx.blobs.has(digest):
+            return False
+        row = imagedb.need_image(c, image_id)
+        return platforms.Platform(row.os, row.architecture, row.variant) == self._wanted
 
     # --- manifests
 

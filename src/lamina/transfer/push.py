@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, repodigests
 from lamina.db import packed as forms
-from lamina.errors import InvalidInput, NotFound
+from lamina.errors import Denied, InvalidInput, NotFound
 from lamina.events import ignore
+from lamina.fetch.failures import FetchFailed
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci import media
 from lamina.oci import reference as references
@@ -115,23 +116,26 @@ class Pushes:
 
     def _bring(self, tree: Tree, missing: Sequence[Descriptor]) -> None:
         """What an index names and the store never had goes straight from where the index came from."""
-        for descriptor in missing:
-            if not self._sink.has_document(descriptor.digest):
-                source = self._source_of(tree, descriptor)
-                with source.repository:
-                    plan = plan_of(source, self._sink, descriptor)
-                    send_all(source, self._sink, plan, self._stop, self._tell)
-
-    def _source_of(self, tree: Tree, descriptor: Descriptor) -> RegistrySource:
+        missing = [each for each in missing if not self._sink.has_document(each.digest)]
+        if not missing:
+            return
+        why = "nobody is known who has"
         for place in forms.places(self._ctx.db.read(), tree.root.digest):
-            if place != self._target.name:
-                reference = references.parse(place)._replace(digest=descriptor.digest)
-                source = RegistrySource(Repository(reference, self._settings, self._stop))
-                source.root()
-                return source
+            reference = references.parse(place)._replace(digest=tree.root.digest)
+            with Repository(reference, self._settings, self._stop) as repository:
+                try:
+                    repository.resolve()
+                except (NotFound, Denied, FetchFailed) as error:
+                    why = error.message
+                    continue
+                source = RegistrySource(repository)
+                for each in missing:
+                    plan = plan_of(source, self._sink, each)
+                    send_all(source, self._sink, plan, self._stop, self._tell)
+                return
         raise NotFound(
             f"cannot push {self._target.familiar_name}: the store does not have all of the index "
-            f"{tree.root.digest}, and nobody is known who has: {descriptor.platform} is missing",
+            f"{tree.root.digest} ({missing[0].platform} is missing): {why}",
             hint="push one of its images with --platform",
         )
 
@@ -157,8 +161,6 @@ class Pushes:
         """What we know of the repository now: the next push asks and packs less."""
         repository = self._target.name
         with self._ctx.db.write(durable=False) as tx:
-            for each in self._sending.sent():
-                forms.put(tx, each, repository)
             layers = [each.digest for each in sent.values()]
             for digest in (*made.documents, *made.blobs, *layers):
                 forms.put_place(tx, digest, repository)

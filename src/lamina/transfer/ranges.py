@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.transfer.link import STREAMS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from lamina.transfer.link import Link
 
 PIECE = 4 << 20  # bytes asked for at once: what is held in memory, and lost when a connection breaks
-STREAMS = 3  # requests under way at once
 # What putting a layer together takes beyond unpacking its blob (bench/delta), in seconds: for a file that is
 # here, and for a byte of the tar, of a layer in Lamina's form and of another, which is packed anew besides.
 _PER_FILE, _PER_BYTE, _PER_BYTE_PACKED = 30e-6, 0.5e-9, 3e-9

@@ -107,11 +107,12 @@ def _history(config: ImageConfig, count: int) -> Sequence[History]:
 
 def _descriptor(ctx: Layers, diff: Diff) -> Descriptor:
     if diff.blob is not None:
-        return Descriptor(diff.media_type, diff.blob, ctx.blobs.size(diff.blob))
+        return Descriptor(media.converted(diff.media_type, oci=True), diff.blob, ctx.blobs.size(diff.blob))
     if not is_here(ctx, diff.diff_id):  # as it will be when it comes
         for form in packed.forms(ctx.db.read(), diff.diff_id):
             if not form.maker:
-                return form.descriptor._replace(annotations={})
+                media_type = media.converted(form.descriptor.media_type, oci=True)
+                return form.descriptor._replace(annotations={}, media_type=media_type)
     return Descriptor(media.LAYER, Digest(diff.diff_id), diff.tar_size)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.errors import Conflict, InvalidInput, NotFound, Unsupported
 from lamina.oci import config as configs
 from lamina.oci import media
-from lamina.oci.descriptor import Descriptor
 from lamina.oci.manifest import Index
 from lamina.registry.destination import Destination
 from lamina.registry.failures import check_online
@@ -21,6 +20,7 @@ from lamina.transfer.ship import parse
 
 if TYPE_CHECKING:
     from lamina.fetch.stopping import Stopper
+    from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import Digest
     from lamina.oci.manifest import Manifest
     from lamina.oci.platform import Platform
@@ -39,7 +39,8 @@ class RemoteImage(NamedTuple):
     """What a reference stands for: `root`, and of an index the image for a platform.
 
     `manifest` is that of the image; `config` is None, and `config_bytes` whatever it is, of an artifact.
-    `whole` is the index, None where the root is the manifest. `tags` are all of the repository, None when not asked for.
+    `whole` is the index, None where the root is the manifest. `tags` are all of the repository, None when not
+    asked for.
     """
 
     reference: Reference

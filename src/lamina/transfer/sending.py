@@ -107,6 +107,16 @@ class Sending:
         """
         return [each for each in self._sent.values() if each.maker != _UNSEEN]
 
+    def _note(self, sent: Packed) -> None:
+        """What was sent is known at once, whatever becomes of the rest: the next try sends it no more."""
+        c, digest = self._ctx.db.read(), sent.descriptor.digest
+        known = any(form.descriptor.digest == digest for form in forms.forms(c, sent.diff_id))
+        if sent.maker == _UNSEEN or (known and forms.is_at(c, digest, self._repository)):
+            return
+        with self._ctx.db.write(durable=False) as tx:
+            if layerdb.get_diff(tx, sent.diff_id) is not None:
+                forms.put(tx, sent, self._repository)
+
     def _maker_of(self, diff: Diff, known: Descriptor) -> str:
         for form in forms.forms(self._ctx.db.read(), diff.diff_id):
             if form.descriptor.digest == known.digest:
@@ -130,6 +140,7 @@ class Sending:
             sent, state = self._pack(diff, name), PUSHED
         with self._lock:
             self._sent[layer] = sent
+        self._note(sent)
         self._tell(Notice(f"{name}: {state}"))
 
     def _send_known(self, diff_id: DiffID, descriptor: Descriptor, name: str) -> str:

@@ -27,7 +27,10 @@ def configure(command: Command) -> None:
     command.switch("all", "Copy all images if SOURCE-IMAGE is an index", "a")
     command.option("digestfile", "string", "Write the digest of the copied image to this file")
     command.option(
-        "format", "string", "Kind of manifest at the destination: oci or docker (default: that of the source)", "f"
+        "format",
+        "string",
+        "Kind of manifest at the destination: oci or docker (default: that of the source)",
+        "f",
     )
     command.option("platform", "string", "Copy the image for this platform (default: this machine's)")
     command.switch("preserve-digests", "Change no digests (Lamina does so only with --format)")

@@ -15,7 +15,9 @@ def configure(command: Command) -> None:
     """Flags of `lamina registry manifest`."""
     command.takes("NAME[:TAG|@DIGEST]", 1, 1)
     command.switch("digest", "Print its digest instead")
-    command.option("platform", "string", "The manifest of an index for this platform (os/architecture[/variant])")
+    command.option(
+        "platform", "string", "The manifest of an index for this platform (os/architecture[/variant])"
+    )
     command.switch("raw", "Print it byte for byte, as its digest is of")
 
 

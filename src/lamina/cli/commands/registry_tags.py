@@ -16,7 +16,9 @@ HEADINGS = {"Repository": "REPOSITORY", "Tag": "TAG"}
 def configure(command: Command) -> None:
     """Flags of `lamina registry tags`."""
     command.takes("REPOSITORY", 1, 1)
-    command.option("format", "string", "Format output: table, json, or a template of .Repository and .Tag", "f")
+    command.option(
+        "format", "string", "Format output: table, json, or a template of .Repository and .Tag", "f"
+    )
 
 
 def run(session: Session, args: Args) -> int:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lamina.cli import environment
 from lamina.cli.flags import UsageError
 from lamina.cli.terminal import raw
-from lamina.errors import InvalidInput, ProcessFailed, Unsupported
+from lamina.errors import InvalidInput, NotFound, ProcessFailed, Unsupported
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
     from lamina.containers.request import RunRequest
+    from lamina.engine.engine import Engine
 
 _NOT_YET = (
     "annotation attach blkio-weight cap-add cap-drop cgroup-parent cgroupns cidfile cpu-period "
@@ -81,6 +83,8 @@ def run(session: Session, args: Args) -> int:
         raise UsageError("the input device is not a TTY", "", 1)
     sys.stdout.flush()
     engine = session.engine
+    if request.tty and request.interactive:
+        _bring(engine, request)
     try:
         # The terminal is raw only where the container's own terminal does the line editing.
         with raw(0, wanted=request.tty and request.interactive):
@@ -88,6 +92,12 @@ def run(session: Session, args: Args) -> int:
     except ProcessFailed as error:
         error.exit_code = error.status  # 126 or 127: the program could not be run
         raise
+
+
+def _bring(engine: Engine, request: RunRequest) -> None:
+    """Layers that are elsewhere come before the terminal is raw: so that Ctrl-C ends that, too."""
+    with suppress(NotFound):  # `run` itself says so
+        engine.fetch(request.image, platform=request.platform)
 
 
 def _no_image(args: Args) -> UsageError:

@@ -85,7 +85,7 @@ class View:
         return self.head(file, file.size)
 
     def head(self, file: FoundFile, size: int) -> bytes:
-        """The first `size` bytes of the file. BadDatabase when it is not there; errors as of layers.absent."""
+        """The first `size` bytes of the file. BadDatabase when it is not there; else as layers.absent."""
         parts: list[bytes] = []
         try:
             with open_in_diff(self._ctx, file.diff_id, file.path) as stream:

@@ -7,6 +7,7 @@ import hashlib
 import http.client
 import json
 import os
+import random
 import ssl
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
@@ -230,5 +231,4 @@ def index(*members: bytes) -> bytes:
 
 def noise(size: int, seed: str = "") -> bytes:
     """Bytes that look like none, the same for the same seed."""
-    blocks = (hashlib.sha256(f"{seed}{number}".encode()).digest() for number in range(size // 32 + 1))
-    return b"".join(blocks)[:size]
+    return random.Random(seed).randbytes(size)
