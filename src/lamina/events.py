@@ -77,3 +77,7 @@ Observer = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """The Observer for callers that want none."""
+
+
+def silent(event: Event) -> None:
+    """The Observer for -q; with `ignore` whoever opened the Engine is told of layers that it fetches."""

@@ -205,6 +205,8 @@ def _rewritten(shop: Shop, old: str, new: str) -> None:
         ('"version":1', '"version":9', "version '9', and this Lamina reads 1"),
         ('"size":4,"tarSize"', '"size":5,"tarSize"', "is not what its records say"),
         ('"entries":', '"entries":1', "is not what its records say"),
+        ('"data":"', '"data":"AAAA', "is damaged"),
+        ('"data":"', '"data":"!', "is no base64"),
         ('"rule":""', '"rule":"x"', "rule of a step cannot be 'x'"),
     ],
 )
@@ -234,14 +236,18 @@ def test_a_layer_that_is_another_than_was_said(shop: Shop) -> None:
 
 
 def test_a_folder_without_a_blob(shop: Shop) -> None:
-    shop.build(shop.first, cache_to=(shop.to(),))
+    text, files = "FROM busybox\nCOPY many /many\n", {f"many/{n}": str(n) for n in range(100)}
+    shop.first.write(files)
+    shop.build(shop.first, text, cache_to=(shop.to(),))
     manifest = parse_manifest(shop.blob(shop.manifest()).read_bytes())
+    assert len(manifest.layers) == 2, "a long listing is a blob of its own"
     for each in manifest.layers:
         if "listing" in each.media_type:
             shop.blob(each.digest).unlink()
     other = shop.kitchen()
-    result = shop.build(other, cache_from=(shop.source(),))
-    assert rules(result) == ["ran"] * 3
+    other.write(files)
+    result = shop.build(other, text, cache_from=(shop.source(),))
+    assert rules(result) == ["ran"]
     assert any("it has no blob" in text for text in told(other))
     steps = cachedb.steps(other.db.read())
     assert not [step for step in steps if step.origin], "no row without its layer"

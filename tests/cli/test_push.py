@@ -127,7 +127,10 @@ def test_what_is_said(registry: Registry, lamina: Lamina, context: Path) -> None
 
 def test_quiet_and_digestfile(registry: Registry, built: Lamina, place: Path) -> None:
     name, file = registry.name("quiet:1"), place / "digest"
-    assert built("push", "-q", "--digestfile", file, "app", f"docker://{name}", **ONLINE) == f"{name}\n"
+    flags = ("-q", "--digestfile", file)
+    assert built.both("push", *flags, "app", f"docker://{name}", **ONLINE) == (f"{name}\n", "")
+    with new_root("quiet") as there:
+        assert there.both("pull", "-q", name, **ONLINE) == (f"{name}\n", "")
     assert file.read_text() == document(registry, "quiet", "1")[0]
 
 

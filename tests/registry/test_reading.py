@@ -300,8 +300,13 @@ def test_parts_from_storage_elsewhere(liar: Liar) -> None:
             assert found.part(BLOB, 5, 10) == DATA[5:10]
             with found.open(BLOB) as stream:
                 assert stream.read() == DATA
-        assert other.site.header("Authorization") == [None, None]
-        assert other.site.header("Range") == ["bytes=5-9", None]
+            assert liar.asked() == ["/v2/", PATH][-1:], "the next parts are asked for where the first was"
+            gone = other.site.pages.pop("/file")
+            other.site.pages["/new"], target = gone, target.replace("/file", "/new")
+            assert found.part(BLOB, 7, 9) == DATA[7:9]
+        assert other.site.header("Authorization") == [None] * 4
+        assert other.site.header("Range") == ["bytes=5-9", None, "bytes=7-8", "bytes=7-8"]
+        assert other.site.paths == ["/file", "/file", "/file", "/new"]
 
 
 # --- blobs in the store

@@ -14,6 +14,7 @@ from lamina.engine.registries import settings as read_settings
 from lamina.errors import Denied, InvalidInput, LaminaError, NotFound
 from lamina.fetch.failures import FetchFailed
 from lamina.oci import reference as references
+from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import sha256
 from lamina.registry.destination import Destination
 from lamina.registry.repository import Repository
@@ -183,3 +184,21 @@ def test_where_the_folders_are() -> None:
         "/etc/docker/certs.d",
     )
     assert read_settings({"XDG_CONFIG_HOME": "/x"}).certificates[0] == "/x/containers/certs.d"
+
+
+def test_a_document_is_not_taken_from_the_clear(place: Path) -> None:
+    """A blob may come from storage without TLS, for its digest proves it; what a tag means may not."""
+    context, _ = make_certificate(place)
+    data = b"a blob"
+    with serve(context) as first, serve() as second:
+        host = first.url.partition("://")[2]
+        second.pages["/tags"], second.pages["/blob"] = b'{"tags": ["lie"]}', data
+        path = f"/v2/app/blobs/{sha256(data)}"
+        first.pages["/v2/app/tags/list"] = lambda handler: handler.reply(307, Location=second.url + "/tags")
+        first.pages[path] = lambda handler: handler.reply(307, Location=second.url + "/blob")
+        with Repository(references.parse(f"{host}/app"), Settings()) as found:
+            with pytest.raises(FetchFailed, match=f"{host} redirects from TLS into the clear"):
+                found.tags()
+            with found.open(Descriptor("", sha256(data), len(data))) as stream:
+                assert stream.read() == data
+        assert second.paths == ["/blob"]

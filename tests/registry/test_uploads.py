@@ -522,3 +522,35 @@ def test_no_fallback_tag_where_the_registry_keeps_referrers(taker: Taker) -> Non
             to.put_manifest(data, media.MANIFEST, "x")
         assert (MADE.digest.replace(":", "-") in taker.manifests) is not keeps
     assert Digest(sha256(data)) in taker.manifests
+
+
+# --- what else registries do
+
+
+def test_a_registry_that_does_not_know_of_its_tls() -> None:
+    """What ends TLS before it did not say so: it calls itself http://, and we stay with TLS."""
+    from lamina.registry.uploading import _with_tls
+
+    begun = "https://r.test:5000/v2/app/blobs/uploads/"
+    assert _with_tls("http://r.test:5000/v2/app/x", begun) == "https://r.test:5000/v2/app/x"
+    assert _with_tls("http://other.test/v2/app/x", begun) == "http://other.test/v2/app/x"
+    assert _with_tls("http://r.test/x", "http://r.test/y") == "http://r.test/x"
+
+
+def test_a_registry_that_does_not_read(taker: Taker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lamina.fetch.connections._CONNECT", 0.1)
+    monkeypatch.setattr("lamina.fetch.connections.READ_TIMEOUT", 0.1)
+    over = threading.Event()
+    for method in ("PUT", "PATCH"):
+        taker.once(method, *[lambda handler: over.wait(5) or True] * 5)
+    data = bytes(32 << 20)
+    with pytest.raises(FetchFailed, match=rf"blob .* to {taker.host}/app: {taker.host}: no answer in time"):
+        upload(taker, data)
+    over.set()
+
+
+def test_which_blobs_are_missing_is_said(taker: Taker) -> None:
+    detail = {"code": "MANIFEST_BLOB_UNKNOWN", "message": "unknown", "detail": {"digest": sha256(SMALL)}}
+    taker.once("PUT", say(404, json.dumps({"errors": [detail]}).encode()))
+    with destination(taker) as to, pytest.raises(ManifestRefused, match=sha256(SMALL)[:19]):
+        to.put_manifest(MADE.data, MADE.media_type, "1")

@@ -21,7 +21,7 @@ class NewFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self._path = path = os.path.realpath(path) if os.path.islink(path) else path  # the link itself stays
         folder, name = os.path.split(os.path.abspath(path))
         self._temp = f"{folder}/.{name[:200]}.{os.getpid()}.{id(self):x}.tmp"
         self._folder = folder

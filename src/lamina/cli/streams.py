@@ -37,6 +37,8 @@ def output(path: str, what: str) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
+    if os.path.islink(path):
+        path = os.path.realpath(path)  # the link itself stays: it may be /dev/stdout
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         with open(path, "wb") as device:  # a pipe or /dev/null: renaming over it would replace it
             yield device

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.containers import names, settings, volumes
+from lamina.containers.request import NoImage
 from lamina.db import cachedb, containerdb, imagedb, layerdb
 from lamina.db.names import for_platform, resolve_image
 from lamina.errors import NotFound
@@ -38,14 +39,14 @@ class Created(NamedTuple):
 def _image(c: sqlite3.Connection, request: RunRequest) -> ImageID:
     try:
         found = resolve_image(c, request.image)
-    except NotFound as error:  # Docker's run would pull it
-        error.hint = "`lamina images` lists what is there; `lamina pull` and `lamina build` bring images in"
-        raise
-    if request.platform:
-        from lamina.oci import platform as platforms  # few containers are of another platform
+        if request.platform:
+            from lamina.oci import platform as platforms  # few containers are of another platform
 
-        wanted = platforms.parse(request.platform, platforms.host(os.uname().machine))
-        found = for_platform(c, found, wanted)
+            wanted = platforms.parse(request.platform, platforms.host(os.uname().machine))
+            found = for_platform(c, found, wanted)
+    except NotFound as error:
+        hint = "`lamina images` lists what is there; `lamina pull` and `lamina build` bring images in"
+        raise NoImage(error.message, hint=error.hint or hint) from None
     return found.image_id
 
 

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from lamina.errors import NotFound
+
+
+class NoImage(NotFound):
+    """The store does not have the image that is to be run; a registry may."""
+
 
 class RunRequest(NamedTuple):
     """A container from an image, with the flags of `docker run`; "" and () mean what the image says."""

@@ -77,7 +77,7 @@ def push_built(
 
     def tell(event: Event) -> None:
         if isinstance(event, Progress):  # what becomes of each layer is too much between the steps
-            observer(event)
+            observer(event._replace(what=f"pushing {event.what}"))
 
     done = []
     for name in names:

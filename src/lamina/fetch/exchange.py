@@ -112,6 +112,7 @@ class Exchange:
         self._proxies = access.proxies
         self._stays = access.stays
         self._more = more
+        self.reached = request.url  # where the last redirect led
 
     def run(self, take: Callable[[BaseHTTPResponse, str], Result]) -> Result:
         """What `take` makes of the answer, which it is given with the host; it may raise Retry."""
@@ -144,8 +145,7 @@ class Exchange:
         close: bool = True,
     ) -> Result:
         """One attempt: follows redirects to an answer, and takes it. Retry for what may pass."""
-        request = self._request
-        url, left = request.url, _MOST_REDIRECTS
+        url, left = self._request.url, _MOST_REDIRECTS
         while True:
             host = shown_host(url)
             answer = self._open(connections, url, host)
@@ -165,7 +165,7 @@ class Exchange:
             left -= 1
             if left < 0:
                 raise FetchFailed(f"cannot {self.doing}: more than {_MOST_REDIRECTS} redirects")
-            url = self._next(url, target)
+            url = self.reached = self._next(url, target)
 
     def _open(self, connections: Connections, url: str, host: str) -> BaseHTTPResponse:
         import urllib3  # 60 ms, and TLS: only for what is fetched

@@ -9,8 +9,8 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from lamina.errors import Corrupt
-from lamina.fetch.exchange import Exchange, Line, Patience, Request, dispose, shown_host
+from lamina.errors import Corrupt, LaminaError
+from lamina.fetch.exchange import Access, Exchange, Line, Patience, Request, dispose, shown_host
 from lamina.fetch.failures import FetchFailed, NoRanges, Retry
 from lamina.fetch.headers import content_range
 from lamina.fetch.pace import Pace
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse
 
     from lamina.fetch.connections import Connections
-    from lamina.fetch.exchange import Access
     from lamina.fetch.stopping import Stopper
 
 _CHUNK = 1 << 18  # bytes that are read ahead
@@ -46,6 +45,7 @@ class Place:
         self.access = access
         self.stopper = stopper
         self.connections = connections
+        self.moved = ""  # where it was redirected to: asked at once for the next parts
 
 
 def open_whole(place: Place, size: int, digest: str) -> BinaryIO:
@@ -129,12 +129,9 @@ class _Reader(io.RawIOBase):
 
     def _begin(self) -> BaseHTTPResponse:
         """Asks for what is still to come."""
-        place = self._place
         whole = self._at == 0 and self._end == self._size
         headers = {} if whole else {"Range": f"bytes={self._at}-{self._end - 1}"}
-        request = Request(place.url, headers=headers, shown=place.shown, attempts=1, hint=place.hint)
-        self._exchange = Exchange(request, place.access(), place.stopper)
-        answer = self._exchange.begin(place.connections)
+        answer = self._ask(headers)
         try:
             if whole:
                 self._check_whole(answer)
@@ -144,6 +141,21 @@ class _Reader(io.RawIOBase):
             dispose(answer)
             raise
         self._answer, self._pace = answer, Pace()
+        return answer
+
+    def _ask(self, headers: dict[str, str]) -> BaseHTTPResponse:
+        place = self._place
+        request = Request(place.url, headers=headers, shown=place.shown, attempts=1, hint=place.hint)
+        if place.moved:
+            self._exchange = Exchange(request._replace(url=place.moved), Access(), place.stopper)
+            try:
+                return self._exchange.begin(place.connections)
+            except (LaminaError, Retry):
+                place.stopper.check()
+                place.moved = ""  # such addresses are good for some minutes only
+        self._exchange = Exchange(request, place.access(), place.stopper)
+        answer = self._exchange.begin(place.connections)
+        place.moved = self._exchange.reached if self._exchange.reached != place.url else ""
         return answer
 
     def _check_whole(self, answer: BaseHTTPResponse) -> None:
@@ -203,4 +215,3 @@ class _Reader(io.RawIOBase):
         answer, self._answer = self._answer, None
         if answer is not None:
             answer.close()
-

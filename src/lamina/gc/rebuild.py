@@ -35,6 +35,8 @@ def rebuild(ctx: Context, scan: Callable[[str], Iterable[Entry]]) -> Rebuilt:
     `scan` lists a folder as fs.walk.scan does, contents hashed; a folder's own entry b"" is dropped. What it
     lists must have the content ID that the layer's file says. The lease holds what was found: make
     images of it, or a sweep removes it once this process ends. Cache mounts have their rows again as well.
+    What was known of absent layers (layers.absent) went with the database: they are lost, with what stands on
+    them, until they are pulled or built again.
     """
     settle(Layers(*ctx))
     files, lost = _read_all(ctx)

@@ -23,10 +23,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
-from lamina.db import cachedb, layerdb, leases
+from lamina.db import cachedb, layerdb, leases, packed
 from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound
 from lamina.layers.lookup import EMPTY_DIFF
 from lamina.oci import media
+from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest
 from lamina.store.files import remove_tree
 from lamina.store.place import take_diff
@@ -37,12 +38,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lamina.db.layerdb import Diff
+    from lamina.db.packed import Packed
     from lamina.layers.context import Layers
-    from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID
     from lamina.tree.entry import Entry
 
 _KEPT = 1 << 20  # bytes of a file that is read without its layer
+_CHUNKED = "io.github.containers.zstd-chunked.manifest-position"
 
 
 class Elsewhere(LaminaError):
@@ -102,6 +104,21 @@ def open_blob(ctx: Layers, descriptor: Descriptor) -> BinaryIO:
     if ctx.fetch is not None and not ctx.blobs.has(descriptor.digest):
         ctx.fetch().blob(ctx, descriptor)
     return ctx.blobs.open(descriptor.digest)
+
+
+def as_it_came(ctx: Layers, diff: Diff) -> Descriptor | None:
+    """The blob that a layer was received as, or will be when it comes; None for one that was made here."""
+    if diff.blob is not None:
+        return Descriptor(diff.media_type, diff.blob, ctx.blobs.size(diff.blob))
+    if is_here(ctx, diff.diff_id):
+        return None
+    came = [form for form in packed.forms(ctx.db.read(), diff.diff_id) if not form.maker]
+    return min(came, key=rank).descriptor._replace(annotations={}) if came else None
+
+
+def rank(form: Packed) -> tuple[bool, int]:
+    """By which of several forms a layer is fetched: one of which parts can be had, then the smaller one."""
+    return _CHUNKED not in form.descriptor.annotations, form.descriptor.size
 
 
 def elsewhere(

@@ -57,6 +57,7 @@ class Repository:
         self._reach = Reach(self.reference, settings, self._stopper)
         self._at: Reached | None = None
         self._known: dict[Digest, Document] = {}
+        self._streams: dict[Digest, stream.Place] = {}
 
     def __enter__(self) -> Repository:
         return self
@@ -186,11 +187,15 @@ class Repository:
         return Corrupt(f"{self._shown(descriptor)} is not what the manifest says: {at.host}: {error.message}")
 
     def _stream(self, descriptor: Descriptor) -> stream.Place:
+        known = self._streams.get(descriptor.digest)
+        if known is not None:
+            return known
         at = self._place()
         url = f"{at.url}/blobs/{descriptor.digest}"
-        return stream.Place(
+        made = stream.Place(
             url, self._shown(descriptor), lambda: at.access(url), self._stopper, at.connections, LOGIN
         )
+        return self._streams.setdefault(descriptor.digest, made)
 
     def _shown(self, descriptor: Descriptor) -> str:
         return f"blob {descriptor.digest[7:19]} of {self.reference.familiar()}"

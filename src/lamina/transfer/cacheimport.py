@@ -291,7 +291,7 @@ class RecordsCache:
         def fetch(descriptor: Descriptor) -> bytes | LaminaError:
             try:
                 if descriptor.data:
-                    return checked(base64.b64decode(descriptor.data), descriptor, self.shown)
+                    return checked(base64.b64decode(descriptor.data, validate=True), descriptor, self.shown)
                 return self._place.blob(descriptor)
             except (NotFound, Corrupt) as error:
                 return error

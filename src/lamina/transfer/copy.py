@@ -188,13 +188,16 @@ def docker_image(
 
 
 def _digests(source: Source, root: Descriptor) -> list[Digest]:
-    """A root and, of an index, all that is in it."""
-    document = parse(source.document(root), root, source.shown)
-    found = [root.digest]
-    if isinstance(document, Index):
-        for each in document.manifests:
-            found += _digests(source, each)
-    return found
+    """A root and, of an index, all that is in it; each once."""
+    found = {root.digest: root}
+    todo = [root]
+    for descriptor in todo:  # it grows
+        document = parse(source.document(descriptor), descriptor, source.shown)
+        for each in document.manifests if isinstance(document, Index) else ():
+            if each.digest not in found:
+                found[each.digest] = each
+                todo.append(each)
+    return list(found)
 
 
 # --- on the way

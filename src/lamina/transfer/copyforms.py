@@ -40,6 +40,7 @@ class Converted:
         self._source = source
         self._oci = form == OCI
         self._made: dict[Digest, bytes] = {}
+        self._done: dict[Digest, tuple[str, Digest, int]] = {}  # what became of a document
         self._root = self._document(root, 0)
 
     @property
@@ -70,6 +71,12 @@ class Converted:
     def _document(self, descriptor: Descriptor, depth: int) -> Descriptor:
         if depth > _MAX_NESTING:
             raise InvalidInput(f"{self.shown}: indexes in indexes, more than {_MAX_NESTING} deep")
+        if descriptor.digest not in self._done:
+            self._done[descriptor.digest] = self._convert(descriptor, depth)
+        media_type, digest, size = self._done[descriptor.digest]
+        return descriptor._replace(media_type=media_type, digest=digest, size=size)
+
+    def _convert(self, descriptor: Descriptor, depth: int) -> tuple[str, Digest, int]:
         data = self._source.document(descriptor)
         document = parse(data, descriptor, self.shown)
         made: Manifest | Index
@@ -81,7 +88,7 @@ class Converted:
             data = made.to_bytes()
         digest = sha256(data)
         self._made[digest] = data
-        return descriptor._replace(media_type=self._type(kind), digest=digest, size=len(data))
+        return self._type(kind), digest, len(data)
 
     def _index(self, index: Index, depth: int) -> Index:
         parts = [self._document(each, depth + 1) for each in index.manifests]

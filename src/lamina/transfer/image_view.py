@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from lamina.archive.compression import compressing
 from lamina.db import imagedb, layerdb
 from lamina.errors import Corrupt
-from lamina.layers.absent import bring, open_blob
+from lamina.layers.absent import as_it_came, open_blob
 from lamina.layers.pack import open_packed, pack
 from lamina.oci import config as configs
 from lamina.oci import manifest as manifests
@@ -86,7 +86,6 @@ def formed_view(
     if form.compression == "":
         view = image_view(ctx, image_id)
     else:
-        bring(ctx, configs.parse(read_config(ctx, image_id)).diff_ids)  # what comes compressed stays so
         view = _rebuilt(ctx, image_id, lambda diff: _formed(ctx, spools, diff, form))
     manifest = manifests.parse_manifest(view.manifest_bytes)
     wanted = manifest if form.oci and form.compression == "" else _with_types(manifest, oci=form.oci)
@@ -109,10 +108,10 @@ def _with_types(manifest: Manifest, *, oci: bool) -> Manifest:
 
 
 def _formed(ctx: Layers, spools: Spools, diff: Diff, form: Form) -> StoredLayer:
-    if form.compression == "uncompressed":
-        is_packed = diff.blob is not None and media.compression(diff.media_type)
-        return _compressed(ctx, spools, diff, form) if is_packed and not form.force else _plain(ctx, diff)
-    return _compressed(ctx, spools, diff, form)
+    came = as_it_came(ctx, diff)
+    if came is not None and media.compression(came.media_type) and not form.force:
+        return _layer(diff.diff_id, came, lambda: open_blob(ctx, came))  # other bytes would be another blob
+    return _plain(ctx, diff) if form.compression == "uncompressed" else _compressed(ctx, spools, diff, form)
 
 
 def read_config(ctx: Layers, image_id: ImageID) -> bytes:
@@ -144,11 +143,6 @@ def _plain(ctx: Layers, diff: Diff) -> StoredLayer:
 
 
 def _compressed(ctx: Layers, spools: Spools, diff: Diff, form: Form) -> StoredLayer:
-    """What came compressed stays as it is, but by force: other bytes would be another blob to registries."""
-    blob = diff.blob
-    if blob is not None and media.compression(diff.media_type) and not form.force:
-        descriptor = Descriptor(diff.media_type, blob, ctx.blobs.size(blob))
-        return _layer(diff.diff_id, descriptor, lambda: ctx.blobs.open(blob))
     digest, size = hashlib.sha256(), 0
 
     def fill(write: Callable[[bytes], object]) -> None:

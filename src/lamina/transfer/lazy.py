@@ -19,7 +19,7 @@ from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError, NotFound
 from lamina.events import Progress, ignore
 from lamina.fetch.failures import FetchFailed
 from lamina.fetch.stopping import NeverStops, Stop
-from lamina.layers.absent import Misdescribed, absent, elsewhere, said
+from lamina.layers.absent import Misdescribed, absent, elsewhere, rank, said
 from lamina.layers.apply import apply_layer
 from lamina.layers.commit import commit_empty
 from lamina.layers.lookup import EMPTY_DIFF
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 _LATER = "try again when it can be reached"
 _GONE = "pull the image again, or build it again: the build cache has forgotten what is not to be had"
 _WRONG = "build again: what was said of it, and of the steps that rest on it, is forgotten"
-_CHUNKED = "io.github.containers.zstd-chunked.manifest-position"  # of which parts can be had
 _UNFIT = (NotFound, Corrupt, InvalidInput)  # it answered, and does not have it
 _UNREACHED = (FetchFailed, Denied)
 
@@ -204,7 +203,7 @@ class _Fetch:
         places: dict[str, dict[DiffID, Packed]] = {}
         for diff_id, form, repository in self._known(diff_ids):
             forms = places.setdefault(repository, {})
-            if diff_id not in forms or _rank(form) < _rank(forms[diff_id]):
+            if diff_id not in forms or rank(form) < rank(forms[diff_id]):
                 forms[diff_id] = form
         found = [Place(*each) for each in places.items()]
         return max(found, key=lambda place: len(place.forms), default=None)
@@ -295,11 +294,6 @@ class _Fetch:
                 cachedb.delete_steps_on(tx, diff_id, ())
             traces.delete_lost(tx)
         return elsewhere(diff_ids, why, _GONE, gone=True)
-
-
-def _rank(form: Packed) -> tuple[bool, int]:
-    """What is to be preferred: a form of which parts can be had, then the smaller one."""
-    return _CHUNKED not in form.descriptor.annotations, form.descriptor.size
 
 
 def _misdescribed(diff_ids: Sequence[DiffID]) -> Misdescribed:

@@ -113,6 +113,8 @@ def pull_all(
     failure: LaminaError = NotFound(f"{reference.familiar_name} has no tags")
     for tag in tags:
         one = references.parse(f"{reference.name}:{tag}")
+        if one.tag != tag:
+            raise InvalidInput(f"the registry of {reference.familiar_name} names a tag {tag[:100]!r}")
         observer(Notice(f"{tag}: Pulling from {one.path}"))
         try:
             found = pull(

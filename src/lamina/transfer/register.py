@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lamina.db import imagedb, layerdb, leases, packed
 from lamina.db.imagedb import ImageRow
 from lamina.errors import InvalidInput, NotFound
-from lamina.layers.absent import is_here
+from lamina.layers.absent import as_it_came
 from lamina.layers.clock import now
 from lamina.layers.commit import stack
 from lamina.oci import config as configs
@@ -106,14 +106,10 @@ def _history(config: ImageConfig, count: int) -> Sequence[History]:
 
 
 def _descriptor(ctx: Layers, diff: Diff) -> Descriptor:
-    if diff.blob is not None:
-        return Descriptor(media.converted(diff.media_type, oci=True), diff.blob, ctx.blobs.size(diff.blob))
-    if not is_here(ctx, diff.diff_id):  # as it will be when it comes
-        for form in packed.forms(ctx.db.read(), diff.diff_id):
-            if not form.maker:
-                media_type = media.converted(form.descriptor.media_type, oci=True)
-                return form.descriptor._replace(annotations={}, media_type=media_type)
-    return Descriptor(media.LAYER, Digest(diff.diff_id), diff.tar_size)
+    came = as_it_came(ctx, diff)
+    if came is None:
+        return Descriptor(media.LAYER, Digest(diff.diff_id), diff.tar_size)
+    return came._replace(media_type=media.converted(came.media_type, oci=True))
 
 
 def _complete(ctx: Layers, manifest: bytes, diffs: Sequence[Diff]) -> bool:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli.streams import write_file
-from lamina.events import ignore
+from lamina.events import silent
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -59,7 +59,7 @@ def run(session: Session, args: Args) -> int:
         copied = session.engine.copy(
             source,
             target,
-            ignore if args.on("quiet") else shown,
+            silent if args.on("quiet") else shown,
             all=args.on("all"),
             platform=args.text("platform"),
             referrers=args.on("referrers"),

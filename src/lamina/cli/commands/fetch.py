@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli.each import each
-from lamina.events import ignore
+from lamina.events import silent
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -35,7 +35,7 @@ def run(session: Session, args: Args) -> int:
     def fetch(name: str) -> None:
         shown = Transfer(sys.stdout, "", "Fetching", is_terminal=sys.stdout.isatty())
         try:
-            count = session.engine.fetch(name, ignore if quiet else shown, platform=platform)
+            count = session.engine.fetch(name, silent if quiet else shown, platform=platform)
         finally:
             shown.end()
         if not quiet:

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli.streams import write_file
-from lamina.events import ignore
+from lamina.events import silent
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -42,7 +42,7 @@ def run(session: Session, args: Args) -> int:
         made = session.engine.index.push(
             name,
             target[0] if target else "",
-            ignore if quiet else shown,
+            silent if quiet else shown,
             format=args.text("format"),
             purge=args.on("purge") or args.on("rm"),
         )

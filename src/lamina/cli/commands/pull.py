@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from lamina.events import ignore
-
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
@@ -23,7 +21,7 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Says what happens to each layer as Docker does, then what the name stands for."""
-    from lamina.cli.progress.transfer import Transfer
+    from lamina.cli.progress.transfer import Transfer, silent
     from lamina.oci import reference as references
 
     meant, quiet, several = references.parse(args.operands[0]), args.on("quiet"), args.on("all-tags")
@@ -32,7 +30,7 @@ def run(session: Session, args: Args) -> int:
         print("Using default tag: latest")
     title = "" if several else f"{name.digest or name.tag}: Pulling from {name.path}"
     shown = Transfer(sys.stdout, title, "Downloading", is_terminal=sys.stdout.isatty())
-    engine, observer, platform = session.engine, ignore if quiet else shown, args.text("platform")
+    engine, observer, platform = session.engine, silent if quiet else shown, args.text("platform")
     try:
         if several:
             done = engine.pull_all(args.operands[0], observer, platform=platform)

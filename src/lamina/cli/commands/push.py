@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from lamina.cli.streams import write_file
 from lamina.errors import InvalidInput
-from lamina.events import ignore
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -37,7 +36,7 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Says what happens to each layer as Docker does, then the digest of each tag."""
-    from lamina.cli.progress.transfer import Transfer
+    from lamina.cli.progress.transfer import Transfer, silent
     from lamina.engine.pushing import PushRequest, target_of
     from lamina.oci import reference as references
 
@@ -62,7 +61,7 @@ def run(session: Session, args: Args) -> int:
     if not quiet:
         shown.begin()
     try:
-        done = session.engine.push(request, ignore if quiet else shown)
+        done = session.engine.push(request, silent if quiet else shown)
     finally:
         shown.end()
     for reference, _, descriptor in done:

@@ -12,6 +12,8 @@ from lamina.cli.terminal import raw
 from lamina.errors import InvalidInput, NotFound, ProcessFailed, Unsupported
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
     from lamina.containers.request import RunRequest
@@ -22,7 +24,7 @@ _NOT_YET = (
     "cpu-quota cpu-shares cpus cpuset-cpus cpuset-mems detach detach-keys device dns dns-option dns-search "
     "domainname expose gpus group-add health-cmd health-interval health-retries health-timeout init ip ipc "
     "isolation label label-file link log-driver log-opt mac-address memory memory-swap mount network-alias "
-    "no-healthcheck oom-kill-disable pid pids-limit privileged publish publish-all pull restart "
+    "no-healthcheck oom-kill-disable pid pids-limit privileged publish publish-all restart "
     "runtime security-opt sig-proxy stop-signal stop-timeout storage-opt sysctl userns "
     "uts volume-driver volumes-from a c d l m P"
 )
@@ -45,7 +47,8 @@ def configure(command: Command) -> None:
     command.option("network", "network", "host (default) or none")
     command.option("net", "network", "The same as --network")
     command.option("platform", "string", "Run the image for this platform (os/architecture[/variant])")
-    command.switch("quiet", "Suppress the pull output (run pulls nothing)", "q")
+    command.option("pull", "string", "Pull image before running (always, missing, never) (default missing)")
+    command.switch("quiet", "Suppress the pull output", "q")
     command.switch("read-only", "Mount the container's root filesystem as read only")
     command.switch("rm", "Automatically remove the container when it exits")
     command.option("shm-size", "bytes", "Size of /dev/shm (default 64m)")
@@ -85,13 +88,38 @@ def run(session: Session, args: Args) -> int:
     engine = session.engine
     if request.tty and request.interactive:
         _bring(engine, request)
-    try:
+
+    def start() -> int:
         # The terminal is raw only where the container's own terminal does the line editing.
         with raw(0, wanted=request.tty and request.interactive):
             return engine.run(request, Stdio(0, 1, 2, forward_signals=True)).status
+
+    try:
+        return _pulling(session, args, request, start)
     except ProcessFailed as error:
         error.exit_code = error.status  # 126 or 127: the program could not be run
         raise
+
+
+def _pulling(session: Session, args: Args, request: RunRequest, start: Callable[[], int]) -> int:
+    """Starts the container, once its image was pulled if that is wanted (--pull)."""
+    from lamina.containers.request import NoImage
+
+    policy = args.text("pull", "missing")
+    if policy not in ("always", "missing", "never"):
+        raise InvalidInput(f"invalid pull option: {policy!r}: must be one of always, missing or never")
+    try:
+        if policy != "always":
+            return start()
+        missing = None
+    except NoImage as error:
+        if policy == "never":
+            raise
+        missing = error
+    from lamina.cli.commands.run_pull import pull  # few images are not in the store
+
+    pull(session.engine, request, missing, quiet=args.on("quiet"))
+    return start()
 
 
 def _bring(engine: Engine, request: RunRequest) -> None:

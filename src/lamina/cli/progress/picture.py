@@ -49,14 +49,20 @@ def _header(steps: Steps, now: float, word: str) -> Line:
 
 
 def _moving(steps: Steps) -> list[Line]:
-    """How far that is which is on its way from elsewhere."""
-    moving = list(steps.moving.values())
-    if not moving:
+    """How far that is which is on its way from elsewhere, or to a registry."""
+    if not steps.moving:
         return []
     from lamina.cli.units import human_size  # few builds fetch anything
 
-    done, total = map(sum, zip(*moving, strict=True))
-    return [Line(f" => receiving {human_size(done)}" + (f" / {human_size(total)}" if total else ""), "")]
+    lines = []
+    for word in ("receiving", "pushing"):
+        sent = word == "pushing"
+        moving = [far for what, far in list(steps.moving.items()) if what.startswith("pushing ") == sent]
+        if moving:
+            done, total = map(sum, zip(*moving, strict=True))
+            whole = f" / {human_size(total)}" if total else ""
+            lines.append(Line(f" => {word} {human_size(done)}{whole}", ""))
+    return lines
 
 
 def _line(step: Step, now: float, width: int) -> Line:
