@@ -98,6 +98,8 @@ def _plan(
             approve(request)
         for tag in request.tags:
             references.parse_tagged(tag)  # InvalidInput, as in a build
+        if request.cache_from:
+            notes.append("[Warning] a plan asks no shared cache: steps may be found in those of --cache-from")
         session: PlannedSession | None = None
         for one in plans_of(request, platform, contexts.names, saw):
             session = PlannedSession(ctx, request, one, contexts, recorder, registries, session)

@@ -97,7 +97,7 @@ class Destination:
         """Sends a blob whose digest is known only at its end, in pieces: `fill(write)` writes it.
 
         `fill` is called again, for all of it, when the registry has forgotten what it had. `progress` is told
-        bytes sent, and 0. Three pieces of 5 MiB (or what the registry asks for) are in memory at most.
+        bytes sent, and 0. Two pieces of 5 MiB (or what the registry asks for) are in memory at most.
         Returns digest and size.
         """
         from lamina.registry.streaming import send_stream  # threads: only where they are used

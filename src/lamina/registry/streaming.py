@@ -1,6 +1,6 @@
 """Streaming: a blob into a repository while it is made, its digest known only at its end: piece by piece.
 
-While one piece is sent, by a thread, the next is made: three of them are in memory at most.
+While one piece is sent, by a thread, the next is made: no more than these two are in memory.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class _Round:
         self._hash = hashlib.sha256()
         self._made = bytearray()
         self._sent = 0
-        self._queue: queue.Queue[bytes | None] = queue.Queue(1)
+        self._queue: queue.Queue[bytes | None] = queue.Queue()
+        self._idle = threading.Semaphore()  # whether the thread may be given a piece
         self._failure: BaseException | None = None
 
     def run(self, fill: Callable[[Callable[[bytes], object]], None]) -> tuple[Digest, int]:
@@ -68,14 +69,14 @@ class _Round:
         try:
             fill(self._write)
             if self._made:
-                self._put(bytes(self._made))
+                self._hand_over()
         except BaseException:
             self._failure = self._failure or _Lost(FetchFailed("given up"))
-            self._put_end()
+            self._queue.put(None)
             thread.join()
             session.cancel()
             raise
-        self._put_end()
+        self._queue.put(None)
         thread.join()
         if self._failure is not None:
             raise self._failure
@@ -87,36 +88,23 @@ class _Round:
         self._made += data
         piece = self._session.piece
         while len(self._made) >= piece:
-            self._put(bytes(self._made[:piece]))
-            del self._made[:piece]
+            self._hand_over()
 
-    def _put(self, data: bytes) -> None:
-        """Hands a piece over to the thread; raises what that has failed with."""
-        while True:
-            if self._failure is not None:
-                raise self._failure
-            self._session.at.stopper.check()
-            try:
-                self._queue.put(data, timeout=_STEP)
-                break
-            except queue.Full:
-                continue
+    def _hand_over(self) -> None:
+        """Gives the next piece to the thread when it is idle; raises what that has failed with."""
+        while not self._idle.acquire(timeout=_STEP):
+            self._check()
+        self._check()
+        with memoryview(self._made) as view:
+            data = bytes(view[: self._session.piece])
+        del self._made[: len(data)]
+        self._queue.put(data)
         self._hash.update(data)
 
-    def _put_end(self) -> None:
-        while True:
-            try:
-                self._queue.put(None, timeout=_STEP)
-                return
-            except queue.Full:
-                if self._failure is not None:
-                    self._drain()
-
-    def _drain(self) -> None:
-        try:
-            self._queue.get_nowait()
-        except queue.Empty:
-            pass
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._session.at.stopper.check()
 
     def _work(self) -> None:
         """The thread: sends what comes until the end, or until something fails."""
@@ -127,6 +115,7 @@ class _Round:
                 retrying(_Piece(self._session, data, self._sent).attempt, self._session.at.stopper)
                 self._sent += len(data)
                 self._progress(self._sent, 0)
+                self._idle.release()
         except BaseException as error:
             self._failure = error
 

@@ -21,11 +21,13 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Prints the digest of each image that was added."""
+    from lamina.dockerfile.source import printable  # an image may say anything
+
     name, *images = args.operands
     changes = index_flags.changes(args)
     draft = session.engine.index.add(name, images, changes, notices, all=args.on("all"))
     for entry in draft.entries:
         if entry.given in images:
             platform = entry.descriptor.platform
-            print(f"{entry.descriptor.digest}" + (f" {platform}" if platform else ""))
+            print(entry.descriptor.digest + (printable(f" {platform}") if platform else ""))
     return 0

@@ -50,8 +50,10 @@ def run(session: Session, args: Args) -> int:
 
 
 def _row(each: RemoteReferrer, whole: bool) -> dict[str, str]:
+    from lamina.dockerfile.source import printable  # a registry may send anything
+
     found = each.descriptor
-    return {
+    row = {
         "Digest": found.digest if whole else short_id(found.digest),
         "ArtifactType": found.artifact_type or found.media_type,
         "MediaType": found.media_type,
@@ -60,3 +62,4 @@ def _row(each: RemoteReferrer, whole: bool) -> dict[str, str]:
         "Created": found.annotations.get(_CREATED, ""),
         "Annotations": ",".join(f"{key}={value}" for key, value in sorted(found.annotations.items())),
     }
+    return {name: printable(value) for name, value in row.items()}

@@ -23,11 +23,12 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """One a line, sorted: not all registries do that."""
+    from lamina.dockerfile.source import printable  # a registry may send anything
     from lamina.engine.remote import reference_of
 
     reference = reference_of(args.operands[0])
     found = sorted(session.engine.registry.tags(args.operands[0]))
-    rows = [{"Repository": reference.familiar_name, "Tag": tag} for tag in found]
+    rows = [{"Repository": reference.familiar_name, "Tag": printable(tag)} for tag in found]
     form = args.text("format") or "{{.Tag}}"
     print(listing(rows, HEADINGS, "{{.Repository}}\t{{.Tag}}", form), end="")
     return 0
