@@ -108,11 +108,17 @@ def test_the_record_says_where_steps_came_from(fleet: Fleet) -> None:
 # --- what is exported
 
 
-def test_min_has_the_stages_of_the_image_alone(fleet: Fleet) -> None:
-    first = fleet.build(fleet.machine(), cache_to=(fleet.to(mode="min"),))
-    result = fleet.build(fleet.machine(), cache_from=(fleet.source("cache:main"),))
-    assert rules(result) == ["ran", "ran", "ran", "exact", "exact", "exact"]
-    assert result.image_id == first.image_id
+def test_min_keeps_the_layers_of_the_image_alone(fleet: Fleet) -> None:
+    """The other stages are known, so that nothing runs; when files of theirs are needed, they run again."""
+    text = STAGES.replace("RUN rm /etc/group && ", "RUN ")
+    first = fleet.build(fleet.machine(), text, cache_to=(fleet.to(mode="min"),))
+    assert len(fleet.registry.requests.of("PUT", "/cache/blobs/")) == 3 + 1, "its layers, and the records"
+    machine = fleet.machine()
+    result = fleet.build(machine, text, cache_from=(fleet.source("cache:main"),))
+    assert result.cached and result.image_id == first.image_id
+    again = fleet.build(machine, text + "COPY --from=tools /tool /tool\n")
+    assert rules(again) == ["ran", "same-content", "same-content", "exact", "exact", "exact", "ran"]
+    assert machine.read(again.image_id, "tool") == "tool\n"
 
 
 def test_an_export_adds_to_what_is_there(fleet: Fleet) -> None:

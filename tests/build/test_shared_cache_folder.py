@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lamina.build.plan import REUSE, RUN
 from lamina.build.request import BuildResult, CacheFrom, CacheTo
 from lamina.db import cachedb, layerdb
 from lamina.errors import InvalidInput
@@ -22,6 +23,7 @@ from lamina.transfer.cachefolder import FolderPlace
 from lamina.transfer.lazy import Lazy
 from tests.build.kitchen import Kitchen, opened
 from tests.build.machines import told
+from tests.build.planned import planned
 from tests.build.ruled import check_sound, rules
 
 pytestmark = pytest.mark.timeout(120)
@@ -124,6 +126,19 @@ def test_two_caches_are_asked_one_after_the_other(shop: Shop) -> None:
     shop.build(shop.first, cache_to=(shop.to(tag="b"),))
     sources = (shop.source(tag="none"), shop.source(tag="a"), shop.source(tag="b"))
     assert shop.build(shop.kitchen(), cache_from=sources).cached
+
+
+def test_a_plan_asks_no_shared_cache(shop: Shop) -> None:
+    shop.build(shop.first, cache_to=(shop.to(),))
+    other = shop.kitchen()
+    other.write({"seed": "seed"})
+    found = planned(other, TEXT, cache_from=(shop.source(),))
+    assert [step.status for step in found.steps] == ["from", RUN, RUN, RUN]
+    assert any("a plan asks no shared cache" in text for text in found.notes)
+    shop.build(other, cache_from=(shop.source(),))
+    assert {step.status for step in planned(other, TEXT).steps[1:]} == {REUSE}, (
+        "what came are rows like others"
+    )
 
 
 # --- several who export

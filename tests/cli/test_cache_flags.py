@@ -9,6 +9,7 @@ import pytest
 from lamina.build.request import CacheFrom, CacheTo
 from lamina.cli.build_caches import parse_from, parse_to
 from lamina.errors import LaminaError
+from lamina.oci.digest import Digest
 
 DIGEST = "sha256:" + "a" * 64
 
@@ -21,7 +22,10 @@ DIGEST = "sha256:" + "a" * 64
         ("type=registry,ref=host:5000/app:x", [CacheFrom("registry", "host:5000/app:x")]),
         (f"type=registry,ref=app@{DIGEST}", [CacheFrom("registry", f"app@{DIGEST}")]),
         ("type=local,src=/a/b", [CacheFrom("local", "/a/b")]),
-        (f"type=local,src=c,digest={DIGEST}", [CacheFrom("local", os.path.abspath("c"), "latest", DIGEST)]),
+        (
+            f"type=local,src=c,digest={DIGEST}",
+            [CacheFrom("local", os.path.abspath("c"), "latest", Digest(DIGEST))],
+        ),
         ("type=local,src=/a,tag=main", [CacheFrom("local", "/a", "main")]),
         ("", []),
     ],

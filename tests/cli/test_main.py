@@ -91,7 +91,7 @@ def test_prune_depends_on_its_group() -> None:
         (["--nope"], 125, "unknown flag: --nope\n\nUsage:  lamina [OPTIONS] COMMAND"),
         (["run", "--nope", "x"], 125, "unknown flag: --nope\n\nUsage:  lamina run [OPTIONS] IMAGE"),
         (["run", "-p", "80:80", "x"], 125, "lamina: -p is not supported\nhint: the container has the host's"),
-        (["build", "--push", "."], 1, "lamina: --push is not supported\nhint:"),
+        (["build", "--isolation=x", "."], 1, "lamina: --isolation is not supported\nhint:"),
         (
             ["build", "/no/such/folder"],
             1,

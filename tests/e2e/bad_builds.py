@@ -291,11 +291,11 @@ FLAGS = {
 REFUSED = (
     "--builder=x --cgroup-parent=x --cpu-period=1 --cpu-quota=1 --cpu-shares=1 "
     "-c=1 --cpuset-cpus=0 --cpuset-mems=0 --debug -D --isolation=x --memory=1g -m=1g --memory-swap=1g "
-    "--policy=x --print=outline --push --security-opt=x"
+    "--policy=x --print=outline --security-opt=x"
 )
 # Every other flag of `docker buildx build --help`, and its hidden ones.
 TAKEN = (
     "add-host allow annotation attest build-arg build-context cache-from cache-to call check compress file "
     "force-rm iidfile label load metadata-file network no-cache no-cache-filter output platform progress provenance pull "
-    "quiet rm sbom secret shm-size squash ssh tag target ulimit"
+    "push quiet rm sbom secret shm-size squash ssh tag target ulimit"
 )

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import urllib3
+
 import lamina.engine.engine
+import lamina.fetch.watched
 import lamina.transfer.copystore
 import lamina.transfer.draftpush
 import lamina.transfer.push
@@ -20,7 +23,7 @@ from lamina.cli.main import main
 from tests.e2e.lamina_command import Lamina
 
 # What a fork has it need not load.
-LOADED = (lamina.engine.engine, lamina.transfer)
+LOADED = (lamina.engine.engine, lamina.transfer, urllib3)
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,9 @@ def lines(text: str) -> set[str]:
     return set(text.splitlines())
 
 
-def test_copy(lamina: Lamina, registry: Registry, place: Path) -> None:
+def test_copy(forked: Forked, registry: Registry, place: Path) -> None:
     source, target = layout(place / "layout"), f"docker://{registry.name('copy')}:1"
-    out = lamina("copy", source, target, **ONLINE)
+    out = forked("copy", source, target, **ONLINE)
     assert lines(out) == {
         f"Copying {source} to {target}",
         f"The image for {HOST} alone: --all copies the whole index",
@@ -64,19 +64,19 @@ def test_copy(lamina: Lamina, registry: Registry, place: Path) -> None:
     }
     assert out.splitlines()[-1] == f"Digest: {ONE.digest}"
     digestfile = place / "digest"
-    assert lamina("copy", "-q", "--all", "--digestfile", digestfile, source, target, **ONLINE) == ""
+    assert forked("copy", "-q", "--all", "--digestfile", digestfile, source, target, **ONLINE) == ""
     assert digestfile.read_text() == TWO.digest
-    again = lamina("copy", "-a", "--preserve-digests", target, target + "-again", **ONLINE)
+    again = forked("copy", "-a", "--preserve-digests", target, target + "-again", **ONLINE)
     assert again.splitlines() == [f"Copying {target} to {target}-again", f"Digest: {TWO.digest}"]
-    assert not lamina.root.exists()  # no store was needed
-    _, err = lamina.both("copy", source, f"oci:{place}", status=1)
+    assert not forked.root.exists()  # no store was needed
+    _, err = forked.both("copy", source, f"oci:{place}", status=1)
     assert err.splitlines() == [
         f"lamina: {place} is no image layout: it has other files, and no index.json",
         "hint: give a new folder, or an empty one",
     ]
-    _, err = lamina.both("copy", "--preserve-digests", "--format=docker", source, "x", status=1)
+    _, err = forked.both("copy", "--preserve-digests", "--format=docker", source, "x", status=1)
     assert "--preserve-digests wants the same" in err
-    assert "requires 2 arguments" in lamina.both("copy", source, status=1)[1]
+    assert "requires 2 arguments" in forked.both("copy", source, status=1)[1]
 
 
 def test_questions(forked: Forked, registry: Registry, place: Path) -> None:
@@ -215,8 +215,15 @@ def stalling(liar: Liar, name: str) -> Iterator[threading.Event]:
         over.set()
 
 
-@pytest.mark.parametrize("kind", ["oci", "oci-archive", "docker-archive"])
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        ("oci", signal.SIGKILL),
+        ("oci", signal.SIGINT),
+        ("oci-archive", signal.SIGKILL),
+        ("oci-archive", signal.SIGINT),
+    ],
+)
 def test_what_breaks_off_leaves_nothing_half(
     lamina: Lamina, liar: Liar, place: Path, kind: str, how: int
 ) -> None:

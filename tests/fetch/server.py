@@ -102,10 +102,10 @@ class Site:
 
 
 @contextmanager
-def serve(context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[Site]:
+def serve(context: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0) -> Iterator[Site]:
     """A server of its own, until the block ends."""
     site = Site()
-    server = ThreadingHTTPServer((host, 0), type("OwnHandler", (Handler,), {"site": site}))
+    server = ThreadingHTTPServer((host, port), type("OwnHandler", (Handler,), {"site": site}))
     server.daemon_threads = True
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from contextlib import contextmanager
 from email.utils import formatdate
 from pathlib import Path
@@ -510,3 +511,32 @@ def test_known_by_nothing_asks_for_all(site: Site, sink: BinaryIO) -> None:
     site.pages["/f"] = b"x"
     assert fetch(site.url + "/f", sink, known=Known())
     assert hashlib.sha256(b"x").hexdigest() in Digest(sha256(b"x"))
+
+
+def test_a_server_that_starts_anew(sink: BinaryIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens for a moment: but somebody did, so it is tried again."""
+    first = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{first.getsockname()[1]}/f"
+    again: list[Site] = []
+    stack = ExitStack()
+
+    def pause(seconds: float, stopper: object) -> None:
+        if len(pauses) == 1:
+            again.append(stack.enter_context(serve(port=first_port)))
+            again[0].pages["/f"] = b"hello"
+        pauses.append(seconds)
+
+    first_port, pauses = first.getsockname()[1], list[float]()
+    monkeypatch.setattr("lamina.fetch.exchange.pause", pause)
+
+    def busy() -> None:
+        line, _ = first.accept()
+        first.close()
+        line.recv(10_000)
+        line.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        line.close()
+
+    threading.Thread(target=busy).start()
+    with stack:
+        fetch(url, sink)
+    assert len(pauses) == 2  # busy, and gone

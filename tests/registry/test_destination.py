@@ -247,6 +247,13 @@ def test_no_registry_at_all() -> None:
             to.put_manifest(MADE.data, MADE.media_type, "v")
 
 
+def test_offline(counted: Registry) -> None:
+    with destination(counted.name("app"), Settings(offline=True)) as to:
+        with pytest.raises(FetchFailed, match="Lamina is offline here"):
+            to.has_blob(sha256(b"x"))
+    assert not counted.requests.rows
+
+
 # --- referrers without the API
 
 

@@ -382,6 +382,7 @@ def _page(*tags: str, link: str = "") -> Answer:
     "link",
     [
         '</v2/app/tags/list?n=2&last=b>; rel="next"',
+        '<x,y>; rel="last" ,</v2/app/tags/list?n=2&last=b>;title="a"; Rel = "next prefetch"',
         "<list?n=2&last=b>;rel=next",
         '<{url}/v2/app/tags/list?n=2&last=b>; title="x"; rel="next"',
         '<x>; rel="prev", </v2/app/tags/list?n=2&last=b>; rel="next"',

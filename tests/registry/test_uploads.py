@@ -199,6 +199,26 @@ def test_a_stream_that_always_breaks_off(taker: Taker) -> None:
     assert taker.methods.count("POST") == 3
 
 
+def test_what_a_stream_is_made_of_fails_while_the_registry_stalls(taker: Taker) -> None:
+    over, waiting = threading.Event(), threading.Event()
+
+    def stall(handler: Handler) -> bool:
+        waiting.set()
+        return over.wait(10) or True
+
+    def fill(write: Callable[[bytes], object]) -> None:
+        write(bytes(PIECE + 1))
+        waiting.wait(5)
+        raise Corrupt("it rotted")
+
+    taker.once("PATCH", stall)
+    begin = time.monotonic()
+    with destination(taker) as to, pytest.raises(Corrupt, match="it rotted"):
+        to.stream(fill, lambda done, _: None)
+    assert time.monotonic() - begin < 3
+    over.set()
+
+
 def test_the_end_of_a_stream_that_breaks_off(taker: Taker) -> None:
     taker.once("PUT", cut(taker, 0), say(503))
     with destination(taker) as to:

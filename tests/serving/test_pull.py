@@ -14,19 +14,26 @@ import pytest
 
 from lamina.db import imagedb
 from lamina.db.names import resolve_image
+from lamina.db.packed import put_place
 from lamina.layers.context import Layers
 from lamina.oci import media
+from lamina.oci.config import parse as parse_config
 from lamina.oci.digest import Digest, ImageID, sha256
+from lamina.transfer.image_view import read_config
 from lamina.transfer.import_image import import_
 from lamina.transfer.index import make_index, part_of, register_index
 from lamina.transfer.load import load
 from lamina.transfer.save import save
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tar.write import write_tar
+from tests.registry.conftest import liar
 from tests.registry.images import image, index, manifest, noise
-from tests.serving.site import Site
+from tests.registry.liar import Liar
+from tests.serving.site import Site, eventually, running
 from tests.serving.test_push import MADE, NONE, is_there
+from tests.transfer.faraway import fetching, send_away
 
+__all__ = ["liar"]
 FILES = {"a": b"text", "big": noise(300_000)}
 
 
@@ -142,6 +149,54 @@ def test_a_part_of_an_index(site: Site) -> None:
     assert site.ask("GET", "/v2/app/manifests/1").body == made.data
     assert site.ask("GET", f"/v2/app/manifests/{MADE.digest}").status == 200
     assert site.ask("GET", f"/v2/app/manifests/{other}").code == "MANIFEST_UNKNOWN"
+
+
+# --- layers that are elsewhere
+
+
+def sent_away(store: Layers, liar: Liar, name: str = "built:1") -> Layers:
+    """Leaves the layers of an image in another registry alone."""
+    found = resolve_image(store.db.read(), name)
+    send_away(store, liar, *parse_config(read_config(store, found.image_id)).diff_ids)
+    return fetching(store)
+
+
+def test_a_layer_that_is_elsewhere_is_brought(store: Layers, liar: Liar) -> None:
+    built(store)
+    with running(sent_away(store, liar)) as site:
+        digest = site.ask("GET", "/v2/built/manifests/1").json["layers"][0]["digest"]
+        head = site.ask("HEAD", f"/v2/built/blobs/{digest}")
+        assert (head.status, head.headers["Content-Length"]) == (200, str(len(packed())))
+        assert not liar.asked()
+        assert set(blobs_of(site, "built")) >= {sha256(packed())}
+
+
+def test_a_blob_that_is_elsewhere_is_brought(store: Layers, liar: Liar) -> None:
+    """Of an image that came from a registry and was told of only: it goes on with the same digests."""
+    with running(store) as site:
+        site.push(MADE)
+    with store.db.write() as tx:
+        tx.execute("DELETE FROM hosted_manifests")
+        tx.execute("DELETE FROM hosted_blobs")
+    for digest in MADE.layers:
+        liar.site.pages[f"/v2/cache/blobs/{digest}"] = MADE.blobs[digest]
+        with store.db.write() as tx:
+            put_place(tx, Digest(digest), f"{liar.host}/cache")
+    with running(sent_away(store, liar, "app:1")) as site:
+        assert site.ask("GET", "/v2/app/manifests/1").body == MADE.data
+        assert set(blobs_of(site, "app")) == set(MADE.blobs)
+
+
+def test_a_layer_that_cannot_be_had(store: Layers, liar: Liar) -> None:
+    built(store)
+    away = sent_away(store, liar)
+    liar.site.pages.clear()
+    with running(away, verbose=True) as site:
+        digest = site.ask("GET", "/v2/built/manifests/1").json["layers"][0]["digest"]
+        answer = site.ask("GET", f"/v2/built/blobs/{digest}")
+        assert answer.status in (404, 502)
+        assert liar.host.encode() not in answer.body
+        eventually(lambda: any(liar.host in each for each in site.told))
 
 
 # --- heads, ranges

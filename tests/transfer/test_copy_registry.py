@@ -23,15 +23,17 @@ from lamina.registry.settings import Settings
 from lamina.transfer import remote
 from lamina.transfer.pull import pull
 from lamina.transfer.push import push
+from tests.fetch.server import Handler
 from tests.machine import quick_place
-from tests.registry.conftest import place, quick
+from tests.registry.conftest import liar, place, quick
 from tests.registry.counting import counting
 from tests.registry.distribution import Registry, running
 from tests.registry.images import image, noise
+from tests.registry.liar import Liar
 from tests.transfer.copying import HOST, ONE, OTHER, SBOM, TWO, files, layout, put, seen, signed, skopeo
 from tests.transfer.images import make_image
 
-__all__ = ["place", "quick"]
+__all__ = ["liar", "place", "quick"]
 SETTINGS = Settings()
 BIG = image({"big": noise(300_000)}, {"small": b"x"})
 
@@ -185,6 +187,25 @@ def test_a_damaged_blob_gets_no_name(
     assert not (place / "out/index.json").exists() and not (place / "a.tar").exists()
     with pytest.raises(NotFound):
         remote.manifest(ref(f"{there.host}/bad:1"), SETTINGS, None)
+
+
+def test_a_connection_that_breaks_is_made_anew(liar: Liar, there: Registry, place: Path) -> None:
+    name = liar.put(BIG, "broken")
+    path = f"/v2/broken/blobs/{BIG.layers[0]}"
+    data, asked = BIG.blobs[BIG.layers[0]], []
+
+    def answer(handler: Handler) -> None:
+        asked.append(handler.headers.get("Range", ""))
+        if len(asked) % 2:
+            handler.broken(data, 100_000, ETag='"it"')
+        else:
+            handler.file(data)
+
+    liar.site.pages[path] = answer
+    for target in (f"docker://{there.name('broken')}:1", f"oci-archive:{place}/a.tar:1"):
+        assert put(f"docker://{name}", target).digest == BIG.digest == seen(target)
+        assert len(asked) == 2
+        asked.clear()
 
 
 def test_what_is_not_there(here: Registry, repository: str, place: Path) -> None:

@@ -94,8 +94,9 @@ def test_a_changed_file_in_a_big_layer_moves_little(
 
 
 def test_a_file_under_another_name_in_another_image_counts(
-    counted: Registry, store: Layers, place: Path
+    counted: Registry, store: Layers, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("lamina.transfer.present._LARGE", 1 << 20)
     get(store, counted.push(chunked(ours(FILES)).layout(place / "1"), "one:1", "--preserve-digests"))
     moved = chunked(ours({"elsewhere/" + name: data for name, data in FILES.items()}))
     name = counted.push(moved.layout(place / "2"), "two:1", "--preserve-digests")
@@ -127,7 +128,7 @@ def test_estargz(liar: Liar, store: Layers, monkeypatch: pytest.MonkeyPatch) -> 
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         files = {member.name: archive.extractfile(member).read() for member in archive if member.isreg()}  # type: ignore[union-attr]
     files.pop("etc/f1")
-    get(store, served(liar, chunked(ours(files)), "old"))
+    get(store, served(liar, chunked(ours(files)), "app"))
     made = image((tar, layer))
     name = served(liar, made, "app")
     assert delta(store, name, made)[0]
@@ -145,14 +146,14 @@ def ranges(liar: Liar, made: Made) -> list[list[str]]:
 
 
 def test_no_request_is_made_for_nothing(liar: Liar, store: Layers) -> None:
-    """A store without files; a layer without a table; one that is small."""
+    """A store without files; a layer without a table; one that is small; one that is new here."""
     made = chunked(ours(FILES))
     name = served(liar, made, "app")
     assert delta(store, name, made) == (False, [])
     get(store, name)
     plain = image((ours(CHANGED), Layer(written(ours(CHANGED)).blob, {})))
     small = chunked(ours({"f": b"x"}))
-    for other in (plain, small):
+    for other in (plain, small, chunked(ours(CHANGED))):
         name = served(liar, other, "other")
         assert delta(store, name, other) == (False, [])
         assert not any(path.endswith(other.layers[0]) for path in liar.asked())
@@ -161,7 +162,7 @@ def test_no_request_is_made_for_nothing(liar: Liar, store: Layers) -> None:
 def test_a_layer_of_which_nothing_is_here_is_fetched_whole(liar: Liar, store: Layers) -> None:
     get(store, served(liar, chunked(ours({"f": b"here"})), "app"))
     made = chunked(ours({"f": noise(1_000_000)}))
-    name = served(liar, made, "other")
+    name = served(liar, made, "app")
     assert delta(store, name, made) == (False, [])
     assert len(ranges(liar, made)) == 1  # of the tables
 
@@ -169,10 +170,10 @@ def test_a_layer_of_which_nothing_is_here_is_fetched_whole(liar: Liar, store: La
 def test_on_a_link_without_ranges_it_is_asked_once(liar: Liar, store: Layers) -> None:
     get(store, served(liar, chunked(ours(FILES)), "app"))
     made = chunked(ours(CHANGED), ours({**CHANGED, "more": b"x"}))
-    name = served(liar, made, "other")
+    name = served(liar, made, "app")
     for digest in made.layers:
         blob = made.blobs[digest]
-        liar.site.pages[f"/v2/other/blobs/{digest}"] = lambda handler, blob=blob: handler.reply(200, blob)  # type: ignore[misc]
+        liar.site.pages[f"/v2/app/blobs/{digest}"] = lambda handler, blob=blob: handler.reply(200, blob)  # type: ignore[misc]
     found = get(store, name)
     assert found.digest == made.digest
     assert [packed_bytes(store, each) for each in diff_ids(made)] == [
@@ -187,7 +188,7 @@ def test_on_a_link_without_ranges_it_is_asked_once(liar: Liar, store: Layers) ->
 @pytest.fixture
 def known(liar: Liar, store: Layers) -> Layers:
     """A store that has the files."""
-    get(store, served(liar, chunked(ours(FILES)), "known"))
+    get(store, served(liar, chunked(ours(FILES)), "app"))
     return store
 
 

@@ -47,7 +47,7 @@ class CacheFrom(NamedTuple):
 class CacheTo(NamedTuple):
     """A shared cache to add to. `type` is registry, local (as above), or inline: into the image itself.
 
-    `mode` is min (the layers of the image) or max (those of all stages). `compression` is that of layers, as
+    `mode` says whose layers are kept beside the records: min those of the image, max all. `compression` is that of layers, as
     transfer.packing has it. With `ignore_error` an export that fails fails no build.
     """
 

@@ -18,7 +18,7 @@ from lamina.errors import Cancelled, LaminaError, NoSpace, Unsupported
 from lamina.events import Notice
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci.digest import chain_id
-from lamina.transfer.cacheimport import Sought, open_cache
+from lamina.transfer.cacheopen import Sought, open_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
     from lamina.transfer.cacheexport import Exporter
-    from lamina.transfer.cacheimport import OpenedCache
+    from lamina.transfer.cacheopen import OpenedCache
     from lamina.transfer.cacheplaces import CachePlace
 
 
@@ -157,10 +157,9 @@ class Shared:
         if is_in_image:
             self._keys[top.chain_id] = keys[-1]  # the quick one, which is the same however the step was found
         for to, export in self._exporters:
-            if to.mode == "max" or is_in_image:
-                from lamina.transfer.cachegather import Exported
+            from lamina.transfer.cachegather import Exported  # most builds only ask
 
-                export.add(Exported(keys, diff_id, top))
+            export.add(Exported(keys, diff_id, top, to.mode == "max" or is_in_image))
 
     def finished(self, config: ImageConfig) -> ImageConfig:
         """The config of an image with what --cache-to type=inline puts into it."""

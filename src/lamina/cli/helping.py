@@ -57,6 +57,7 @@ def reference() -> str:
         parts.append(_section(f"{PROGRAM} {name}", group_page(PROGRAM, name)))
         own = [(f"{name} {action}", verb) for action, verb in group.verbs.items() if verb not in known]
         parts += [_section(f"{PROGRAM} {path}", command_of(path, verb).help()) for path, verb in own]
+        known.update(verb for _, verb in own)  # a group may have two names
     return "\n\n".join(parts) + "\n"
 
 

@@ -83,6 +83,21 @@ _HISTORY = Group(
     {"list": "ls", "remove": "rm", "show": "inspect"},
 )
 
+_INDEX = Group(
+    "Make indexes: images for several platforms under one name",
+    {
+        "add": Verb("index_add", "Add images to an index"),
+        "annotate": Verb("index_annotate", "Change what an index says of an image, or of itself"),
+        "create": Verb("index_create", "Create an index"),
+        "inspect": Verb("index_inspect", "Show an index: one in the making, of the store or of a registry"),
+        "ls": Verb("index_ls", "List indexes in the making"),
+        "push": Verb("index_push", "Push an index and its images to a registry"),
+        "remove": Verb("index_remove", "Take an image out of an index"),
+        "rm": Verb("index_rm", "Remove indexes in the making"),
+    },
+    {"list": "ls"},
+)
+
 GROUPS = {
     "builder": _group("Manage builds", "build", prune="Remove build cache"),
     "container": _group(
@@ -121,20 +136,8 @@ GROUPS = {
     "builder history": _HISTORY,
     "buildx": _group("Manage builds", "build", prune="Remove build cache"),
     "buildx history": _HISTORY,
-    "index": Group(
-        "Make indexes: images for several platforms under one name",
-        {
-            "add": Verb("index_add", "Add images to an index"),
-            "annotate": Verb("index_annotate", "Change what an index says of an image, or of itself"),
-            "create": Verb("index_create", "Create an index"),
-            "inspect": Verb("index_inspect", "Show an index: one in the making, of the store or of a registry"),
-            "ls": Verb("index_ls", "List indexes in the making"),
-            "push": Verb("index_push", "Push an index and its images to a registry"),
-            "remove": Verb("index_remove", "Take an image out of an index"),
-            "rm": Verb("index_rm", "Remove indexes in the making"),
-        },
-        {"list": "ls"},
-    ),
+    "index": _INDEX,
+    "manifest": _INDEX,  # as Docker and Podman call it
     "registry": Group(
         "Ask and change registries",
         {

@@ -95,24 +95,26 @@ class Base:
         sink: BinaryIO | None = None,
     ) -> Result:
         """Does `work` where it is root: here, or in a worker (lamina.engine.inside says when and why)."""
-        observer = self._observer if observer is ignore else observer
+        fetching = self._observer if observer is ignore else observer
         if self._in_place():
             self._opened.enter()
-            self._opened.tell = observer
+            self._opened.tell = fetching
             return work(self._opened, observer, sink)
         from lamina.engine.inside import in_worker  # pickle and pipes, for programs of ordinary users only
 
-        return in_worker(self._as_worker(work), observer, sink)
+        return in_worker(self._as_worker(work, quiet=observer is ignore), fetching, sink)
 
     def _as_worker(
-        self, work: Callable[[Opened, Observer, BinaryIO | None], Result]
+        self, work: Callable[[Opened, Observer, BinaryIO | None], Result], *, quiet: bool
     ) -> Callable[[Observer, BinaryIO], Result]:
+        """`quiet`: only what is fetched is told of."""
+
         def run(observer: Observer, sink: BinaryIO) -> Result:
             opened = Opened(self.root, self._snapshotter, self._environ)
             opened.tell = observer
             try:
                 opened.enter()
-                return work(opened, observer, sink)
+                return work(opened, ignore if quiet else observer, sink)
             finally:
                 opened.close()
 

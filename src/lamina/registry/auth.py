@@ -16,7 +16,7 @@ from lamina.dockerfile.remotes import host_of, is_http
 from lamina.errors import Denied
 from lamina.fetch.ask import Answer, ask
 from lamina.fetch.exchange import Access, Request
-from lamina.registry.failures import told
+from lamina.registry.failures import LOGIN, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,7 +99,7 @@ class Authority:
         if not answer.ok:
             raise Denied(
                 f"{self._name}: {host_of(realm)} gives no token: {told(answer)}",
-                hint="`docker login` and `podman login` keep credentials where Lamina looks for them",
+                hint=LOGIN,
             )
         try:
             body = json.loads(answer.body)

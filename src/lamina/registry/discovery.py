@@ -107,15 +107,18 @@ def _pages(at: Reached, reference: Reference, url: str, shown: str) -> Iterator[
 
 def _next(at: Reached, answer: Answer, url: str, shown: str) -> str:
     """The URL of the header Link with rel="next" (RFC 8288); "" on the last page."""
+    import re  # only where there are pages
     from urllib.parse import urljoin
 
     from lamina.fetch.headers import is_same_server
 
-    for link in answer.headers.get("link", "").split(","):
-        target, _, rest = link.strip().partition(">")
-        if not target.startswith("<") or 'rel="next"' not in rest.replace("rel=next", 'rel="next"'):
+    for target, said in re.findall(r"<([^>]*)>([^<]*)", answer.headers.get("link", "")):
+        if not re.search(r"""\brel\s*=\s*(next\b|"(\S+ )*next( \S+)*")""", said, re.I):
             continue
-        found = urljoin(url, target[1:])
+        try:
+            found = urljoin(url, target)
+        except ValueError:
+            found = ""
         if not is_same_server(at.url, found):
             raise FetchFailed(f"cannot fetch {shown}: {at.host} names another server for the rest of them")
         return found

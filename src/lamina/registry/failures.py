@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _RIGHTS = {"push": "push", "delete": "delete"}  # what one must be allowed to do for it
 _LONGEST = 300  # characters of a registry's own words
-LOGIN = "is the name right? `docker login` and `podman login` keep credentials where Lamina looks for them"
+LOGIN = "is the name right? `lamina login HOST` keeps credentials; those of docker and podman count too"
 
 
 def check_online(reference: Reference, settings: Settings) -> None:

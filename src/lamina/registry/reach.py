@@ -13,6 +13,7 @@ from lamina.fetch.headers import is_same_server
 from lamina.registry import endpoints
 from lamina.registry.auth import Authority
 from lamina.registry.credentials import credentials_for
+from lamina.registry.failures import check_online
 from lamina.registry.trust import may_be_plain, trust_of
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class Reach:
         return list(endpoints.endpoints(self._reference, self._settings))
 
     def at(self, endpoint: Endpoint) -> Reached:
-        """A place: with TLS; where that need not be, without it if there is none."""
+        """A place: with TLS; where that need not be, without it if there is none. FetchFailed when offline."""
+        check_online(self._reference, self._settings)
         with self._lock:
             made = self._made.get(endpoint)
             if made is None:

@@ -132,10 +132,9 @@ class Repository:
     def receive(self, descriptor: Descriptor, out: Receiver, progress: Callable[[int, int], object]) -> None:
         """Writes a blob to `out`, which checks its digest itself (one hash, not two); `restart` begins anew.
 
-        Errors as of `blob`; Corrupt when it is longer than the descriptor says. Only the place where the
-        reference was resolved is asked.
+        Errors as of `blob`; Corrupt when it is not of the descriptor's size.
         """
-        self._receive(self._place(), descriptor, out, progress)
+        self._from_places(lambda at: self._receive(at, descriptor, out, progress))
 
     def open(self, descriptor: Descriptor) -> BinaryIO:
         """A blob as a stream, which goes on where a connection breaks; close it. Errors as of `blob`.

@@ -10,8 +10,10 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
+from lamina.errors import Cancelled
 from lamina.fetch.exchange import retrying
 from lamina.fetch.failures import FetchFailed, Retry
+from lamina.fetch.stopping import Stop
 from lamina.oci.digest import Digest
 from lamina.registry.discovery import has_blob
 
@@ -52,7 +54,10 @@ class _Round:
     """All of it once."""
 
     def __init__(self, session: Session, progress: Callable[[int, int], object]) -> None:
+        self._outer = session.at
+        self._stop = Stop(session.at.stopper)  # for the thread, whatever it waits for
         self._session = session
+        session.at = session.at._replace(stopper=self._stop)
         self._progress = progress
         self._hash = hashlib.sha256()
         self._made = bytearray()
@@ -70,14 +75,17 @@ class _Round:
             fill(self._write)
             if self._made:
                 self._hand_over()
-        except BaseException:
-            self._failure = self._failure or _Lost(FetchFailed("given up"))
+        except BaseException as error:
+            self._stop.set()
             self._queue.put(None)
             thread.join()
-            session.cancel()
+            session.at = self._outer
+            if not isinstance(error, FetchFailed | Cancelled | KeyboardInterrupt):
+                session.cancel()
             raise
         self._queue.put(None)
         thread.join()
+        session.at = self._outer
         if self._failure is not None:
             raise self._failure
         digest = Digest("sha256:" + self._hash.hexdigest())
@@ -110,8 +118,6 @@ class _Round:
         """The thread: sends what comes until the end, or until something fails."""
         try:
             while (data := self._queue.get()) is not None:
-                if self._failure is not None:
-                    return
                 retrying(_Piece(self._session, data, self._sent).attempt, self._session.at.stopper)
                 self._sent += len(data)
                 self._progress(self._sent, 0)

@@ -17,6 +17,7 @@ from lamina.serving.work import working
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID, Digest
     from lamina.serving.messages import Request
     from lamina.serving.routes import Repository
@@ -73,6 +74,23 @@ def delete(site: Site, repository: Repository, text: str) -> Response:
 def _open(site: Site, answer: Response, digest: Digest, found: BlobFound, start: int) -> Response:
     if found.diff_id is not None:
         return _open_layer(site, answer, found.diff_id, start)
+    if found.elsewhere is not None:
+        return _open_elsewhere(site, answer, digest, found.elsewhere, start)
+    return _open_file(site, answer, digest, start)
+
+
+def _open_elsewhere(
+    site: Site, answer: Response, digest: Digest, descriptor: Descriptor, start: int
+) -> Response:
+    """A layer's blob that is fetched first; it stays if an image of the store names it."""
+    if site.ctx.fetch is None:
+        raise Failure(BLOB_UNKNOWN, details=[digest])
+    with working(site.ctx) as own:
+        site.ctx.fetch().blob(own, descriptor)
+        return _open_file(site, answer, digest, start)
+
+
+def _open_file(site: Site, answer: Response, digest: Digest, start: int) -> Response:
     try:
         file = cast("BinaryIO", open(site.ctx.blobs.path(digest), "rb", buffering=0))  # noqa: SIM115
     except FileNotFoundError:

@@ -6,6 +6,8 @@ does not take what it asked for. What is sent from files goes by sendfile where 
 
 from __future__ import annotations
 
+import os
+import select
 import socket
 import ssl
 import time
@@ -29,8 +31,9 @@ _SLOWEST = 100  # bytes a second, over a minute of a body
 _LINGER = 2.0  # seconds for what a client still sends after it was refused
 _MAX_HEAD = 32 << 10  # bytes
 _SIP = 16 << 10  # bytes that are read at once while a head comes
-_MAX_DRAIN = 1 << 20
+_MAX_DRAIN = 16 << 20
 _CHUNK = 256 << 10
+_SLICE = 64 << 10  # bytes that have PIECE seconds to be taken
 _SERVER = (("Server", "lamina"), ("X-Content-Type-Options", "nosniff"))
 
 
@@ -215,8 +218,10 @@ class Connection:
 
     def _write(self, data: bytes | None) -> None:
         if data:
-            self._sock.settimeout(PIECE)
-            self._sock.sendall(data)
+            self._sock.settimeout(PIECE)  # for all that one call sends
+            view = memoryview(data)
+            for start in range(0, len(view), _SLICE):
+                self._sock.sendall(view[start : start + _SLICE])
 
     def _send_pieces(self, pieces: Iterator[bytes]) -> None:
         for piece in pieces:
@@ -225,19 +230,33 @@ class Connection:
     def _send_file(self, span: Span) -> None:
         """A file's bytes; Gone when there are fewer than was said."""
         self._http.send_with_data_passthrough(h11.Data(data=cast(bytes, _Long(span.length))))
+        self._window = (time.monotonic(), 0)
+        start, end = span.start, span.start + span.length
+        send = self._send_read if isinstance(self._sock, ssl.SSLSocket) else self._send_directly
+        while start < end:
+            count = send(span.file.fileno(), start, end - start)
+            if not count:
+                raise Gone
+            self._check_speed(count)
+            start += count
+
+    def _send_directly(self, file: int, start: int, length: int) -> int:
+        """Some bytes of a file; how many."""
         self._sock.settimeout(PIECE)
-        if not isinstance(self._sock, ssl.SSLSocket):
-            if span.length and self._sock.sendfile(span.file, span.start, span.length) != span.length:
-                raise Gone
-            return
-        span.file.seek(span.start)
-        left = span.length
-        while left:
-            data = span.file.read(min(_CHUNK, left))
-            if not data:
-                raise Gone
-            self._sock.sendall(data)
-            left -= len(data)
+        while True:
+            try:
+                return os.sendfile(self._sock.fileno(), file, start, min(_CHUNK, length))
+            except BlockingIOError:
+                poll = select.poll()
+                poll.register(self._sock, select.POLLOUT)
+                if not poll.poll(PIECE * 1000):
+                    raise Gone from None
+
+    def _send_read(self, file: int, start: int, length: int) -> int:
+        """The same where bytes must be encrypted."""
+        data = os.pread(file, min(_CHUNK, length), start)
+        self._write(data)
+        return len(data)
 
     # --- afterwards
 

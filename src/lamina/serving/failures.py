@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.errors import Conflict, Corrupt, Denied, InvalidInput, LaminaError, NoSpace, NotFound, Unsupported
+from lamina.errors import Conflict, InvalidInput, LaminaError, NoSpace, NotFound, Unsupported
+from lamina.fetch.failures import FetchFailed
+from lamina.layers.absent import Elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +42,7 @@ NO_PLACE = Kind("UNKNOWN", 404, "page not found")
 BUSY = Kind("UNKNOWN", 503, "the store is busy")
 FULL = Kind("UNKNOWN", 507, "no space left in the store")
 REFUSED = Kind("DENIED", 403, "requested access to the resource is denied")
+ELSEWHERE = Kind("UNKNOWN", 502, "the layer is elsewhere, and cannot be brought from there now")
 BROKEN = Kind("UNKNOWN", 500, "unknown error")
 
 
@@ -70,10 +73,10 @@ def of_store(error: LaminaError) -> Failure:
         return Failure(FULL)
     if isinstance(error, Conflict):
         return Failure(BUSY, headers=(("Retry-After", "1"),))
+    if isinstance(error, FetchFailed | Elsewhere):
+        return Failure(ELSEWHERE)
     if isinstance(error, NotFound):
         return Failure(BLOB_UNKNOWN)
     if isinstance(error, InvalidInput | Unsupported):
         return Failure(MANIFEST_INVALID, error.message)
-    if isinstance(error, Corrupt | Denied):
-        return Failure(BROKEN)
     return Failure(BROKEN)

@@ -37,10 +37,11 @@ class Found(NamedTuple):
 
 
 class BlobFound(NamedTuple):
-    """A blob that can be served: a file, or (`diff_id`) the tar of a layer."""
+    """A blob that can be served: a file, the tar of a layer (`diff_id`), or what is `elsewhere` for now."""
 
     size: int
     diff_id: DiffID | None = None
+    elsewhere: Descriptor | None = None
 
 
 class Shelf:
@@ -105,19 +106,25 @@ class Shelf:
         named = any(document.names_blob(digest) for _, document in self._all(repository))
         return found if named or self._was_lent(repository, digest) else None
 
-    def locate(self, digest: Digest) -> BlobFound | None:
-        """A blob of the store, whoever has it."""
+    def locate(self, digest: Digest, *, elsewhere: bool = True) -> BlobFound | None:
+        """A blob of the store, whoever has it; also what is to be had `elsewhere` (layers.absent)."""
         try:
             return BlobFound(self._ctx.blobs.size(digest))
         except NotFound:
             pass
-        diff = layerdb.get_diff(self._ctx.db.read(), DiffID(digest))
-        if diff is None or not (is_here(self._ctx, diff.diff_id) or self._can_come(diff.diff_id)):
+        c = self._ctx.db.read()
+        diff = layerdb.get_diff(c, DiffID(digest))
+        if diff is not None and (
+            is_here(self._ctx, diff.diff_id) or (elsewhere and self._can_come(diff.diff_id))
+        ):
+            return BlobFound(diff.tar_size, diff.diff_id)
+        form = packed.by_digest(c, digest)
+        if form is None or not elsewhere or not self._can_come(form.diff_id):
             return None
-        return BlobFound(diff.tar_size, diff.diff_id)
+        return BlobFound(form.descriptor.size, None, form.descriptor)
 
     def _can_come(self, diff_id: DiffID) -> bool:
-        """Whether an absent layer is known to be elsewhere (layers.absent)."""
+        """Whether some place is known to have a layer."""
         if self._ctx.fetch is None:
             return False
         c = self._ctx.db.read()
@@ -126,22 +133,30 @@ class Shelf:
     # --- how it is found
 
     def _of_image(self, tag: imagedb.Tag) -> Found | None:
-        """The first that is whole: what the tag stands for, the image's manifest, one for its files."""
-        image = imagedb.need_image(self._ctx.db.read(), tag.image_id)
-        for digest in (tag.index_digest, image.manifest):
-            document = self._documents.get(self._ctx, digest) if digest is not None else None
-            if digest is not None and document is not None and self._is_whole(document):
-                return self._stored(digest)
-        return self._plain(tag.image_id) or self._stored(tag.index_digest or image.manifest)
+        """The first that is whole here: what the tag stands for, the image's manifest, one for its files.
 
-    def _is_whole(self, document: Document) -> bool:
+        Else the first that can be made whole.
+        """
+        image = imagedb.need_image(self._ctx.db.read(), tag.image_id)
+        digests = [tag.index_digest, image.manifest] if tag.index_digest else [image.manifest]
+        for elsewhere in (False, True):
+            for digest in digests:
+                document = self._documents.get(self._ctx, digest)
+                if document is not None and self._is_whole(document, elsewhere):
+                    return self._stored(digest)
+            plain = self._plain(tag.image_id, elsewhere)
+            if plain is not None:
+                return plain
+        return self._stored(digests[0])
+
+    def _is_whole(self, document: Document, elsewhere: bool) -> bool:
         """Whether all that a manifest names can be served; of an index some images may be missing."""
         if document.manifests:
             inner = [self._documents.get(self._ctx, each.digest) for each in document.manifests]
-            return any(each is not None and self._is_whole(each) for each in inner)
-        return all(self.locate(each.digest) is not None for each in document.blobs)
+            return any(each is not None and self._is_whole(each, elsewhere) for each in inner)
+        return all(self.locate(each.digest, elsewhere=elsewhere) is not None for each in document.blobs)
 
-    def _plain(self, image_id: ImageID) -> Found | None:
+    def _plain(self, image_id: ImageID, elsewhere: bool) -> Found | None:
         """The image with plain tars, for one whose blobs are not here; None if its files are not either."""
         try:
             config = self._ctx.blobs.read(Digest(image_id), configs.MAX_SIZE)
@@ -149,7 +164,7 @@ class Shelf:
             diffs = [layerdb.need_diff(c, diff_id) for diff_id in configs.parse(config).diff_ids]
         except LaminaError:
             return None
-        if not all(self.locate(Digest(diff.diff_id)) for diff in diffs):
+        if not all(self.locate(Digest(diff.diff_id), elsewhere=elsewhere) for diff in diffs):
             return None
         layers = tuple([Descriptor(media.LAYER, Digest(diff.diff_id), diff.tar_size) for diff in diffs])
         data = Manifest(Descriptor(media.CONFIG, sha256(config), len(config)), layers).to_bytes()

@@ -18,7 +18,7 @@ from lamina.db import hosted, imagedb, indexdb, layerdb, leases, packed
 from lamina.db.hosted import Hosted
 from lamina.db.packed import Packed
 from lamina.errors import Corrupt, Denied, InvalidInput, Unsupported
-from lamina.layers.absent import is_here
+from lamina.layers.absent import bring, is_here
 from lamina.layers.apply import apply_layer
 from lamina.layers.commit import reuse_diff
 from lamina.oci import config as configs
@@ -185,7 +185,10 @@ class Taker:
         """Afterwards the layer's files are in the store, and this blob is known to be a form of it."""
         try:
             with self._turn(diff_id):
-                if reuse_diff(own, diff_id) is None or not is_here(own, diff_id):
+                known = reuse_diff(own, diff_id) is not None
+                if known and not own.blobs.has(layer.digest):
+                    bring(own, [diff_id])  # no blob came, since the repository has it: maybe elsewhere
+                if not known or not is_here(own, diff_id):
                     self._apply(own, layer, diff_id)
                 elif not _is_form(own, layer.digest, diff_id):
                     self._compare(own, layer, diff_id)

@@ -105,11 +105,9 @@ def _mount(site: Site, request: Request, repository: Repository) -> Response | N
             if layerdb.get_diff(tx, DiffID(digest)) is not None:
                 leases.hold(tx, own.lease.id, leases.DIFF, digest)
         own.blobs.touch(digest)
-        if source is None:
-            found = site.shelf.locate(digest)
-        else:
-            found = site.shelf.find_blob(routes.repository(source).name, digest)
-        if found is None:
+        if site.shelf.locate(digest, elsewhere=False) is None:
+            return None
+        if source is not None and not site.shelf.find_blob(routes.repository(source).name, digest):
             return None
         with own.db.write() as tx:
             hosted.put_blobs(tx, repository.name, [digest])

@@ -6,12 +6,13 @@ import hashlib
 import io
 from collections import deque
 from contextlib import closing
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from lamina.archive.chunked.errors import Doubt
 from lamina.archive.chunked.recipe import Gap
 from lamina.errors import Corrupt
 from lamina.transfer.ranges import Range
+from lamina.transfer.similar import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -21,17 +22,29 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.transfer.parts import Parts
     from lamina.transfer.present import Place
+    from lamina.transfer.similar import Piece
 
 _WHOLE = 1 << 20  # files up to so many bytes are verified before any of them is used
 _PIECE = 1 << 20
 
 
-def needs(recipe: Recipe, have: Mapping[str, Place]) -> list[Range]:
+class Here(NamedTuple):
+    """What of a layer is in the store: contents by their digests, and chunks of others by their numbers."""
+
+    contents: Mapping[str, Place]
+    chunks: Mapping[tuple[int, int], Piece]
+
+
+def needs(recipe: Recipe, here: Here) -> list[Range]:
     """What has to be fetched, by its place in the blob."""
     found = [Range(gap.start, gap.end) for gap in recipe.gaps]
-    for content in recipe.contents:
-        if content.digest not in have:
-            found += [Range(chunk.start, chunk.end) for chunk in content.chunks if not chunk.zeros]
+    for number, content in enumerate(recipe.contents):
+        if content.digest not in here.contents:
+            found += [
+                Range(chunk.start, chunk.end)
+                for at, chunk in enumerate(content.chunks)
+                if not chunk.zeros and (number, at) not in here.chunks
+            ]
     return sorted(set(found))
 
 
@@ -45,13 +58,13 @@ class Assembly:
         self,
         ctx: Layers,
         recipe: Recipe,
-        have: Mapping[str, Place],
+        here: Here,
         parts: Parts,
         fetch: Callable[[int, int], bytes],
     ) -> None:
         self._ctx = ctx
         self._recipe = recipe
-        self._have = have
+        self._here = here
         self._parts = parts
         self._fetch = fetch
         self._after = b""  # what the frame of the last chunk says of the bytes that follow
@@ -62,7 +75,7 @@ class Assembly:
         for part in recipe.parts():
             after, self._after = self._after, b""
             if type(part) is int:
-                yield from self._content(recipe.contents[part])
+                yield from self._content(part, recipe.contents[part])
             elif type(part) is bytes:
                 if after and after[: len(part)] != part:
                     raise Doubt("the headers of the layer are not those that its table of contents suggests")
@@ -71,11 +84,12 @@ class Assembly:
                 assert isinstance(part, Gap)
                 yield recipe.unpack_gap(part, self._parts.take(Range(part.start, part.end)))
 
-    def _content(self, content: Content) -> Iterator[bytes]:
-        place = self._have.get(content.digest)
+    def _content(self, number: int, content: Content) -> Iterator[bytes]:
+        place = self._here.contents.get(content.digest)
         if place is None:
-            for chunk in content.chunks:
-                yield from self._chunk(chunk)
+            for at, chunk in enumerate(content.chunks):
+                piece = self._here.chunks.get((number, at))
+                yield from self._chunk(chunk) if piece is None else self._piece(piece, chunk)
         elif content.size > _WHOLE:
             yield from self._large(place, content)
         else:
@@ -89,6 +103,14 @@ class Assembly:
         self._after = found.after
         yield found.content
 
+    def _piece(self, piece: Piece, chunk: Chunk) -> Iterator[bytes]:
+        self._after = b""
+        yield read(self._ctx, piece, chunk) or self._again(chunk)
+
+    def _again(self, chunk: Chunk) -> bytes:
+        """A chunk that was here and has rotted, from the registry."""
+        return self._recipe.unpack(chunk, self._fetch(chunk.start, chunk.end)).content
+
     def _small(self, place: Place, content: Content) -> Iterator[bytes]:
         try:
             with self._ctx.open_file(place.diff_id, place.path) as file:
@@ -99,10 +121,7 @@ class Assembly:
             yield data
             return
         for chunk in content.chunks:  # it has rotted here
-            if chunk.zeros:
-                yield from zeros(chunk.size)
-            else:
-                yield self._recipe.unpack(chunk, self._fetch(chunk.start, chunk.end)).content
+            yield from zeros(chunk.size) if chunk.zeros else [self._again(chunk)]
 
     def _large(self, place: Place, content: Content) -> Iterator[bytes]:
         digest = hashlib.sha256()

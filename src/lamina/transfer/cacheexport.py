@@ -23,8 +23,8 @@ from lamina.oci import media
 from lamina.oci.manifest import Index, Manifest
 from lamina.transfer import cachelisting, cacherecords
 from lamina.transfer.cachegather import UNLISTED, Gathered
-from lamina.transfer.cacheimport import keep, read_records
 from lamina.transfer.cachekept import read_kept
+from lamina.transfer.cacheopen import keep, read_records
 from lamina.transfer.cacherecords import Records
 
 if TYPE_CHECKING:

@@ -25,15 +25,19 @@ UNLISTED = Descriptor(cachelisting.MEDIA_TYPE, Digest(""), 0)  # stands for a li
 
 
 class Exported(NamedTuple):
-    """A step of a build: the keys of its rows, its layer, and the stack that it led to."""
+    """A step of a build: the keys of its rows, its layer, and the stack that it led to.
+
+    Where the layer is not `kept`, only what is known of it is exported: who needs its files makes them again.
+    """
 
     keys: tuple[str, ...]
     diff_id: DiffID
     top: Layer
+    kept: bool = True
 
 
 class Gathered:
-    """What the steps of a build left in the store. `made` are the layers of steps, the others of bases."""
+    """What the steps of a build left in the store. `made` are the layers that are to be sent."""
 
     def __init__(self, ctx: Layers) -> None:
         self._ctx = ctx
@@ -53,7 +57,8 @@ class Gathered:
         c = self._ctx.db.read()
         self._add_stack(exported.top.parent)
         self._add_layer(exported.diff_id)
-        self.made[exported.diff_id] = None
+        if exported.kept:
+            self.made[exported.diff_id] = None
         keys = [key for key in exported.keys if key not in self.steps]
         while keys:
             step = cachedb.get_step(c, keys.pop())

@@ -1,19 +1,9 @@
-"""Shared caches of others, read when a build needs them, and only as far as it asks.
-
-    opened = open_cache(ctx, place, platform, tell)    # None: nothing is there that could be used
-    opened.bring_exact(sought)      # rows for a step that the store does not have; True when one came
-    opened.bring_alike(sought)      # else: for runs of the same recipe, or the steps most like it
-
-What comes are rows: steps and traces, and the layers that they speak of as ABSENT layers (layers.absent):
-their bytes stay where they are until somebody needs them. With a step come those that the build which used it
-last did after it, so that a build asks about once. Rows that are here already stay as they are.
-"""
+"""RecordsCache: a cache that Lamina exported, whose records become rows here as far as a build asks for them."""
 
 from __future__ import annotations
 
 import base64
-import time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING
 
 from lamina.db import cachedb, layerdb, traces
 from lamina.db import packed as forms
@@ -22,10 +12,8 @@ from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound
 from lamina.events import Notice
 from lamina.layers.absent import put_absent
 from lamina.layers.commit import stack
-from lamina.oci import manifest as manifests
 from lamina.oci.digest import ChainID, chain_id
-from lamina.oci.manifest import Index, Manifest
-from lamina.transfer import cachelisting, cacheparse, cacherecords
+from lamina.transfer import cachelisting
 from lamina.transfer.cachekept import put_kept
 from lamina.transfer.cacheplaces import checked
 
@@ -33,108 +21,18 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from lamina.db.cachedb import Ingredient, Step
+    from lamina.db.cachedb import Step
     from lamina.events import Observer
     from lamina.layers.context import Layers
     from lamina.oci.descriptor import Descriptor
-    from lamina.oci.digest import DiffID, Digest
-    from lamina.oci.platform import Platform
+    from lamina.oci.digest import DiffID
+    from lamina.transfer.cacheopen import Sought
     from lamina.transfer.cacheplaces import CachePlace
     from lamina.transfer.cacherecords import Records, SharedLayer, SharedStep
     from lamina.tree.entry import Entry
 
+_AT_ONCE = 8  # listings that are fetched, and held in memory
 _MOST_ALIKE = 8  # runs of one recipe that are brought, as many as the store keeps traces of
-
-
-class Sought(NamedTuple):
-    """A step that a build misses: its keys with their ingredients, and what else it may be found by."""
-
-    keys: tuple[
-        tuple[str, tuple[Ingredient, ...]], ...
-    ]  # the key of the step, then the quick one if it has one
-    created_by: str
-    on: str  # the stack that it stands on, "" for nothing
-    recipe: str = ""
-
-
-class OpenedCache(Protocol):
-    """A cache that was read. Asked by one thread at a time."""
-
-    shown: str
-
-    def bring_exact(self, sought: Sought) -> bool:
-        """Rows for the step by its keys, and for what was done after it. Whether a new one came."""
-
-    def bring_alike(self, sought: Sought) -> bool:
-        """Rows for runs of its recipe; else for the newest with its line of history, or some on its stack.
-
-        The latter are for who wants to know what is different now. Whether a new one came.
-        """
-
-    def bring_layers(self, diff_ids: Iterable[DiffID]) -> None:
-        """Rows of these layers, as far as the cache lists them and the store does not know them."""
-
-
-def open_cache(ctx: Layers, place: CachePlace, platform: Platform, tell: Observer) -> OpenedCache | None:
-    """The cache at a place; of an image the one that is inside of it. None when there is none.
-
-    NotFound, InvalidInput, Corrupt; what the place raises.
-    """
-    digest = place.digest()
-    if digest is None:
-        raise NotFound(f"{place.shown}: not found")
-    manifest, records = read_records(ctx, place, digest)
-    if records is not None:
-        return RecordsCache(ctx, place, records, tell)
-    from lamina.transfer.cacheinline import open_inline  # most caches are no images
-
-    return open_inline(ctx, place, manifest, platform, tell)
-
-
-def read_records(ctx: Layers, place: CachePlace, digest: Digest) -> tuple[Manifest | Index, Records | None]:
-    """What is under a digest, and its records; None where it is an image. NotFound, Corrupt, InvalidInput.
-
-    What was read before, and is the same, is not fetched again.
-    """
-    data = _kept(ctx, digest)
-    if data is None:
-        data = place.document(digest)
-    document = manifests.parse(data)
-    if isinstance(document, Index) or document.config.media_type != cacherecords.MEDIA_TYPE:
-        return document, None
-    if document.config.size > cacheparse.MAX_SIZE:
-        raise InvalidInput(f"cache of {document.config.size} bytes; at most {cacheparse.MAX_SIZE} are read")
-    records = _kept(ctx, document.config.digest)
-    if records is None:
-        records = place.blob(document.config)
-    parsed = cacheparse.parse(records)
-    keep(ctx, place.source, digest, (data, records))
-    return document, parsed
-
-
-def _kept(ctx: Layers, digest: Digest) -> bytes | None:
-    try:
-        return ctx.blobs.read(digest, cacheparse.MAX_SIZE) if ctx.blobs.has(digest) else None
-    except (NotFound, Corrupt):
-        return None
-
-
-def keep(ctx: Layers, source: str, digest: Digest, blobs: Iterable[bytes]) -> None:
-    """Keeps what was read, or written, for the next build, in the place of what was kept; until a sweep."""
-    c = ctx.db.read()
-    row = c.execute("SELECT digest FROM cache_imports WHERE source = ?", (source,)).fetchone()
-    if row is not None and row[0] == digest and ctx.blobs.has(digest):
-        return
-    for data in blobs:
-        ctx.blobs.put(data)
-    with ctx.db.write(durable=False) as tx:
-        tx.execute("INSERT OR REPLACE INTO cache_imports VALUES (?, ?, ?)", (source, digest, time.time()))
-        others = tx.execute("SELECT 1 FROM cache_imports WHERE digest = ?", row).fetchone() if row else (1,)
-    if others is None:
-        old = _kept(ctx, row[0])
-        if old is not None:
-            ctx.blobs.delete(manifests.parse_manifest(old).config.digest)
-            ctx.blobs.delete(row[0])
 
 
 class RecordsCache:
@@ -175,11 +73,7 @@ class RecordsCache:
 
     def bring_layers(self, diff_ids: Iterable[DiffID]) -> None:
         """As OpenedCache has it."""
-        entries = self._listed([name for name in diff_ids if name in self._records.layers])
-        if entries:
-            with self._ctx.db.write() as tx:
-                for name, listed in entries.items():
-                    self._put_layer(tx, name, listed)
+        self._put_layers([name for name in diff_ids if name in self._records.layers])
 
     # --- which steps
 
@@ -220,11 +114,9 @@ class RecordsCache:
         }
         stacks = [layer for top in tops for layer in records.chain(top)]
         names = [step.diff_id for step in steps if step.diff_id] + [layer.diff_id for layer in stacks]
-        entries = self._listed(names)
+        self._put_layers(names)
         new = False
         with self._ctx.db.write() as tx:
-            for name, listed in entries.items():
-                self._put_layer(tx, name, listed)
             for layer in stacks:
                 self._put_stack(tx, layer)
             for step in steps:
@@ -234,16 +126,6 @@ class RecordsCache:
                 if trace.step in runs and self._is_known(tx, trace.diff_id):
                     self._put_trace(tx, trace)
         return new
-
-    def _put_layer(self, tx: sqlite3.Connection, name: DiffID, entries: Iterable[Entry]) -> None:
-        layer = self._records.layers[name]
-        if not put_absent(self._ctx, tx, layer.diff, entries):
-            self._refused.add(name)
-            return
-        for form in layer.forms:
-            forms.put(tx, Packed(name, form))
-        if layer.blob is not None:
-            forms.put(tx, Packed(name, layer.blob), self._place.repository)
 
     def _put_stack(self, tx: sqlite3.Connection, layer: layerdb.Layer) -> None:
         diff = layerdb.get_diff(tx, layer.diff_id)
@@ -262,27 +144,49 @@ class RecordsCache:
     def _is_known(self, c: sqlite3.Connection, name: DiffID) -> bool:
         return name not in self._refused and layerdb.get_diff(c, name) is not None
 
-    # --- listings
+    # --- layers
 
-    def _listed(self, names: Iterable[DiffID]) -> dict[DiffID, list[Entry]]:
-        """The entries of those of these layers that the store does not know, fetched side by side."""
-        c = self._ctx.db.read()
-        todo = [
-            self._records.layers[name]
-            for name in dict.fromkeys(names)
-            if name not in self._refused and layerdb.get_diff(c, name) is None
+    def _put_layers(self, names: Iterable[DiffID]) -> None:
+        """Rows of those of these layers that the store does not know, a few at a time: lists can be long."""
+        c, repository = self._ctx.db.read(), self._place.repository
+        wanted = [self._records.layers[name] for name in dict.fromkeys(names) if name not in self._refused]
+        todo = [layer for layer in wanted if layerdb.get_diff(c, layer.diff.diff_id) is None]
+        known = [
+            layer
+            for layer in wanted
+            if layer.blob is not None and not forms.is_at(c, layer.blob.digest, repository)
         ]
-        found: dict[DiffID, list[Entry]] = {}
+        for at in range(0, len(todo), _AT_ONCE):
+            some = todo[at : at + _AT_ONCE]
+            for layer, data in zip(some, self._fetched([each.listing for each in some]), strict=True):
+                self._put_listed(layer, data)
+        with self._ctx.db.write(durable=False) as tx:
+            for layer in known:
+                if self._is_known(tx, layer.diff.diff_id):
+                    self._put_layer(tx, layer.diff.diff_id, None)
+
+    def _put_listed(self, layer: SharedLayer, data: bytes | LaminaError) -> None:
         kept: dict[bytes, bytes] = {}
-        for layer, data in zip(todo, self._fetched([layer.listing for layer in todo]), strict=True):
-            try:
-                found[layer.diff.diff_id] = _entries(layer, data, kept)
-            except (InvalidInput, NotFound, Corrupt) as error:
-                self._refused.add(layer.diff.diff_id)
-                self._tell(Notice(f"[Warning] cache {self.shown}: {error.message}"))
-            put_kept(self._ctx, kept)
-            kept.clear()
-        return found
+        try:
+            entries = _entries(layer, data, kept)
+        except (InvalidInput, NotFound, Corrupt) as error:
+            self._refused.add(layer.diff.diff_id)
+            self._tell(Notice(f"[Warning] cache {self.shown}: {error.message}"))
+            return
+        put_kept(self._ctx, kept)
+        with self._ctx.db.write(durable=False) as tx:
+            self._put_layer(tx, layer.diff.diff_id, entries)
+
+    def _put_layer(self, tx: sqlite3.Connection, name: DiffID, entries: Iterable[Entry] | None) -> None:
+        """The rows of a layer, and where it is; of one that is known (None) only that."""
+        layer = self._records.layers[name]
+        if entries is not None and not put_absent(self._ctx, tx, layer.diff, entries):
+            self._refused.add(name)
+            return
+        for form in layer.forms:
+            forms.put(tx, Packed(name, form))
+        if layer.blob is not None:
+            forms.put(tx, Packed(name, layer.blob), self._place.repository)
 
     def _fetched(self, listings: Sequence[Descriptor]) -> list[bytes | LaminaError]:
         """These blobs; what kept one from coming in its place."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID
     from lamina.oci.platform import Platform
-    from lamina.transfer.cacheimport import Sought
+    from lamina.transfer.cacheopen import Sought
     from lamina.transfer.cacheplaces import CachePlace
 
 KEY = "lamina.cache.v1"  # of the config

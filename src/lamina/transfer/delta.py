@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _SMALLEST = 256 << 10  # bytes of a blob that is worth a look at its table
 _MOST_TABLE = 0.5  # of a blob
+_FASTER_THAN_LOOKING = 300e6  # bytes a second that chunks of files are looked for with
 _PROBE = 128 << 10  # bytes whose time tells how fast they come
 _GROWTH, _FREE = 400, 1 << 30  # a tar may be so many times its blob, or so many bytes in any case
 
@@ -85,31 +86,34 @@ class _Delta:
         from lamina.archive.chunked.opening import opened, table_size
         from lamina.archive.chunked.recipe import size_of
         from lamina.transfer.ahead import Ahead
-        from lamina.transfer.assembling import Assembly, needs
+        from lamina.transfer.assembling import Assembly, Here, needs
         from lamina.transfer.ours import seems_ours
         from lamina.transfer.parts import Parts
-        from lamina.transfer.present import any_files, find
+        from lamina.transfer.present import find, may_have
         from lamina.transfer.ranges import work
+        from lamina.transfer.similar import find_chunks
 
         layer = self._layer
         if not self._link.has_ranges or table_size(layer.annotations, layer.size) > layer.size * _MOST_TABLE:
             return False
-        if not any_files(self._ctx):
+        if not may_have(self._ctx, self._repository.reference.name, layer.size):
             return False
-        recipe = opened(layer.annotations, layer.size, self._part)
+        recipe = opened(layer.annotations, layer.size, self._part, measured=self._link.latency > 0)
         self._check_size(recipe)
         have = find(self._ctx, {content.digest for content in recipe.contents if content.digest})
-        if not have:
+        slow = not self._link.is_measured or self._link.rate < _FASTER_THAN_LOOKING
+        here = Here(have, find_chunks(self._ctx, recipe.contents, have) if slow else {})
+        if not have and not here.chunks:
             return False
-        ranges, ours = needs(recipe, have), seems_ours(recipe)
-        planned = self._plan(ranges, work(len(have), size_of(recipe), ours=ours))
+        ranges, ours = needs(recipe, here), seems_ours(recipe)
+        planned = self._plan(ranges, work(len(recipe.contents), size_of(recipe), ours=ours))
         if planned is None:
             return False
-        here = layer.size - planned.size - self._fetched
-        self._tell(Notice(f"{self._name}: {_shown(here)} of {_shown(layer.size)} are here already"))
+        saved = layer.size - planned.size - self._fetched
+        self._tell(Notice(f"{self._name}: {_shown(saved)} of {_shown(layer.size)} are here already"))
         with (
             Parts(ranges, self._told_part(self._fetched + planned.size), self._link) as parts,
-            Ahead(Assembly(self._ctx, recipe, have, parts, self._part).pieces()) as tar,
+            Ahead(Assembly(self._ctx, recipe, here, parts, self._part).pieces()) as tar,
         ):
             self._apply(tar.pieces(), ours=ours)
         return True

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SMALL = 64 << 10  # bytes of an answer whose time is mostly that of the way there and back
 _FAST = 1e9  # bytes a second: the most that is believed, and where nothing was measured
 _USUAL = 125e6  # bytes a second: 1 Gbit/s
-STREAMS = 3  # requests under way at once
+STREAMS = 4  # requests under way at once
 _MOST_GAP, _MOST_GUESSED = 4 << 20, 128 << 10  # bytes fetched in vain at a time; where the rate is not known
 _KEEP = 0.7  # how much an older measurement counts beside a new one
 

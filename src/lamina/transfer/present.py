@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from lamina.oci.digest import DiffID
 
 
+_LARGE = 16 << 20  # bytes
+_MOST_PLACES = 2
+
+
 class Place(NamedTuple):
     """Where a content is: a file of a layer of the store."""
 
@@ -27,9 +31,19 @@ class Place(NamedTuple):
     path: bytes
 
 
-def any_files(ctx: Layers) -> bool:
-    """Whether the store has a layer with anything in it."""
-    return ctx.db.read().execute("SELECT 1 FROM diffs WHERE size > 0 LIMIT 1").fetchone() is not None
+def may_have(ctx: Layers, repository: str, size: int) -> bool:
+    """Whether a look at the table of a blob of `size` bytes may pay: it is one or two requests more.
+
+    It does where this store has had something of the `repository` (its full name), an older version, say; and
+    for a large blob, where a look is little beside it, if there are any files at all.
+    """
+    c = ctx.db.read()
+    if c.execute("SELECT 1 FROM diffs WHERE size > 0 LIMIT 1").fetchone() is None:
+        return False
+    if size >= _LARGE or c.execute("SELECT 1 FROM places WHERE repository = ?", (repository,)).fetchone():
+        return True
+    names = (repository + ":", repository + ";")  # what follows a colon
+    return c.execute("SELECT 1 FROM tags WHERE name > ? AND name < ?", names).fetchone() is not None
 
 
 def find(ctx: Layers, digests: Collection[str]) -> dict[str, Place]:
@@ -57,7 +71,28 @@ def find(ctx: Layers, digests: Collection[str]) -> dict[str, Place]:
         }
     finally:
         c.execute("DROP TABLE temp.wanted_contents")
-    return _held(ctx, found)
+    there = _still(ctx, {place.diff_id for place in found.values()})
+    return {digest: place for digest, place in found.items() if place.diff_id in there}
+
+
+def at_paths(ctx: Layers, paths: Collection[bytes]) -> dict[bytes, list[Place]]:
+    """The files that are at these paths in layers that are really here, the newest layers first, a few of each.
+
+    Our lease holds these layers from now on.
+    """
+    c = ctx.db.read()
+    numbers = _here(ctx, c) if paths else {}
+    found: dict[bytes, list[Place]] = {}
+    for path in paths:
+        parent, _, name = path.rpartition(b"/")
+        rows = c.execute(
+            """SELECT d.num FROM diffs AS d CROSS JOIN files AS f
+            ON f.diff = d.num AND f.parent = ? AND f.name = ? WHERE f.kind = ? ORDER BY d.num DESC""",
+            (parent, name, Kind.FILE.value),
+        )
+        found[path] = [Place(numbers[number], path) for (number,) in rows if number in numbers][:_MOST_PLACES]
+    there = _still(ctx, {place.diff_id for places in found.values() for place in places})
+    return {path: [place for place in places if place.diff_id in there] for path, places in found.items()}
 
 
 def _keys(digests: Iterable[str]) -> list[tuple[bytes]]:
@@ -70,11 +105,9 @@ def _here(ctx: Layers, c: sqlite3.Connection) -> dict[int, DiffID]:
     return {number: diff_id for number, diff_id in rows if os.path.isdir(ctx.layout.diff_dir(diff_id))}
 
 
-def _held(ctx: Layers, found: dict[str, Place]) -> dict[str, Place]:
-    """What of it is in layers that are still there, now that our lease keeps them."""
-    layers = {place.diff_id for place in found.values()}
+def _still(ctx: Layers, layers: set[DiffID]) -> set[DiffID]:
+    """Those of these layers that are there, now that our lease keeps them."""
     with ctx.db.write(durable=False) as tx:
         leases.hold(tx, ctx.lease.id, leases.DIFF, *layers)
         rows = tx.execute("SELECT diff_id FROM diffs").fetchall()
-    there = layers.intersection([row[0] for row in rows])
-    return {digest: place for digest, place in found.items() if place.diff_id in there}
+    return layers.intersection([row[0] for row in rows])

@@ -31,10 +31,10 @@ def table_size(notes: Mapping[str, str], size: int) -> int:
     return found.end - found.toc.start if found else 0
 
 
-def opened(notes: Mapping[str, str], size: int, part: Part) -> Recipe:
+def opened(notes: Mapping[str, str], size: int, part: Part, *, measured: bool = False) -> Recipe:
     """The recipe of a layer whose descriptor has these annotations and this size.
 
-    `part` is asked first for a few bytes, then for all that remains: two answers tell how fast they come.
+    `part` is asked for a few bytes before it is asked for much, unless it is known how fast they come.
     Doubt for what does not fit together; and what `part` raises.
     """
     found = positions.parse(notes, size)
@@ -42,7 +42,7 @@ def opened(notes: Mapping[str, str], size: int, part: Part) -> Recipe:
         return _stargz(notes, size, part)
     from lamina.archive.chunked.recipe import ZstdRecipe  # only one of the two is wanted
 
-    if found.end - found.toc.start > _SMALL:
+    if found.end - found.toc.start > _SMALL and not measured:
         positions.check_footer(_sure(part, size - FOOTER_SIZE, size), found)
     return ZstdRecipe(found, _sure(part, found.toc.start, found.end))
 

@@ -86,10 +86,10 @@ def run(session: Session, args: Args) -> int:
         raise UsageError("the input device is not a TTY", "", 1)
     sys.stdout.flush()
     engine = session.engine
-    if request.tty and request.interactive:
-        _bring(engine, request)
 
     def start() -> int:
+        if request.tty and request.interactive:
+            _bring(engine, request)
         # The terminal is raw only where the container's own terminal does the line editing.
         with raw(0, wanted=request.tty and request.interactive):
             return engine.run(request, Stdio(0, 1, 2, forward_signals=True)).status

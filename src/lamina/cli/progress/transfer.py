@@ -8,6 +8,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, TextIO
 
 from lamina.cli.units import human_size
+from lamina.dockerfile.source import printable
 from lamina.events import Notice, Progress
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Transfer:
             self._lines, self._height = {}, 0
 
     def _notice(self, text: str) -> None:
+        text = printable(text)  # some of it is said by registries
         name, colon, state = text.partition(": ")
         if not self._is_terminal:
             self._write(text + "\n")
