@@ -1,4 +1,4 @@
-"""Speed, side by side: python -m bench [cached|run-true|cache|verify|trace|read-set|ship|memory ...]
+"""Speed, side by side: python -m bench [cached|run-true|cache|verify|trace|read-set|ship|memory|delta ...]
 
 cached    a fully cached build of the Flask example, beside `python -c pass`
 run-true  one `RUN true` step, everything included, beside `unshare -mpfiu chroot ROOT true`
@@ -8,6 +8,7 @@ trace     what it costs to record what a RUN looks at
 read-set  what it costs to ask whether other layers show it the same
 memory    what an image of 10 GB takes of it to load, push, save, pull and remove; exit 1 when it is too much
 ship      push, pull and a build by a shared cache, beside docker, podman and skopeo
+delta     the next version of a layer in parts and whole, over lines of several kinds; exit 1 when it is slower
 
 Without a name: cached and run-true. Every contestant runs once a round, in turn; what counts is the ratio
 of the medians. Working files lie on tmpfs.
@@ -27,6 +28,7 @@ from collections.abc import Callable
 from bench import readsets, tracing
 from bench.builders import Builder, builders
 from bench.cache import case, verify
+from bench.delta.case import delta
 from bench.measure import Run, command, medians, per_step, table
 from bench.memory import memory
 from bench.ship.case import ship
@@ -108,9 +110,10 @@ CASES: dict[str, Case] = {
     "trace": lambda found, folder, words: tracing.trace(found[0], folder, ROUNDS, as_json=words.json),
     "ship": lambda found, folder, _: ship(found, folder, base, min(ROUNDS, 5)),
     "memory": lambda found, folder, _: memory(folder),
+    "delta": lambda found, folder, _: delta(folder, min(ROUNDS, 3)),
     "read-set": lambda found, folder, _: print(readsets.read_set(found[0], folder, ROUNDS), flush=True),
 }
-ALONE = {"verify", "trace", "read-set", "memory"}  # no other builder takes part
+ALONE = {"verify", "trace", "read-set", "memory", "delta"}  # no other builder takes part
 
 
 def main() -> None:

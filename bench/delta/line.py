@@ -16,7 +16,7 @@ _WINDOW = 64  # chunks under way on one connection
 
 @dataclass
 class Line:
-    """`rtt` in seconds; `rate` in bytes a second, 0 for as fast as can be. `received` counts bytes that came."""
+    """`rtt` in seconds; `rate` in bytes a second, 0 for the fastest. `received` counts bytes that came."""
 
     port: int
     rtt: float = 0.0
@@ -57,7 +57,11 @@ def _accept(server: socket.socket, upstream: int, made: Line) -> None:
         for each in (client, there):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         way: queue.Queue[tuple[float, bytes]] = queue.Queue(_WINDOW)
-        for target, args in ((_ask, (client, there, made.rtt)), (_take, (there, way, made)), (_give, (way, client))):
+        for target, args in (
+            (_ask, (client, there, made.rtt)),
+            (_take, (there, way, made)),
+            (_give, (way, client)),
+        ):
             threading.Thread(target=target, args=args, daemon=True).start()
 
 

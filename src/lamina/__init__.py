@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lamina.build.given import CacheFrom as CacheFrom
+    from lamina.build.given import CacheTo as CacheTo
     from lamina.build.request import BuildRequest as BuildRequest
     from lamina.build.request import BuildResult as BuildResult
     from lamina.containers.request import RunRequest as RunRequest
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from lamina.engine.steps import StepRef as StepRef
     from lamina.errors import LaminaError as LaminaError
     from lamina.serving.settings import ServeSettings as ServeSettings
+    from lamina.transfer.drafts import IndexChanges as IndexChanges
 
 __version__ = "0.1.0"
 __all__ = [
     "BuildRequest",
     "BuildResult",
+    "CacheFrom",
+    "CacheTo",
     "Engine",
+    "IndexChanges",
     "LaminaError",
     "PushRequest",
     "RunRequest",
@@ -38,7 +44,10 @@ __all__ = [
 _HOMES = {
     "BuildRequest": "lamina.build.request",
     "BuildResult": "lamina.build.request",
+    "CacheFrom": "lamina.build.given",
+    "CacheTo": "lamina.build.given",
     "Engine": "lamina.engine.engine",
+    "IndexChanges": "lamina.transfer.drafts",
     "LaminaError": "lamina.errors",
     "PushRequest": "lamina.engine.pushing",
     "RunRequest": "lamina.containers.request",

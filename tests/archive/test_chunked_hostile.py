@@ -80,15 +80,6 @@ def test_annotations_of_something_else() -> None:
     assert positions.parse({}, 100) is None
 
 
-def test_a_footer_that_says_something_else() -> None:
-    """It is looked at when the tables are large."""
-    found = LAYER.positions
-    positions.check_footer(LAYER.blob[-positions.FOOTER_SIZE :], found)
-    for blob in (LAYER.blob[:-60] + b"\1" + LAYER.blob[-59:], LAYER.blob[:-1] + b"y", b"short"):
-        with pytest.raises(Doubt):
-            positions.check_footer(blob[-positions.FOOTER_SIZE :], found)
-
-
 def test_a_registry_that_gives_less_or_more() -> None:
     for part in (lambda a, b: LAYER.blob[a : b - 1], lambda a, b: LAYER.blob[a : b + 1]):
         with pytest.raises(Doubt):
@@ -169,7 +160,7 @@ def test_a_table_without_a_tar_split_needs_the_headers_in_the_blob() -> None:
     assert doubted(forged(LAYER, change))
 
 
-BOMB = zstandard.ZstdCompressor(level=19).compress(bytes(200 << 20))  # of 200 MiB of zeros
+BOMB = zstandard.compress(bytes(80 << 20))  # of 80 MiB of zeros
 
 
 def test_a_table_that_is_a_bomb() -> None:
@@ -187,7 +178,7 @@ def test_a_table_that_is_a_bomb() -> None:
 @pytest.mark.parametrize("told", [3000, 10])
 def test_a_file_that_is_a_bomb(told: int) -> None:
     """A frame says of itself how much it is; one that lies about that is cut off."""
-    stream = zstandard.ZstdCompressor(level=19, write_content_size=False).compress(bytes(200 << 20))
+    stream = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(80 << 20))
     for bomb in (BOMB, stream):
         made = written(tar_of({"a": noise(told)}))
         row = made.toc["entries"][0]

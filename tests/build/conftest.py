@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from .kitchen import Kitchen, opened
+from .machines import counting
 from .mounted import Agent
 from .untouched.fixtures import lab as lab
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.mount.userns import IdMap
+    from tests.registry.distribution import Registry
 
 
 @pytest.fixture
@@ -50,3 +52,10 @@ def key(tmp_path: Path) -> str:
     path = str(tmp_path / "key")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "mine", "-f", path], check=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def counted() -> Iterator[Registry]:
+    """One registry for all tests of shared caches: each has names of its own."""
+    with counting() as made:
+        yield made

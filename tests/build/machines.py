@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lamina.build.request import CacheFrom, CacheTo
+from lamina.build.given import CacheFrom, CacheTo
 from lamina.db import names
 from lamina.events import Notice
 from lamina.layers.absent import is_here

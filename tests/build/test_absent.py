@@ -12,7 +12,7 @@ from lamina.build.planning import plan
 from lamina.build.planrun import NoFetcher
 from lamina.build.request import BuildRequest, BuildResult
 from lamina.build.verifying import compare
-from lamina.db import cachedb, layerdb
+from lamina.db import cachedb, imagedb, layerdb
 from lamina.events import StepFailed
 from lamina.graph import reason as reasons
 from lamina.layers.absent import Elsewhere, absent
@@ -78,7 +78,14 @@ def test_copy_from_fetches_what_it_copies(far: Kitchen, liar: Liar) -> None:
     assert rules(far.build(text.format("two"))) == ["exact"] * 3 and not fetched(liar)
     result = far.build(text.format("one"))
     assert far.read(result.image_id, "one") == "1\n" and fetched(liar) == 1
-    assert absent(far.ctx, layers(far, there))[0] == layers(far, there)[0]
+    base, one, two = layers(far, there)
+    assert absent(far.ctx, [base, one, two]) == [base, two]
+    send_away(far.ctx, liar, one)
+    result = far.build(text.format("*o*"))
+    assert {"one", "two"} <= far.listing(result.image_id).keys()
+    told = [text for text in notices(far) if text.startswith("fetching")]
+    assert told == ["fetching 2 layers that are elsewhere"], "both at once, and the base never"
+    assert absent(far.ctx, [base, one, two]) == [base]
 
 
 def test_a_mount_of_an_image(far: Kitchen, liar: Liar) -> None:
@@ -171,15 +178,19 @@ def test_small_files_that_were_kept_are_read_without_their_layer(far: Kitchen, l
 
 
 def test_rows_that_are_wrong_do_not_count(far: Kitchen, liar: Liar) -> None:
-    _, one, *_ = layers(far, far.build(TEXT))
+    image_id = far.build(TEXT).image_id
+    before = imagedb.need_image(far.db.read(), image_id)
+    _, one, *_ = far.config(image_id).diff_ids
     send_away(far.ctx, liar, one)
     with far.db.write() as tx:
-        tx.execute("UPDATE diffs SET content_id = ? WHERE diff_id = ?", ("f" * 64, one))
+        tx.execute("UPDATE diffs SET content_id = ?, size = 99 WHERE diff_id = ?", ("f" * 64, one))
+        tx.execute("UPDATE images SET size = size + 97")
         tx.execute("UPDATE files SET uid = 5 WHERE name = ?", (b"one",))
     result = far.build(TEXT + "RUN stat -c %u /one\n")
     assert far.output == "0\n"
     assert any(one in text and "not what was said of it" in text for text in notices(far))
     assert layerdb.need_diff(far.db.read(), one).content_id != "f" * 64
+    assert imagedb.need_image(far.db.read(), image_id) == before
     assert absent(far.ctx, layers(far, result)) == []
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from lamina.build.request import CacheTo
+from lamina.build.given import CacheTo
 from lamina.errors import InvalidInput
 from lamina.mount.userns import IdMap
 from lamina.oci.config import ImageConfig, RootFS
 from lamina.oci.digest import DiffID
 from lamina.transfer.cacheinline import KEY, keys_of
 from lamina.transfer.register import register_image
-from tests.build.machines import Fleet, counting, fleet_of, here, told
+from tests.build.machines import Fleet, fleet_of, here, told
 from tests.build.ruled import check_sound, rules
 from tests.registry.distribution import Registry
 
@@ -23,16 +23,9 @@ _NAMES = itertools.count()
 _INLINE = (CacheTo("inline"),)
 
 
-@pytest.fixture(scope="module")
-def counted() -> Iterator[Registry]:
-    """One registry for all tests here."""
-    with counting() as made:
-        yield made
-
-
 @pytest.fixture
 def fleet(inside: IdMap, counted: Registry) -> Iterator[Fleet]:
-    with fleet_of(counted, f"t{next(_NAMES)}") as made:
+    with fleet_of(counted, f"i{next(_NAMES)}") as made:
         yield made
 
 

@@ -13,7 +13,7 @@ from lamina.insight.rows import Rows
 from lamina.insight.why import why
 from lamina.mount.userns import IdMap
 from tests.build.kitchen import Kitchen
-from tests.build.machines import STAGES, Fleet, counting, fleet_of, here
+from tests.build.machines import STAGES, Fleet, fleet_of, here
 from tests.build.ruled import rules
 from tests.build.untouched.lab import Lab
 from tests.registry.distribution import Registry
@@ -22,16 +22,9 @@ pytestmark = pytest.mark.timeout(120)
 _NAMES = itertools.count()
 
 
-@pytest.fixture(scope="module")
-def counted() -> Iterator[Registry]:
-    """One registry for all tests here."""
-    with counting() as made:
-        yield made
-
-
 @pytest.fixture
 def fleet(inside: IdMap, counted: Registry) -> Iterator[Fleet]:
-    with fleet_of(counted, f"t{next(_NAMES)}", Lab) as made:
+    with fleet_of(counted, f"r{next(_NAMES)}", Lab) as made:
         yield made
 
 

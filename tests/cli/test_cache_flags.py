@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from lamina.build.request import CacheFrom, CacheTo
+from lamina.build.given import CacheFrom, CacheTo
 from lamina.cli.build_caches import parse_from, parse_to
 from lamina.errors import LaminaError
 from lamina.oci.digest import Digest

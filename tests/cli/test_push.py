@@ -9,6 +9,7 @@ import pty
 import re
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,11 +19,14 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from lamina.engine.engine import Engine
+from lamina.engine.pushing import PushRequest
+from lamina.errors import LaminaError
 from lamina.oci import media
 from lamina.oci.digest import sha256
 from tests.e2e.conftest import lamina, new_root, remove
 from tests.e2e.lamina_command import Lamina
-from tests.e2e.ordinary import Ids, ordinary_lamina
+from tests.e2e.ordinary import ordinary_lamina
 from tests.faults.proxy import Phase, Proxy, Spoiled, before
 from tests.machine import quick_place
 from tests.registry.conftest import place
@@ -55,6 +59,7 @@ def built() -> Iterator[Lamina]:
     """Lamina with an image `app` of two layers, for tests that only push it."""
     with new_root("push") as made:
         folder = make_context(made.root.parent / "context")
+        (folder / "a").write_bytes(os.urandom(6_000_000))  # too much to be packed in memory
         made("build", "-q", "-t", "app", folder)
         yield made
 
@@ -130,6 +135,9 @@ def test_quiet_and_digestfile(registry: Registry, built: Lamina, place: Path) ->
     flags = ("-q", "--digestfile", file)
     assert built.both("push", *flags, "app", f"docker://{name}", **ONLINE) == (f"{name}\n", "")
     with new_root("quiet") as there:
+        there("pull", f"{registry.name('quiet')}@{file.read_text()}", **ONLINE)
+        row = "{{.Repository}} {{.Tag}}"
+        assert there("images", "--filter=dangling=true", "--format", row) == f"{registry.host}/quiet <none>\n"
         assert there.both("pull", "-q", name, **ONLINE) == (f"{name}\n", "")
     assert file.read_text() == document(registry, "quiet", "1")[0]
 
@@ -158,23 +166,40 @@ def test_all_tags(registry: Registry, lamina: Lamina, context: Path) -> None:
         assert again[-2] == f"Status: Image is up to date for {name}"
 
 
-def test_what_cannot_be_pushed(registry: Registry, built: Lamina) -> None:
-    def error(*args: str, **environ: str) -> str:
-        return built.both("push", *args, status=1, **(ONLINE | environ))[1]
+def test_what_cannot_be_pushed(built: Lamina) -> None:
+    _, err = built.both("push", "nosuch", status=1, **ONLINE)
+    assert err == "lamina: An image does not exist locally with the tag: nosuch\n"
+    _, err = built.both("push", "--compression-level", "x", "app", status=1, **ONLINE)
+    assert "invalid --compression-level 'x'" in err
 
-    assert error("nosuch") == "lamina: An image does not exist locally with the tag: nosuch\n"
-    assert error("app:other") == "lamina: tag does not exist: app:other\n"
-    assert error("-a", "app:1").startswith("lamina: tag can't be used with --all-tags/-a\n")
-    assert error(f"app@sha256:{'0' * 64}").startswith("lamina: cannot push a digest reference\n")
-    assert "unknown compression 'xz'" in error("--compression", "xz", "app")
-    assert "invalid --compression-level 'x'" in error("--compression-level", "x", "app")
-    assert "unknown --format 'v1'" in error("--format", "v1", "app")
-    assert "connection refused" in error("app", "localhost:1/x")
-    assert "Lamina is offline here" in error("app", LAMINA_OFFLINE="1")
+
+WRONG = {
+    "another tag": (PushRequest("app:other"), "tag does not exist: app:other"),
+    "a tag and all": (PushRequest("app:1", all_tags=True), "tag can't be used with --all-tags/-a"),
+    "all of nothing": (PushRequest("nosuch", all_tags=True), "does not exist locally with the tag: nosuch"),
+    "a digest": (PushRequest(f"app@sha256:{'0' * 64}"), "cannot push a digest reference"),
+    "a compression": (PushRequest("app", "localhost:1/x", compression="xz"), "unknown compression 'xz'"),
+    "nobody there": (PushRequest("app", "localhost:1/x"), "connection refused"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_requests_that_fail(built: Lamina, case: str) -> None:
+    request, words = WRONG[case]
+    with Engine.open(str(built.root), environ={}) as engine, pytest.raises(LaminaError, match=words):
+        engine.push(request)
+
+
+def test_offline(built: Lamina) -> None:
+    with (
+        Engine.open(str(built.root), environ={"LAMINA_OFFLINE": "1"}) as engine,
+        pytest.raises(LaminaError, match="Lamina is offline here"),
+    ):
+        engine.push(PushRequest("app", "localhost:1/x"))
 
 
 def test_without_credentials(built: Lamina, place: Path) -> None:
-    with running(place / "r", users=True) as registry:
+    with running(place / "r", users=True, tls=True) as registry:
         name = registry.name("secret/app:1")
         environ = ONLINE | {"DOCKER_CONFIG": str(place), "HOME": str(place)}
         _, err = built.both("push", "app", name, status=1, **environ)
@@ -182,6 +207,10 @@ def test_without_credentials(built: Lamina, place: Path) -> None:
         auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         (place / "config.json").write_text(json.dumps({"auths": {registry.host: {"auth": auth}}}))
         assert built("push", "-q", "app", name, **environ) == f"{name}\n"
+        flags = ("--tls-verify=false", "--creds", f"{USER}:{PASSWORD}")
+        run = ["skopeo", "inspect", *flags, f"docker://{name}"]
+        found = json.loads(subprocess.run(run, check=True, capture_output=True, timeout=30).stdout)
+        assert len(found["Layers"]) == 2
 
 
 # --- in a terminal
@@ -279,16 +308,16 @@ def test_a_pull_is_interrupted(registry: Registry, built: Lamina) -> None:
 # --- an ordinary user
 
 
-@pytest.mark.parametrize("ids", ["one", "many"])
-def test_an_ordinary_user_pushes(registry: Registry, ids: Ids, context: Path, place: Path) -> None:
+def test_an_ordinary_user_pushes(registry: Registry, context: Path, place: Path) -> None:
+    """One with a single ID, who cannot have the files belong to whom they belong to."""
     place.chmod(0o755)
     folder = tempfile.mkdtemp(prefix="lamina-push-user-", dir=quick_place())
     try:
-        user = ordinary_lamina(Path(folder), ids)
-        name = registry.name(f"user-{ids}:1")
+        user = ordinary_lamina(Path(folder), "one")
+        name = registry.name("user:1")
         user("build", "-q", "-t", name, context)
         user("push", "-q", name, **ONLINE)
-        assert blob(registry, f"user-{ids}", document(registry, f"user-{ids}", "1")[1]["config"]["digest"])
+        assert blob(registry, "user", document(registry, "user", "1")[1]["config"]["digest"])
     finally:
         remove(folder)
 
@@ -321,20 +350,20 @@ def test_build_pushes(registry: Registry, lamina: Lamina, context: Path, place: 
         ("type=registry,compression=zstd:chunked", media.LAYER_ZSTD),
     ],
 )
-def test_outputs_say_how(
-    registry: Registry, lamina: Lamina, context: Path, output: str, media_type: str
-) -> None:
+def test_outputs_say_how(registry: Registry, built: Lamina, output: str, media_type: str) -> None:
     path = "".join(letter if letter.isalnum() else "-" for letter in output)
-    lamina("build", "-q", "-o", f"{output},name={registry.name(path)}", context, **ONLINE)
+    context = built.root.parent / "context"
+    built("build", "-q", "-o", f"{output},name={registry.name(path)}", context, **ONLINE)
     found = document(registry, path, "latest")[1]
     assert {layer["mediaType"] for layer in found["layers"]} == {media_type}
     docker = media_type == media.DOCKER_LAYER_GZIP
     assert found["mediaType"] == (media.DOCKER_MANIFEST if docker else media.MANIFEST)
 
 
-def test_push_by_digest(registry: Registry, lamina: Lamina, context: Path, place: Path) -> None:
+def test_push_by_digest(registry: Registry, built: Lamina, place: Path) -> None:
+    context = built.root.parent / "context"
     output = f"type=image,push-by-digest=true,name={registry.name('by-digest')}"
-    lamina("build", "-q", "-o", output, "--metadata-file", place / "m", context, **ONLINE)
+    built("build", "-q", "-o", output, "--metadata-file", place / "m", context, **ONLINE)
     digest = json.loads((place / "m").read_text())["containerimage.digest"]
     assert document(registry, "by-digest", digest)[0] == digest
     with pytest.raises(OSError, match="404"):
@@ -366,16 +395,39 @@ def test_attestations_speak_of_what_was_pushed(
     assert document(registry, "attested", "2")[0] == digest
 
 
+def test_several_platforms(registry: Registry, lamina: Lamina, context: Path, place: Path) -> None:
+    name = registry.name("several:1")
+    flags = (
+        "--push",
+        "--platform=linux/amd64,linux/arm64",
+        "--provenance=true",
+        "--metadata-file",
+        place / "m",
+    )
+    lamina("build", "-q", *flags, "-t", name, context, **ONLINE)
+    digest, found = document(registry, "several", "1")
+    assert found["mediaType"] == media.INDEX
+    assert json.loads((place / "m").read_text())["containerimage.digest"] == digest
+    platforms = [row["platform"]["architecture"] for row in found["manifests"]]
+    assert platforms == ["amd64", "arm64", "unknown", "unknown"]
+    spoken_of = [
+        row["annotations"]["vnd.docker.reference.digest"]
+        for row in found["manifests"]
+        if "annotations" in row
+    ]
+    assert spoken_of == [row["digest"] for row in found["manifests"][:2]]
+    with new_root("several") as there:
+        for platform in ("linux/arm64", "linux/amd64"):
+            there("pull", "-q", "--platform", platform, name, **ONLINE)
+            ours = lamina("inspect", "-f", "{{.Id}}", "--platform", platform, name)
+            assert there("inspect", "-f", "{{.Id}}", "--platform", platform, name) == ours
+
+
 def test_what_cannot_be_built_and_pushed(lamina: Lamina, context: Path) -> None:
     def error(*args: str, **environ: str) -> str:
         return lamina.both("build", *args, str(context), status=1, **(ONLINE | environ))[1]
 
     assert "tag is needed when pushing to registry" in error("--push")
-    assert "offline" in error("--push", "-t", "localhost:1/x", LAMINA_OFFLINE="1")
-    assert "unsupported compression type lz4" in error("-o", "type=registry,compression=lz4", "-t", "x")
-    assert "compression=zstd:chunked is for what is pushed" in error(
-        "-o", "type=oci,dest=x,compression=zstd:chunked"
-    )
     assert "connection refused" in error("--push", "-t", "localhost:1/x")
     (found,) = lamina("build", "ls", "--format", "{{.Status}}").splitlines()
     assert found.lower().startswith(("error", "failed"))

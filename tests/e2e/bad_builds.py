@@ -225,7 +225,7 @@ FLAGS = {
     "platform": (["--platform=a/b/c/d"], "invalid platform 'a/b/c/d'", 1),
     "output of no type": (["-o", "dest=x"], "type is required for output", 1),
     "output of an unknown type": (["-o", "type=foo"], "output type 'foo' is not supported", 1),
-    "output into a registry": (["-o", "type=registry"], "pushing is not supported", 1),
+    "output into a registry": (["-o", "type=registry"], "tag is needed when pushing to registry", 1),
     "output with an unknown option": (["-o", "type=oci,dest=x.tar,foo=1"], "unknown option 'foo'", 1),
     "output of files into nothing": (["-o", "type=local"], "needs a folder", 1),
     "two outputs on STDOUT": (

@@ -22,6 +22,8 @@ from lamina.layers.context import Layers
 from lamina.oci import config as configs
 from lamina.oci.digest import DiffID
 from lamina.transfer.image_view import read_config
+from lamina.transfer.load import load
+from lamina.transfer.save import save
 from tests.build.kitchen import Kitchen, opened
 from tests.layers.conftest import folder, make_store
 from tests.registry.conftest import liar, quick
@@ -163,6 +165,11 @@ def test_what_cannot_be_had_is_said(away: Away) -> None:
     assert f"{away.liar.host}/cache: " in caught.value.message
     assert "pull the image again" in str(caught.value.hint)
     assert not os.listdir(f"{away.engine.root}/mnt") and away.here == 1
+    for form in ("docker-archive", "oci-archive"):
+        out = io.BytesIO()
+        with pytest.raises(lamina.LaminaError):
+            away.engine.save(["app"], out, format=form)
+        assert out.getvalue() == b""
 
 
 def test_run_commit_export_diff(inside: object, liar: Liar) -> None:
@@ -200,3 +207,15 @@ def test_who_opens_the_engine_is_told_of_what_comes(away: Away) -> None:
     with lamina.Engine.open(away.engine.root, environ={}, own_process=True, observer=told.append) as engine:
         engine.save(["app"], io.BytesIO())
     assert any(isinstance(event, Progress) for event in told)
+
+
+def test_load_brings_them_as_well(make_store: Callable[[], Layers], liar: Liar) -> None:
+    there, here = make_store(), make_store()
+    image_id = make_image(there, "app")
+    known(there, here, liar, image_id, "app")
+    out = io.BytesIO()
+    save(there, ["app"], out.write)
+    out.seek(0)
+    load(here, out)
+    assert absent(here, configs.parse(read_config(there, image_id)).diff_ids) == []
+    assert not liar.site.asked

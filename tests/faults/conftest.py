@@ -46,5 +46,5 @@ def proxy(registry: Registry) -> Iterator[Proxy]:
 @pytest.fixture(autouse=True)
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses between attempts, and little patience with silence."""
-    monkeypatch.setattr("lamina.fetch.exchange._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("lamina.fetch.retrying._FIRST_PAUSE", 0.01)
     monkeypatch.setattr("lamina.fetch.connections.READ_TIMEOUT", PATIENCE)

@@ -25,4 +25,4 @@ def sink() -> Iterator[BinaryIO]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lamina.fetch.exchange._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("lamina.fetch.retrying._FIRST_PAUSE", 0.01)

@@ -11,8 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -527,7 +526,7 @@ def test_a_server_that_starts_anew(sink: BinaryIO, monkeypatch: pytest.MonkeyPat
         pauses.append(seconds)
 
     first_port, pauses = first.getsockname()[1], list[float]()
-    monkeypatch.setattr("lamina.fetch.exchange.pause", pause)
+    monkeypatch.setattr("lamina.fetch.retrying.pause", pause)
 
     def busy() -> None:
         line, _ = first.accept()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lamina.errors import NoSpace
+from lamina.fs.entries import Entries
 from lamina.layers.apply import apply_layer
 from lamina.layers.capture import capture
 from lamina.layers.lookup import Lookup
@@ -56,6 +57,15 @@ def test_write() -> None:
 
 def test_apply() -> None:
     on_small_disk(lambda ctx: apply_layer(ctx, io.BytesIO(HUGE)))
+
+
+def test_more_entries_than_room() -> None:
+    def test(ctx: Layers) -> None:
+        with Entries(lambda: f"{ctx.layout.diff}/{ctx.lease.temp_name()}", 400_000) as entries:
+            for number in range(40_000):
+                entries.put(Entry(b"%0300d" % number, Kind.DIR))
+
+    on_small_disk(test)
 
 
 def test_import() -> None:

@@ -39,4 +39,4 @@ def liar() -> Iterator[Liar]:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short pauses between attempts."""
-    monkeypatch.setattr("lamina.fetch.exchange._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("lamina.fetch.retrying._FIRST_PAUSE", 0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,7 +15,7 @@ from lamina.fetch.failures import FetchFailed
 from lamina.oci import media
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import Digest
+from lamina.oci.digest import Digest, sha256
 from lamina.registry.auth import parse_challenges
 from lamina.registry.credentials import Credentials, credentials_for
 from lamina.registry.repository import Repository
@@ -104,6 +105,50 @@ def test_a_token_for_a_user(liar: Liar, place: Path) -> None:
     assert resolve(name, auths(place, {liar.host: entry("me", "pw")})) == MADE.digest
     with pytest.raises(Denied, match=r"gives no token: unauthorized: incorrect"):
         resolve(name, auths(place, {liar.host: entry("me", "other")}))
+
+
+class Collected:
+    """A receiver."""
+
+    def __init__(self, data: bytearray) -> None:
+        self._data = data
+
+    def write(self, data: bytes) -> None:
+        self._data += data
+
+    def restart(self) -> None:
+        self._data.clear()
+
+
+def test_a_token_that_expires_while_a_blob_comes(liar: Liar) -> None:
+    """The connection breaks, and the rest wants a newer token."""
+    data = random.Random(1).randbytes(700_000)
+    tokens = ["second", "first"]
+    challenge = token_page(liar, "")
+    liar.site.pages["/token"] = lambda handler: handler.reply(
+        200, json.dumps({"token": tokens.pop()}).encode()
+    )
+
+    def answer(handler: Handler) -> None:
+        said, asked = handler.headers.get("Authorization", ""), handler.headers.get("Range")
+        if asked is None and said == "Bearer first":
+            handler.broken(data, 300_000)
+        elif asked is not None and said == "Bearer second":
+            start = int(asked.removeprefix("bytes=").partition("-")[0])
+            part = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            handler.reply(206, data[start:], Content_Range=part)
+        else:
+            handler.reply(401, WWW_Authenticate=challenge)
+
+    found = Descriptor(media.LAYER, sha256(data), len(data))
+    liar.site.pages[f"/v2/app/blobs/{found.digest}"] = answer
+    out = bytearray()
+    with Repository(references.parse(f"{liar.host}/app"), Settings()) as it:
+        it.receive(found, Collected(out), lambda done, total: None)
+    assert out == data
+    tokens[:] = ["second", "first"]
+    with Repository(references.parse(f"{liar.host}/app"), Settings()) as it, it.open(found) as stream:
+        assert stream.read() == data
 
 
 def test_an_identity_token(liar: Liar, place: Path) -> None:

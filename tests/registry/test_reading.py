@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 import time
 from contextlib import suppress
@@ -97,6 +98,28 @@ def test_a_stream_begins_again_where_it_cannot_go_on(liar: Liar) -> None:
         handler.broken(DATA, left.pop()) if left else handler.reply(200, DATA)
     )
     assert read(liar) == DATA
+
+
+def test_progress_makes_up_for_breaks(liar: Liar) -> None:
+    """A long blob over a bad line: what each attempt brings counts, not how many there are."""
+    data = random.Random(2).randbytes(8 << 20)
+    blob = Descriptor("", sha256(data), len(data))
+
+    def answer(handler: Handler) -> None:
+        start = int(handler.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+        handler.send_response(206 if start else 200)
+        handler.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        handler.send_header("Content-Length", str(len(data) - start))
+        handler.end_headers()
+        handler.wfile.write(data[start : start + (1 << 20) + 1])
+        handler.close_connection = True
+
+    liar.site.pages[f"/v2/app/blobs/{blob.digest}"] = answer
+    assert read(liar, blob) == data
+    out = _Out()
+    with repository(liar) as found:
+        found.receive(blob, out, lambda done, total: None)
+    assert out.data == data
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -220,6 +243,18 @@ def test_a_stop_in_the_middle_of_a_stream(liar: Liar) -> None:
         stream.read()
     assert time.monotonic() - begin < 2
     over.set()
+
+
+def test_a_blob_that_lies_elsewhere_is_there(liar: Liar) -> None:
+    """Storage refuses HEAD with an address that is made for GET."""
+    with serve() as other:
+        other.site.pages["/file"] = lambda handler: handler.reply(403)
+        liar.site.pages[PATH] = lambda handler: handler.reply(307, Location=other.site.url + "/file")
+        with repository(liar) as found:
+            assert found.has_blob(BLOB.digest)
+            liar.site.pages[PATH] = lambda handler: handler.reply(307, Location="/v2/app/blobs/none")
+            assert not found.has_blob(BLOB.digest)
+        assert not other.site.asked
 
 
 # --- parts

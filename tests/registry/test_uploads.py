@@ -150,9 +150,21 @@ def test_pieces_where_one_request_is_too_large(taker: Taker) -> None:
 
 def test_pieces_that_are_too_large_too(taker: Taker) -> None:
     taker.once("PUT", say(413))
-    taker.once("PATCH", say(413))
-    with pytest.raises(FetchFailed, match="answered 413"):
+    taker.once("PATCH", *[say(413)] * 5)
+    with pytest.raises(FetchFailed, match="answered 413") as caught:
         upload(taker, LARGE)
+    assert "raise its limit" in (caught.value.hint or "")
+    assert taker.methods.count("PATCH") == 2
+
+
+def test_smaller_pieces_where_they_are_too_large(taker: Taker) -> None:
+    """nginx stops at 1 MiB if nobody says otherwise."""
+    data = noise(PIECE // 2 + 100)
+    taker.once("PUT", say(413))
+    taker.once("PATCH", say(413))
+    upload(taker, data)
+    assert taker.blobs == {sha256(data): data}
+    assert [size for method, size in taker.sent if method == "PATCH"] == [PIECE // 4, PIECE // 4, 100]
 
 
 def test_pieces_as_large_as_the_registry_wants_them(taker: Taker) -> None:
@@ -233,7 +245,7 @@ def test_the_end_of_a_stream_that_breaks_off(taker: Taker) -> None:
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """How long was waited between attempts, without waiting."""
     found: list[float] = []
-    monkeypatch.setattr("lamina.fetch.exchange.pause", lambda seconds, stopper: found.append(seconds))
+    monkeypatch.setattr("lamina.fetch.retrying.pause", lambda seconds, stopper: found.append(seconds))
     return found
 
 

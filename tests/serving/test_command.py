@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from lamina.cli.commands.registry_serve import address
+from lamina.errors import InvalidInput
 from lamina.oci.digest import sha256
 from lamina.store.layout import Layout
 from tests.e2e.conftest import remove
@@ -113,6 +115,7 @@ def test_skopeo(here: Lamina, folder: Path) -> None:
         assert tags["Tags"] == ["1", "docker"]
         skopeo("copy", "-q", *insecure, "--all", f"docker://{host}/app:1", f"oci:{folder}/out:it")
         skopeo("copy", "-q", *insecure, f"docker://{host}/built", f"docker-archive:{folder}/built.tar")
+        skopeo("inspect", "--tls-verify=false", f"docker://{host}/library/built")  # as of a mirror of the hub
         skopeo("delete", "--tls-verify=false", f"docker://{host}/app:docker")
         with urllib.request.urlopen(f"http://{host}/v2/app/tags/list") as answer:
             assert json.load(answer)["tags"] == ["1"]
@@ -140,14 +143,7 @@ def test_users_and_tls(here: Lamina, there: Lamina, folder: Path) -> None:
         assert "secret" not in log.read_text()
 
 
-def test_docker_as_a_mirror_would(here: Lamina, folder: Path) -> None:
-    """library/app is what Docker asks a mirror of its hub for."""
-    build(here, folder, "app")
-    with served(here) as (host, _):
-        skopeo("inspect", "--tls-verify=false", f"docker://{host}/library/app")
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_in_good_order(here: Lamina, number: int) -> None:
     process = here.start("registry", "serve", "--listen", "127.0.0.1:0")
     assert process.stdout is not None
@@ -187,19 +183,20 @@ def test_what_it_leaves_when_it_is_killed_goes_with_the_next_command(here: Lamin
     assert not os.listdir(here.root / "leases")
 
 
-@pytest.mark.parametrize(
-    ("flags", "error"),
-    [
-        (["--listen", "nowhere:x"], "--listen 'nowhere:x' is not HOST:PORT"),
-        (["--listen", "::1"], "is not HOST:PORT"),
-        (["--listen", "127.0.0.1:99999"], "is not HOST:PORT"),
-        (["--tls-cert", "x"], "TLS needs a certificate and its key"),
-        (["--htpasswd", "/nothing"], "/nothing: no such file"),
-    ],
-)
-def test_flags_that_make_no_sense(here: Lamina, flags: list[str], error: str) -> None:
-    _, said = here.both("registry", "serve", *flags, status=1)
-    assert error in said and "Traceback" not in said
+def test_flags_that_make_no_sense(here: Lamina) -> None:
+    _, said = here.both("registry", "serve", "--tls-cert", "x", status=1)
+    assert said.startswith("lamina: TLS needs a certificate and its key\nhint: ")
+    for text in ("nowhere:x", "::1", "127.0.0.1:99999", "::", "x:", "[::1]"):
+        with pytest.raises(InvalidInput, match="is not HOST:PORT"):
+            address(text)
+
+
+def test_addresses() -> None:
+    assert address("127.0.0.1:0") == ("127.0.0.1", 0)
+    assert address(":5000") == ("", 5000)
+    assert address("[::1]:80") == ("::1", 80)
+    assert address("5001") == ("", 5001)
+    assert address("example.test") == ("example.test", 5000)
 
 
 def test_what_is_heard_by_others_is_warned_of(here: Lamina) -> None:

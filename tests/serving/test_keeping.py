@@ -10,13 +10,14 @@ import pytest
 
 from lamina.db import imagedb
 from lamina.db.names import resolve_image
+from lamina.engine.engine import Engine
 from lamina.errors import NotFound
 from lamina.gc.collect import collect
 from lamina.gc.context import Context
 from lamina.gc.images import remove_image
 from lamina.gc.sweep import sweep
 from lamina.layers.context import Layers
-from lamina.oci.digest import sha256
+from lamina.oci.digest import Digest, sha256
 from lamina.serving import expiry
 from tests.layers.stores import open_store
 from tests.registry.images import image, index
@@ -153,6 +154,27 @@ def test_a_name_that_is_removed_here_is_not_hosted(site: Site, other: Layers) ->
     expiry.expire(other)
     collect(Context(*other))
     assert not list(other.blobs.walk())
+
+
+def test_the_space_of_a_name_that_is_removed_comes_back(site: Site) -> None:
+    site.push(MADE)
+    site.push(image({"n": b"new"}), tag="2")
+    with Engine.open(site.store.layout.root, environ={}) as engine:
+        engine.rmi("app:1")
+        assert not any(site.store.blobs.has(Digest(digest)) for digest in MADE.layers)
+        engine.rmi("app:2")
+    assert not list(site.store.blobs.walk())
+
+
+def test_two_servers_of_one_store(site: Site, other: Layers) -> None:
+    with running(other) as second:
+        site.push(MADE)
+        assert set(blobs_of(second, "app")) == set(MADE.blobs)
+        newer = image({"n": b"new"})
+        second.push(newer)
+        assert site.ask("GET", "/v2/app/manifests/1").body == newer.data
+        second.ask("DELETE", f"/v2/app/manifests/{newer.digest}")
+        assert site.ask("GET", "/v2/app/manifests/1").status == 404
 
 
 def test_an_upload_under_way_survives_a_sweep(site: Site, other: Layers) -> None:

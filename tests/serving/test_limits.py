@@ -103,9 +103,8 @@ def test_a_client_that_does_not_take_what_it_asked_for(hasty: Site) -> None:
     assert threading.active_count() <= threads + 1
 
 
-@pytest.mark.parametrize(
-    ("head", "status"),
-    [
+def test_heads_that_are_none(site: Site) -> None:
+    for head, status in (
         (b"GET /v2/ HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000 + b"\r\n\r\n", b"431"),
         (b"GET /" + b"y" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"431"),
         (b"rubbish\r\n\r\n", b"400"),
@@ -113,12 +112,10 @@ def test_a_client_that_does_not_take_what_it_asked_for(hasty: Site) -> None:
         (b"PUT /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
         (b"PUT /v2/ HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),  # TLS
-    ],
-)
-def test_heads_that_are_none(site: Site, head: bytes, status: bytes) -> None:
-    with connected(site) as raw:
-        raw.sendall(head)
-        assert ends(raw).startswith(b"HTTP/1.1 " + status)
+    ):
+        with connected(site) as raw:
+            raw.sendall(head)
+            assert ends(raw).startswith(b"HTTP/1.1 " + status), head[:50]
     assert site.ask("GET", "/v2/").status == 200
 
 
@@ -264,6 +261,15 @@ def test_a_fault_here_is_told_here(
     assert str(error).encode() not in answer.body
     eventually(lambda: any(str(error) in line for line in site.told))
     assert site.ask("GET", "/v2/").status == 200
+
+
+def test_a_page_in_a_browser_changes_nothing(site: Site) -> None:
+    """It could reach what listens on this machine, wherever it came from."""
+    before = state(site.store)
+    for path in (f"/v2/app/blobs/uploads/?digest={DIGEST}", "/v2/app/blobs/uploads/"):
+        answer = site.ask("POST", path, DATA, Origin="https://elsewhere.test")
+        assert (answer.status, answer.code) == (403, "DENIED")
+    assert state(site.store) == before
 
 
 def test_the_log_tells_no_secrets(site: Site) -> None:

@@ -31,8 +31,13 @@ def test_all_tags_sorted(tagged: Site) -> None:
     assert "Link" not in answer.headers
 
 
-@pytest.mark.parametrize("count", [1, 2, 4, 5, 6, 7])
-def test_pages_of_tags(tagged: Site, count: int) -> None:
+def test_pages_of_tags(tagged: Site) -> None:
+    for count in (1, 2, 4, 5, 6, 7):
+        assert paged(tagged, count) == TAGS
+
+
+def paged(tagged: Site, count: int) -> list[str]:
+    """All tags, `count` at a time."""
     found: list[str] = []
     path = f"/v2/app/tags/list?n={count}"
     for _ in range(20):
@@ -44,27 +49,24 @@ def test_pages_of_tags(tagged: Site, count: int) -> None:
         path, _, kind = answer.headers["Link"].partition(">; ")
         path = path.removeprefix("<")
         assert kind == 'rel="next"'
-    assert found == TAGS
+    return found
 
 
-@pytest.mark.parametrize(
-    ("query", "tags"),
-    [
-        ("last=a", ["b", "latest", "v1"]),
+def test_tags_after_one(tagged: Site) -> None:
+    for query, tags in (
+        ("last=a", TAGS[3:]),
         ("last=aa&n=1", ["b"]),
         ("last=v1", []),
         ("n=0", []),
         ("n=1&last=zz", []),
-    ],
-)
-def test_tags_after_one(tagged: Site, query: str, tags: list[str]) -> None:
-    assert tagged.ask("GET", f"/v2/app/tags/list?{query}").json["tags"] == tags
+    ):
+        assert tagged.ask("GET", f"/v2/app/tags/list?{query}").json["tags"] == tags, query
 
 
-@pytest.mark.parametrize("number", ["x", "-1", "1e9", "", "9" * 30])
-def test_a_number_that_is_none(tagged: Site, number: str) -> None:
-    answer = tagged.ask("GET", f"/v2/app/tags/list?n={number}")
-    assert (answer.status, answer.code) == (400, "PAGINATION_NUMBER_INVALID")
+def test_a_number_that_is_none(tagged: Site) -> None:
+    for number in ("x", "-1", "1e9", "", "9" * 30):
+        answer = tagged.ask("GET", f"/v2/app/tags/list?n={number}")
+        assert (answer.status, answer.code) == (400, "PAGINATION_NUMBER_INVALID"), number
 
 
 def test_pages_of_repositories(site: Site) -> None:

@@ -202,32 +202,36 @@ def test_a_layer_that_cannot_be_had(store: Layers, liar: Liar) -> None:
 # --- heads, ranges
 
 
-@pytest.mark.parametrize("path", ["manifests/1", f"manifests/{MADE.digest}", f"blobs/{MADE.layers[0]}"])
-def test_a_head_is_a_get_without_the_body(site: Site, path: str) -> None:
+def test_a_head_is_a_get_without_the_body(site: Site) -> None:
     site.push(MADE)
-    got, head = site.ask("GET", f"/v2/app/{path}"), site.ask("HEAD", f"/v2/app/{path}")
-    assert (head.status, head.body) == (200, b"")
-    for name in ("Content-Length", "Content-Type", "Docker-Content-Digest"):
-        assert head.headers[name] == got.headers[name]
-    assert int(head.headers["Content-Length"]) == len(got.body)
+    for path in ("manifests/1", f"manifests/{MADE.digest}", f"blobs/{MADE.layers[0]}"):
+        got, head = site.ask("GET", f"/v2/app/{path}"), site.ask("HEAD", f"/v2/app/{path}")
+        assert (head.status, head.body) == (200, b"")
+        for name in ("Content-Length", "Content-Type", "Docker-Content-Digest"):
+            assert head.headers[name] == got.headers[name]
+        assert int(head.headers["Content-Length"]) == len(got.body)
 
 
 @pytest.mark.parametrize("plain", [False, True])
-@pytest.mark.parametrize(
-    ("asked", "first", "last"),
-    [("0-0", 0, 0), ("5-9", 5, 9), ("100-", 100, -1), ("-7", -7, -1), ("0-", 0, -1), ("50-99999999", 50, -1)],
-)
-def test_a_range_of_a_blob(site: Site, plain: bool, asked: str, first: int, last: int) -> None:
+def test_a_range_of_a_blob(site: Site, plain: bool) -> None:
     if plain:
         built(site.store, "app:1")
     else:
         site.push(image({"x": noise(5000)}))
     digest = site.ask("GET", "/v2/app/manifests/1").json["layers"][0]["digest"]
     whole = site.ask("GET", f"/v2/app/blobs/{digest}").body
-    answer = site.ask("GET", f"/v2/app/blobs/{digest}", Range=f"bytes={asked}")
-    first, last = first % len(whole), last % len(whole)
-    assert (answer.status, answer.body) == (206, whole[first : last + 1])
-    assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{len(whole)}"
+    size = len(whole)
+    for asked, first, last in (
+        ("0-0", 0, 0),
+        ("5-9", 5, 9),
+        ("100-", 100, size - 1),
+        ("-7", size - 7, size - 1),
+        ("0-", 0, size - 1),
+        ("50-99999999", 50, size - 1),
+    ):
+        answer = site.ask("GET", f"/v2/app/blobs/{digest}", Range=f"bytes={asked}")
+        assert (answer.status, answer.body) == (206, whole[first : last + 1]), asked
+        assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{size}"
 
 
 def test_a_range_beyond_the_end(site: Site) -> None:
@@ -237,11 +241,11 @@ def test_a_range_beyond_the_end(site: Site) -> None:
     assert (answer.status, answer.headers["Content-Range"]) == (416, f"bytes */{len(MADE.blobs[digest])}")
 
 
-@pytest.mark.parametrize("asked", ["bytes=1-2,5-6", "lines=1-2", "bytes=5-2", "bytes=-", "bytes=a-b"])
-def test_ranges_that_are_not_for_us_give_all(site: Site, asked: str) -> None:
+def test_ranges_that_are_not_for_us_give_all(site: Site) -> None:
     site.push(MADE)
-    answer = site.ask("GET", f"/v2/app/blobs/{MADE.layers[0]}", Range=asked)
-    assert (answer.status, answer.body) == (200, MADE.blobs[MADE.layers[0]])
+    for asked in ("bytes=1-2,5-6", "lines=1-2", "bytes=5-2", "bytes=-", "bytes=a-b"):
+        answer = site.ask("GET", f"/v2/app/blobs/{MADE.layers[0]}", Range=asked)
+        assert (answer.status, answer.body) == (200, MADE.blobs[MADE.layers[0]]), asked
 
 
 def test_a_damaged_layer_breaks_off(site: Site) -> None:
@@ -253,14 +257,15 @@ def test_a_damaged_layer_breaks_off(site: Site) -> None:
         file.write(b"other")
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         site.ask("GET", f"/v2/built/blobs/{digest}")
+    eventually(lambda: any("is damaged" in each for each in site.told))
 
 
 # --- what is not there
 
 
-@pytest.mark.parametrize(
-    ("path", "status", "code"),
-    [
+def test_what_is_not_there(site: Site) -> None:
+    site.push(MADE)
+    for path, status, code in (
         ("app/manifests/nope", 404, "MANIFEST_UNKNOWN"),
         ("app/manifests/.nope", 404, "MANIFEST_UNKNOWN"),
         (f"app/manifests/{NONE}", 404, "MANIFEST_UNKNOWN"),
@@ -274,13 +279,10 @@ def test_a_damaged_layer_breaks_off(site: Site) -> None:
         ("%2e%2e/%2e%2e/etc/manifests/1", 400, "NAME_INVALID"),
         ("app/nothing/1", 404, "UNKNOWN"),
         ("nope/tags/list", 404, "NAME_UNKNOWN"),
-    ],
-)
-def test_what_is_not_there(site: Site, path: str, status: int, code: str) -> None:
-    site.push(MADE)
-    answer = site.ask("GET", f"/v2/{path}")
-    assert (answer.status, answer.code) == (status, code)
-    assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+    ):
+        answer = site.ask("GET", f"/v2/{path}")
+        assert (answer.status, answer.code) == (status, code), path
+        assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
 
 
 def test_the_version(site: Site) -> None:

@@ -56,29 +56,32 @@ def test_a_user_may_do_all(guarded: Site) -> None:
     assert guarded.ask("GET", "/v2/app/manifests/1").body == MADE.data
 
 
-@pytest.mark.parametrize(
-    "user", ["", "worker:", "worker:wrong", "nobody:a secret", ":", "worker:a secret\0", "worker:A SECRET"]
-)
-def test_others_may_do_nothing(guarded: Site, user: str) -> None:
-    guarded.user = user
-    for method, path in (
-        ("GET", "/v2/"),
-        ("GET", "/v2/_catalog"),
-        ("GET", "/v2/app/manifests/1"),
-        ("POST", "/v2/app/blobs/uploads/"),
-        ("DELETE", "/v2/app/manifests/1"),
+def test_others_may_do_nothing(guarded: Site) -> None:
+    for user in (
+        "",
+        "worker:",
+        "worker:wrong",
+        "nobody:a secret",
+        ":",
+        "worker:a secret\0",
+        "worker:A SECRET",
     ):
-        answer = guarded.ask(method, path)
-        assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
-        assert answer.headers["WWW-Authenticate"] == 'Basic realm="lamina registry"'
-        assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+        guarded.user = user
+        for method, path in (
+            ("GET", "/v2/"),
+            ("GET", "/v2/app/manifests/1"),
+            ("POST", "/v2/app/blobs/uploads/"),
+            ("DELETE", "/v2/app/manifests/1"),
+        ):
+            answer = guarded.ask(method, path)
+            assert (answer.status, answer.code) == (401, "UNAUTHORIZED"), user
+            assert answer.headers["WWW-Authenticate"] == 'Basic realm="lamina registry"'
+            assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
 
 
-@pytest.mark.parametrize(
-    "header", ["Basic", "Basic !!!", "Basic dw==", "Bearer x", "Bearer ..", "Digest x", "x"]
-)
-def test_what_is_no_password(guarded: Site, header: str) -> None:
-    assert guarded.ask("GET", "/v2/", Authorization=header).status == 401
+def test_what_is_no_password(guarded: Site) -> None:
+    for header in ("Basic", "Basic !!!", "Basic dw==", "Bearer x", "Bearer ..", "Digest x", "x"):
+        assert guarded.ask("GET", "/v2/", Authorization=header).status == 401, header
 
 
 def test_a_client_that_is_refused_in_the_midst_of_its_upload_is_told(guarded: Site) -> None:
@@ -242,6 +245,7 @@ def secure(store: Layers, tmp_path: Path) -> Iterator[Site]:
 def test_tls(secure: Site, tmp_path: Path) -> None:
     assert secure.told[0].startswith("listening on https://127.0.0.1:")
     context = ssl.create_default_context(cafile=f"{tmp_path}/ca.pem")
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # the default of 3.13; our CA is a plain one
     connection = http.client.HTTPSConnection(secure.host, context=context, timeout=10)
     connection.request("POST", "/v2/app/blobs/uploads/")
     found = connection.getresponse()

@@ -100,6 +100,12 @@ def seen(place: str) -> str:
     return sha256(skopeo("inspect", "--raw", *flags, place))
 
 
+def rows(folder: Path) -> dict[str, str]:
+    """What index.json of a layout names."""
+    index = json.loads((folder / "index.json").read_text())
+    return {each.get("annotations", {}).get(REF_NAME, ""): each["digest"] for each in index["manifests"]}
+
+
 def files(folder: Path) -> set[str]:
     """All files below a folder."""
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}

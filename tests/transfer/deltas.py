@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 
-from lamina.events import Event, Notice
+from lamina.events import Event, Notice, Observer, ignore
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.layers.context import Layers
 from lamina.oci import media
@@ -91,13 +91,20 @@ def served(liar: Liar, made: Made, name: str) -> str:
     return found
 
 
-def delta(store: Layers, name: str, made: Made, number: int = 0) -> tuple[bool, list[str]]:
-    """try_delta of one layer: what it returned, and its notices."""
+def delta(
+    store: Layers, name: str, made: Made, number: int = 0, *, seen: Observer = ignore
+) -> tuple[bool, list[str]]:
+    """try_delta of one layer: what it returned, and its notices; `seen` is told all of it."""
     told: list[Event] = []
+
+    def tell(event: Event) -> None:
+        told.append(event)
+        seen(event)
+
     stop = Stop(NeverStops())
     with Repository(references.parse(name), Settings(), stop) as repository:
         repository.resolve()
-        done = try_delta(store, repository, wanted(made, number), stop, told.append)
+        done = try_delta(store, repository, wanted(made, number), stop, tell)
     return done, [event.text for event in told if isinstance(event, Notice)]
 
 

@@ -30,7 +30,7 @@ LAYER = [
 ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(entries(kinds=(Kind.DIR, Kind.SYMLINK, Kind.CHAR, Kind.BLOCK, Kind.FIFO)), max_size=8))
 def test_any_layer_comes_back(made: list[Entry]) -> None:
     """With the folders that they lie in, each path once: as layers have them."""

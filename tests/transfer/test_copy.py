@@ -1,47 +1,27 @@
-"""copy between layouts, archives and the store: the same bytes everywhere, or nothing."""
+"""copy between layouts and archives: the same bytes everywhere, or nothing; how places are written."""
 
 from __future__ import annotations
 
 import json
 import os
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lamina.db import imagedb, indexdb
 from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound, Unsupported
 from lamina.layers.context import Layers
-from lamina.oci import media
 from lamina.oci.digest import sha256
 from lamina.oci.manifest import parse_index
 from lamina.transfer import copyplaces
 from lamina.transfer.copyplaces import Place
-from lamina.transfer.load import load
 from lamina.transfer.save import save
 from tests.registry.conftest import place
 from tests.registry.distribution import need
-from tests.registry.images import image
-from tests.transfer.copying import HOST, ONE, OTHER, REF_NAME, TWO, artifact, files, layout, put, seen, signed
-from tests.transfer.copying import SBOM as SBOM_TYPE
-from tests.transfer.images import config_of, make_image, old_docker_archive, tar
+from tests.transfer.copying import ONE, OTHER, TWO, files, layout, put, rows, seen
 
 __all__ = ["place"]
 OURS = "docker.io/library/app:1"
-
-
-def rows(folder: Path) -> dict[str, str]:
-    """What index.json of a layout names."""
-    index = json.loads((folder / "index.json").read_text())
-    return {each.get("annotations", {}).get(REF_NAME, ""): each["digest"] for each in index["manifests"]}
-
-
-def digest_of(store: Layers, name: str) -> str:
-    """What a name of a store stands for."""
-    found = imagedb.find_tag(store.db.read(), name)
-    assert found is not None
-    return found.index_digest or imagedb.need_image(store.db.read(), found.image_id).manifest
 
 
 # --- how places are written
@@ -169,6 +149,22 @@ def test_a_blob_that_rotted_in_the_target_is_written_anew(place: Path) -> None:
     assert sha256(victim.read_bytes()) == ONE.layers[0]
 
 
+def test_several_write_one_layout_at_once(place: Path) -> None:
+    source, children = layout(place / "layout"), []
+    for number in range(8):
+        child = os.fork()
+        if child == 0:
+            try:
+                put(source, f"oci:{place}/out:{number}", whole=True)
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    assert rows(place / "out") == {str(number): TWO.digest for number in range(8)}
+    assert not any(name.endswith(".tmp") for name in files(place / "out"))
+
+
 @pytest.mark.parametrize("target", ["oci:{}/out:a", "oci-archive:{}/out.tar", "docker-archive:{}/out.tar:a"])
 @pytest.mark.parametrize("fault", ["other", "short", "long", "gone", "manifest"])
 def test_a_damaged_source_leaves_nothing(place: Path, target: str, fault: str) -> None:
@@ -233,157 +229,12 @@ def test_a_pipe_is_written_as_it_is(place: Path) -> None:
     assert data == (place / "file.tar").read_bytes() and pipe.is_fifo()
 
 
-# --- other forms
-
-
-def test_dockers_media_types_and_back(place: Path) -> None:
+def test_a_link_stays_and_what_it_leads_to_is_written(place: Path) -> None:
     source = layout(place / "layout")
-    docker = put(source, f"oci:{place}/out:docker", whole=True, form="v2s2")
-    assert (docker.media_type, docker.digest != TWO.digest) == (media.DOCKER_INDEX, True)
-    inside = json.loads((place / "out/blobs/sha256" / docker.digest[7:]).read_bytes())["manifests"]
-    for row in inside:
-        assert row["mediaType"] == media.DOCKER_MANIFEST
-        document = json.loads((place / "out/blobs/sha256" / row["digest"][7:]).read_bytes())
-        kinds = {each["mediaType"] for each in (document["config"], *document["layers"])}
-        assert kinds == {media.DOCKER_CONFIG, media.DOCKER_LAYER_GZIP}
-    configs = {name for name in files(place / "layout") if name.startswith("blobs/")}
-    assert len(configs - files(place / "out")) == 3  # the documents alone
-    again = put(f"oci:{place}/out:docker", f"oci:{place}/out:oci", whole=True, form="oci")
-    assert again.media_type == media.INDEX
-    assert put(source, f"oci:{place}/same:x", whole=True, form="oci").digest == TWO.digest
-
-
-def test_what_has_no_other_form(place: Path) -> None:
-    source = layout(place / "layout")
-    artifact(place / "layout", TWO.digest, SBOM_TYPE, b"{}", tag="sbom")
-    for wish, words in (
-        ({"form": "v2s1"}, "v2s1 is not supported"),
-        ({"form": "zip"}, "unknown format"),
-        ({"form": "oci", "referrers": True}, "nothing refers to"),
-    ):
-        with pytest.raises((Unsupported, InvalidInput), match=words):
-            put(source, f"oci:{place}/out", **wish)
-    with pytest.raises(Unsupported, match="an OCI artifact"):
-        put(f"oci:{place}/layout:sbom", f"oci:{place}/out", form="v2s2")
-    with pytest.raises(Unsupported, match="is not a container image"):
-        put(f"oci:{place}/layout:sbom", f"docker-archive:{place}/out.tar")
-    assert {path.name for path in place.iterdir()} == {"layout"}
-
-
-def test_referrers_between_layouts(place: Path) -> None:
-    artifacts = signed(place / "layout")
-    source = f"oci:{place}/layout:it"
-    assert put(source, f"oci:{place}/none:x", whole=True).referrers == 0
-    assert put(source, f"oci:{place}/all:x", whole=True, referrers=True).referrers == 4
-    assert artifacts < {"sha256:" + name.rpartition("/")[2] for name in files(place / "all")}
-    assert (
-        put(f"oci:{place}/all:x", f"oci-archive:{place}/a.tar:x", whole=True, referrers=True).referrers == 4
-    )
-    assert put(f"oci-archive:{place}/a.tar:x", f"oci:{place}/one:x", referrers=True).referrers == 1
-    assert len(rows(place / "one")) == 2
-    put(source, f"oci:{place}/all:x", whole=True, referrers=True)  # once more: no row twice
-    assert len(json.loads((place / "all/index.json").read_text())["manifests"]) == 5
-
-
-# --- the store
-
-
-def test_into_the_store_and_out(place: Path, make_store: Callable[[], Layers]) -> None:
-    store = make_store()
-    source = layout(place / "layout")
-    assert put(source, "app:1", store, whole=True).digest == digest_of(store, OURS) == TWO.digest
-    assert len(indexdb.members(store.db.read(), TWO.digest)) == 2  # type: ignore[arg-type]
-    put(source, "store:one", store)
-    put(source, "other", store, platform=OTHER)
-    assert digest_of(store, "docker.io/library/one:latest") == ONE.digest
-    for name, digest in (("app:1", TWO.digest), ("one", ONE.digest)):
-        assert put(name, f"oci:{place}/out:x", store, whole=True).digest == digest
-        assert put(name, f"docker-archive:{place}/out.tar:y", store).digest == ONE.digest
-    other = make_store()
-    assert put(f"docker-archive:{place}/out.tar:y", "z", other).digest == ONE.digest
-    assert put("app:1", "copied", store).digest == TWO.digest  # a name beside it
-    with pytest.raises(NotFound, match="No such image"):
-        put("nothing", "x", store)
-    with pytest.raises(Unsupported, match="keeps no referrers"):
-        put("app:1", f"oci:{place}/out", store, referrers=True)
-
-
-def test_a_layer_that_was_built_here(place: Path, store: Layers) -> None:
-    image_id = make_image(store, "app:1")
-    made = put("app:1", f"oci:{place}/out:x", store)
-    assert made.digest == imagedb.need_image(store.db.read(), image_id).manifest
-    if os.geteuid() == 0:
-        need("umoci", "skopeo")
-        assert seen(f"oci:{place}/out:x") == made.digest
-
-
-def test_an_index_of_which_the_store_has_one_image(place: Path, store: Layers) -> None:
-    source = layout(place / "layout")
-    for name in TWO.manifests:
-        if name != ONE.digest:
-            (place / "layout/blobs/sha256" / name[7:]).unlink()
-    with pytest.raises(NotFound):
-        put(source, f"oci:{place}/out", whole=True)
-    assert put(source, f"oci:{place}/out").digest == ONE.digest
-    put(source, "app:1", store, whole=True)  # as `load` takes it
-    assert put("app:1", f"oci:{place}/out:y", store).digest == ONE.digest
-
-
-# --- archives of Docker's
-
-
-def test_what_docker_20_10_saved(place: Path, store: Layers) -> None:
-    layers = [b"".join(_tar(name)) for name in ("a", "b")]
-    config = config_of(*layers)
-    (place / "old.tar").write_bytes(tar(old_docker_archive(config, layers, "app:1", "app:2")))
-    made = put(f"docker-archive:{place}/old.tar:app:2", f"oci:{place}/out:x")
-    document = json.loads((place / "out/blobs/sha256" / made.digest[7:]).read_bytes())
-    assert document["config"]["digest"] == sha256(config)
-    assert [each["digest"] for each in document["layers"]] == [sha256(layer) for layer in layers]
-    with pytest.raises(NotFound, match="no image 'app:3'"):
-        put(f"docker-archive:{place}/old.tar:app:3", f"oci:{place}/out:y")
-    put(f"docker-archive:{place}/old.tar", "renamed", store)
-    assert imagedb.get_tag(store.db.read(), "docker.io/library/renamed:latest") == sha256(config)
-
-
-def _tar(name: str) -> list[bytes]:
-    from tests.registry.images import layer
-
-    return [layer({name: name.encode()})]
-
-
-@pytest.mark.peers
-def test_skopeo_and_load_read_dockers_archive(place: Path, store: Layers) -> None:
-    need("skopeo")
-    put(layout(place / "layout"), f"docker-archive:{place}/a.tar:app:1", whole=True)
-    with tarfile.open(place / "a.tar") as found:
-        (row,) = json.load(found.extractfile("manifest.json"))  # type: ignore[arg-type]
-    assert (row["Config"][13:], row["RepoTags"]) == (ONE.image_id[7:], ["app:1"])
-    from tests.transfer.copying import skopeo
-
-    config = skopeo("inspect", "--config", "--raw", f"docker-archive:{place}/a.tar:app:1")
-    assert sha256(config) == ONE.image_id
-    (loaded,) = load(store, str(place / "a.tar"))
-    assert loaded == (ONE.image_id, ("app:1",))
-    assert digest_of(store, OURS) == TWO.digest
-
-
-def test_since_an_image(place: Path, make_store: Callable[[], Layers]) -> None:
-    """What `save --since` leaves out, a target that has it does not need."""
-    store = make_store()
-    new = image({"a": b"1" * 500}, {"new": b"new"})
-    for name, made in (("old", ONE), ("new", new)):
-        put(layout(place / name, made), f"app:{name}", store)
-    with open(place / "since.tar", "wb") as out:
-        save(store, ["app:new"], out.write, "oci-archive", since=["app:old"])
-    with pytest.raises(NotFound, match=ONE.layers[0][7:]) as caught:
-        put(f"oci-archive:{place}/since.tar:new", f"oci:{place}/empty:x")
-    assert caught.value.hint and "app:old" in caught.value.hint
-    put(f"oci-archive:{place}/since.tar:new", f"oci:{place}/old:x")
-    assert rows(place / "old")["x"] == new.digest
-    other = make_store()
-    with pytest.raises(NotFound, match="leaves out layers that the store lacks"):
-        put(f"oci-archive:{place}/since.tar:new", "app:new", other)
-    put(f"oci:{place}/old:it", "whatever", other)
-    assert put(f"oci-archive:{place}/since.tar:new", "app:new", other).digest == new.digest
-    assert HOST.architecture
+    for target in ("there", "not-yet"):
+        (place / f"to-{target}").symlink_to(target)
+    (place / "there").write_bytes(b"before")
+    for target in ("there", "not-yet"):
+        put(source, f"oci-archive:{place}/to-{target}:x", whole=True)
+        assert (place / f"to-{target}").is_symlink()
+        assert tarfile.is_tarfile(place / target) and not (place / target).is_symlink()

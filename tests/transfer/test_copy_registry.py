@@ -15,6 +15,8 @@ from lamina.db import imagedb, indexdb
 from lamina.errors import Conflict, Corrupt, Denied, InvalidInput, LaminaError, NotFound, Unsupported
 from lamina.fetch.failures import FetchFailed
 from lamina.fetch.stopping import NeverStops
+from lamina.gc.context import Context
+from lamina.gc.sweep import sweep
 from lamina.layers.context import Layers
 from lamina.oci import media
 from lamina.oci import reference as references
@@ -32,6 +34,8 @@ from tests.registry.images import image, noise
 from tests.registry.liar import Liar
 from tests.transfer.copying import HOST, ONE, OTHER, SBOM, TWO, files, layout, put, seen, signed, skopeo
 from tests.transfer.images import make_image
+from tests.transfer.test_index import let_go
+from tests.transfer.test_index import put as put_index
 
 __all__ = ["liar", "place", "quick"]
 SETTINGS = Settings()
@@ -236,6 +240,35 @@ def test_into_the_store(
     assert imagedb.get_tag(c, "docker.io/library/app:1") == pulled.image_id
     assert put("app:all", f"docker://{repository}/back:1", store, whole=True).digest == TWO.digest
     assert put("app:all", f"docker://{repository}/back:2", store).digest == ONE.digest
+
+
+def test_attestations_go_with_their_index(
+    here: Registry, repository: str, place: Path, make_store: Callable[[], Layers]
+) -> None:
+    first, second, third = make_store(), make_store(), make_store()
+    put_index(first, "multi", attested=True)
+    made = put("multi", f"docker://{repository}:1", first, whole=True)
+    assert len(json.loads(remote.manifest(ref(f"{repository}:1"), SETTINGS, None).data)["manifests"]) == 4
+    assert len(remote.referrers(ref(f"{repository}:1"), SETTINGS, HOST, "", NeverStops())) == 1
+    assert put(f"docker://{repository}:1", "app:1", second, whole=True).digest == made.digest
+    let_go(second)
+    sweep(Context(*second), cache=True, all_images=False, dangling=True)
+    assert put("app:1", f"oci:{place}/out:x", second, whole=True).digest == made.digest
+    assert put(f"oci:{place}/out:x", "app:1", third, whole=True).digest == made.digest
+    assert put("app:1", f"oci-archive:{place}/a.tar:x", third, whole=True).digest == made.digest
+
+
+def test_of_the_store_goes_the_image_that_its_name_shows(
+    here: Registry, repository: str, place: Path, store: Layers
+) -> None:
+    put(layout(place / "layout"), f"docker://{repository}:1", whole=True)
+    (theirs,) = set(TWO.manifests) - {ONE.digest}
+    pull(store, ref(f"{repository}:1"), SETTINGS, OTHER)  # the index, and of it one image
+    for target in (f"oci:{place}/out:y", f"docker-archive:{place}/out.tar:y", f"docker://{repository}/out:1"):
+        assert put(f"{repository}:1", target, store).digest == theirs
+    with pytest.raises(NotFound, match="does not have all of this index") as caught:
+        put(f"{repository}:1", f"oci:{place}/out:z", store, whole=True)
+    assert caught.value.hint and "--platform" in caught.value.hint
 
 
 def test_out_of_the_store_is_a_push(here: Registry, repository: str, store: Layers) -> None:

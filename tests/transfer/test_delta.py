@@ -6,15 +6,20 @@ import gzip
 import io
 import json
 import os
+import stat
 import subprocess
 import tarfile
+import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from lamina.db import packed
+from lamina.errors import Cancelled
 from lamina.events import Event, Notice, Progress, ignore
+from lamina.fetch.stopping import NeverStops
 from lamina.layers.context import Layers
 from lamina.oci import media
 from lamina.oci import reference as references
@@ -25,7 +30,7 @@ from tests.archive.chunked_layers import Layer, forged, written
 from tests.archive.test_chunked import SAMPLES, noise, tar_of
 from tests.archive.test_chunked_hostile import LIES
 from tests.fetch.server import Handler
-from tests.layers.stores import packed_bytes
+from tests.layers.stores import packed_bytes, state
 from tests.registry.conftest import liar, place, quick
 from tests.registry.distribution import Registry, need, running
 from tests.registry.images import Made
@@ -35,8 +40,20 @@ from tests.transfer.deltas import chunked, delta, diff_ids, image, in_parts, our
 __all__ = ["liar", "place", "quick"]
 
 FILES = {f"app/d{number % 7}/f{number}": noise(100 + number * 997 % 40_000, number) for number in range(150)}
-FILES["app/big"] = noise(5_000_000, 1000)
+FILES["app/big"] = noise(3_000_000, 1000)
 CHANGED = {**FILES, "app/d3/f3": b"what was edited\n" * 100, "new": noise(20_000, 2000)}
+
+
+@cache
+def before() -> Made:
+    """The image that a store has."""
+    return chunked(ours(FILES))
+
+
+@cache
+def after() -> Made:
+    """The next one."""
+    return chunked(ours(CHANGED))
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +114,7 @@ def test_a_file_under_another_name_in_another_image_counts(
     counted: Registry, store: Layers, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lamina.transfer.present._LARGE", 1 << 20)
-    get(store, counted.push(chunked(ours(FILES)).layout(place / "1"), "one:1", "--preserve-digests"))
+    get(store, counted.push(before().layout(place / "1"), "one:1", "--preserve-digests"))
     moved = chunked(ours({"elsewhere/" + name: data for name, data in FILES.items()}))
     name = counted.push(moved.layout(place / "2"), "two:1", "--preserve-digests")
     counted.requests.clear()
@@ -105,11 +122,46 @@ def test_a_file_under_another_name_in_another_image_counts(
     assert counted.requests.down < 100_000
 
 
+@pytest.mark.parametrize("how", ["in place", "longer", "shorter", "at the end", "rotted"])
+def test_a_large_file_of_which_a_part_changed(liar: Liar, known: Layers, how: str) -> None:
+    """Its chunks are found in the file that has its path, whoever cut them."""
+    old = FILES["app/big"]
+    middle = len(old) // 2
+    new = {
+        "in place": old[:middle] + b"changed" + old[middle + 7 :],
+        "longer": old[:middle] + b"put in" + old[middle:],
+        "shorter": old[:middle] + old[middle + 1000 :],
+        "at the end": old + b"more",
+        "rotted": old[:middle] + b"changed" + old[middle + 7 :],
+    }[how]
+    tar = ours({**FILES, "app/big": new})
+    made = chunked(tar)
+    name = served(liar, made, "app")
+    if how == "rotted":  # after it was looked at
+        [row] = known.db.read().execute("SELECT diff_id FROM diffs").fetchall()
+        path = Path(known.layout.diff_dir(row[0])) / "app/big"
+
+        def rot(event: Event) -> None:
+            path.write_bytes(bytes(len(old)))
+
+        done, _ = delta(known, name, made, seen=rot)
+    else:
+        done, _ = delta(known, name, made)
+        assert moved(liar, made) < 700_000
+    assert done
+    assert packed_bytes(known, diff_ids(made)[0]) == tar
+
+
+def moved(liar: Liar, made: Made) -> int:
+    """Bytes of the first layer that were asked for."""
+    return sum(int(end) + 1 - int(start) for start, end in ranges(liar, made))
+
+
 def test_layers_that_podman_wrote_in_parts(counted: Registry, store: Layers, place: Path) -> None:
     """podman 4.3 wrote no tar-split: the headers are what lies between the files."""
     layer = written(tar_of(FILES))
     old = forged(layer, lambda toc: toc.pop("tarSplitDigest") and None)
-    get(store, counted.push(chunked(ours(FILES)).layout(place / "1"), "three:1", "--preserve-digests"))
+    get(store, counted.push(before().layout(place / "1"), "three:1", "--preserve-digests"))
     made = image((tar_of(FILES), old))
     name = counted.push(made.layout(place / "2"), "three:2", "--preserve-digests")
     counted.requests.clear()
@@ -118,8 +170,12 @@ def test_layers_that_podman_wrote_in_parts(counted: Registry, store: Layers, pla
     assert counted.requests.down < len(old.blob) / 2
 
 
-def test_estargz(liar: Liar, store: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_estargz(liar: Liar, store: Layers, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample is small; what comes of it is what counts."""
+    try:
+        os.mknod(place / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("the sample has a device, which only root can make")
     monkeypatch.setattr("lamina.transfer.delta._SMALLEST", 0)
     monkeypatch.setattr("lamina.transfer.link.Link.gap", 0)
     blob = (SAMPLES / "estargz-chunks.blob").read_bytes()
@@ -133,7 +189,7 @@ def test_estargz(liar: Liar, store: Layers, monkeypatch: pytest.MonkeyPatch) -> 
     name = served(liar, made, "app")
     assert delta(store, name, made)[0]
     assert packed_bytes(store, diff_ids(made)[0]) == tar
-    assert sum(int(end) + 1 - int(start) for start, end in ranges(liar, made)) < len(blob) * 0.7
+    assert moved(liar, made) < len(blob) * 0.7
 
 
 def ranges(liar: Liar, made: Made) -> list[list[str]]:
@@ -142,18 +198,63 @@ def ranges(liar: Liar, made: Made) -> list[list[str]]:
     return [headers["Range"].removeprefix("bytes=").split("-") for headers in asked if "Range" in headers]
 
 
+def test_several_layers_at_once(liar: Liar, known: Layers) -> None:
+    """Threads put them together, and each is there once, in its place."""
+    tars = [ours({**FILES, f"of-{number}": noise(100_000, number)}) for number in range(3)]
+    made = chunked(*tars)
+    told: list[Event] = []
+    found = get(known, served(liar, made, "app"), told)
+    assert found.digest == made.digest
+    assert [packed_bytes(known, each) for each in diff_ids(made)] == tars
+    notices = [event.text for event in told if isinstance(event, Notice)]
+    assert len([notice for notice in notices if notice.endswith("are here already")]) == 3
+    assert [notice for notice in notices if notice.endswith("Pull complete")] == [
+        f"{digest[7:19]}: Pull complete" for digest in made.layers
+    ]
+    assert not known.layout.temps()
+
+
+class Over(NeverStops):
+    """A stopper that says so at some point."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+    def check(self) -> None:
+        if self.over:
+            raise Cancelled("stopped")
+
+
+def test_stopped_on_the_way(liar: Liar, known: Layers) -> None:
+    tar = ours({**FILES, "last": noise(20_000_000)})
+    made, stopper, before_it = chunked(tar), Over(), state(known)
+    name = served(liar, made, "app")
+
+    def tell(event: Event) -> None:
+        stopper.over = stopper.over or isinstance(event, Progress)
+
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        pull(known, references.parse(name), Settings(), stopper=stopper, observer=tell)
+    assert time.monotonic() - began < 10
+    assert not known.layout.temps()
+    assert state(known)[-4:] == before_it[-4:]  # the rows
+    get(known, name)
+    assert packed_bytes(known, diff_ids(made)[0]) == tar
+
+
 # --- when it is not worth it
 
 
 def test_no_request_is_made_for_nothing(liar: Liar, store: Layers) -> None:
     """A store without files; a layer without a table; one that is small; one that is new here."""
-    made = chunked(ours(FILES))
+    made = before()
     name = served(liar, made, "app")
     assert delta(store, name, made) == (False, [])
     get(store, name)
     plain = image((ours(CHANGED), Layer(written(ours(CHANGED)).blob, {})))
     small = chunked(ours({"f": b"x"}))
-    for other in (plain, small, chunked(ours(CHANGED))):
+    for other in (plain, small, after()):
         name = served(liar, other, "other")
         assert delta(store, name, other) == (False, [])
         assert not any(path.endswith(other.layers[0]) for path in liar.asked())
@@ -168,7 +269,7 @@ def test_a_layer_of_which_nothing_is_here_is_fetched_whole(liar: Liar, store: La
 
 
 def test_on_a_link_without_ranges_it_is_asked_once(liar: Liar, store: Layers) -> None:
-    get(store, served(liar, chunked(ours(FILES)), "app"))
+    get(store, served(liar, before(), "app"))
     made = chunked(ours(CHANGED), ours({**CHANGED, "more": b"x"}))
     name = served(liar, made, "app")
     for digest in made.layers:
@@ -188,7 +289,7 @@ def test_on_a_link_without_ranges_it_is_asked_once(liar: Liar, store: Layers) ->
 @pytest.fixture
 def known(liar: Liar, store: Layers) -> Layers:
     """A store that has the files."""
-    get(store, served(liar, chunked(ours(FILES)), "app"))
+    get(store, served(liar, before(), "app"))
     return store
 
 
@@ -242,7 +343,7 @@ def test_zeros_without_end_do_not_fill_the_disk(liar: Liar, known: Layers) -> No
 
 def test_a_registry_that_breaks_off(liar: Liar, known: Layers) -> None:
     """After the tables nothing more comes in parts; the whole blob does."""
-    made = chunked(ours(CHANGED))
+    made = after()
     name, blob = served(liar, made, "app"), made.blobs[made.layers[0]]
     start = wanted(made).descriptor.size - 40_000
 
@@ -269,7 +370,7 @@ def test_a_file_that_has_rotted_here(liar: Liar, known: Layers, name: str, how: 
         path.unlink()
     else:
         path.write_bytes(b"x" * (len(FILES[name]) if how == "changed" else 10))
-    made = chunked(ours(CHANGED))
+    made = after()
     name_there = served(liar, made, "app")
     done, notices = delta(known, name_there, made)
     assert done == (name == "app/d1/f1")
@@ -283,7 +384,7 @@ def test_a_layer_that_is_only_known_gives_no_files(liar: Liar, known: Layers) ->
     """Rows without a folder: its contents are elsewhere too."""
     [row] = known.db.read().execute("SELECT diff_id FROM diffs").fetchall()
     os.rename(known.layout.diff_dir(row[0]), known.layout.diff_dir(row[0]) + "-away")
-    made = chunked(ours(CHANGED))
+    made = after()
     try:
         assert delta(known, served(liar, made, "app"), made) == (False, [])
     finally:

@@ -24,7 +24,7 @@ from lamina.registry.settings import Settings
 from lamina.transfer import draftedit, drafts, remote
 from lamina.transfer.copy import Copied
 from lamina.transfer.draftpush import push_draft
-from lamina.transfer.drafts import Changes, Draft
+from lamina.transfer.drafts import Draft, IndexChanges
 from tests.machine import quick_place
 from tests.registry.conftest import place, quick
 from tests.registry.distribution import Registry, running
@@ -66,7 +66,7 @@ def make(store: Layers, name: str, *images: str, **options: object) -> Draft:
 
 
 def add(store: Layers, name: str, *images: str, whole: bool = False, **changes: object) -> Draft:
-    told = Changes(**changes)  # type: ignore[arg-type]
+    told = IndexChanges(**changes)  # type: ignore[arg-type]
     return draftedit.add(store, name, images, told, setting(store), whole=whole)
 
 
@@ -100,9 +100,11 @@ def test_made_of_images_of_a_registry(registry: Registry, repository: str, store
 def test_what_is_said_of_images(repository: str, store: Layers) -> None:
     make(store, NAME, annotations={"whole": "1"})
     add(store, NAME, f"{repository}:ours", annotations={"a": "b"}, variant="v3")
-    draftedit.annotate(store, NAME, f"{repository}:ours", Changes(os_version="10", annotations={"c": "d"}))
-    draftedit.annotate(store, NAME, "", Changes(annotations={"more": "2"}))
-    features = Changes(os_features=["win32k"], features=["sse4"])
+    draftedit.annotate(
+        store, NAME, f"{repository}:ours", IndexChanges(os_version="10", annotations={"c": "d"})
+    )
+    draftedit.annotate(store, NAME, "", IndexChanges(annotations={"more": "2"}))
+    features = IndexChanges(os_features=["win32k"], features=["sse4"])
     draftedit.annotate(store, NAME, ONE.digest, features)
     (row,) = draft_of(store).document().manifests
     assert row.platform is not None
@@ -117,9 +119,9 @@ def test_what_is_said_of_images(repository: str, store: Layers) -> None:
     assert row.annotations == {"a": "b", "c": "d"}
     assert draft_of(store).document().annotations == {"whole": "1", "more": "2"}
     with pytest.raises(InvalidInput, match="an index has no platform"):
-        draftedit.annotate(store, NAME, "", Changes(os="linux"))
+        draftedit.annotate(store, NAME, "", IndexChanges(os="linux"))
     with pytest.raises(InvalidInput, match="an operating system and an architecture"):
-        draftedit.annotate(store, NAME, ONE.digest, Changes(architecture=""))
+        draftedit.annotate(store, NAME, ONE.digest, IndexChanges(architecture=""))
 
 
 def test_images_are_found_again(repository: str, store: Layers) -> None:
@@ -139,7 +141,7 @@ def test_images_are_found_again(repository: str, store: Layers) -> None:
         with pytest.raises(NotFound):
             draft.find(text)
     draftedit.annotate(
-        store, NAME, str(OTHER), Changes(os=HOST.os, architecture=HOST.architecture, variant="")
+        store, NAME, str(OTHER), IndexChanges(os=HOST.os, architecture=HOST.architecture, variant="")
     )
     with pytest.raises(Conflict, match="is several in this index"):
         draft_of(store).find(str(HOST))
@@ -182,7 +184,7 @@ def test_create_amend_and_rm(store: Layers) -> None:
         lambda: draftedit.delete(store, NAME),
         lambda: add(store, NAME, "x"),
         lambda: push(store, NAME, ""),
-        lambda: draftedit.annotate(store, NAME, "", Changes()),
+        lambda: draftedit.annotate(store, NAME, "", IndexChanges()),
     ):
         with pytest.raises(NotFound, match="No such index"):
             work()

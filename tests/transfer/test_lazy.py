@@ -15,8 +15,10 @@ import pytest
 from lamina.db import cachedb, imagedb, layerdb, packed, traces
 from lamina.db.cachedb import Ingredient, Step
 from lamina.db.traces import Trace
-from lamina.errors import Cancelled
+from lamina.errors import Cancelled, InvalidInput
 from lamina.fetch.stopping import NeverStops, Stop
+from lamina.fs import walk
+from lamina.gc.rebuild import rebuild
 from lamina.gc.recover import recover
 from lamina.layers import commit
 from lamina.layers.absent import Elsewhere, Misdescribed, absent, bring, put_absent
@@ -26,10 +28,13 @@ from lamina.layers.lookup import Lookup
 from lamina.layers.pack import pack
 from lamina.layers.write import write_layer
 from lamina.oci import reference as references
+from lamina.oci.config import parse as parse_config
 from lamina.oci.digest import DiffID, sha256
 from lamina.registry.settings import Mirror, Rule, Settings
 from lamina.store import layerfile
 from lamina.store.lock import NameLock
+from lamina.transfer.image_view import read_config
+from lamina.transfer.lazy import Lazy
 from lamina.transfer.pull import pull
 from lamina.transfer.save import save
 from tests.fetch.server import Handler
@@ -38,8 +43,8 @@ from tests.registry.conftest import liar, place, quick, registry
 from tests.registry.distribution import Registry
 from tests.registry.images import image
 from tests.registry.liar import Liar
-from tests.transfer.faraway import fetching, offer, tell
-from tests.transfer.images import FIRST, SECOND_LAYER, entry
+from tests.transfer.faraway import fetching, known, offer, tell
+from tests.transfer.images import FIRST, SECOND_LAYER, entry, make_image
 
 __all__ = ["liar", "place", "quick", "registry"]
 Make = Callable[[], Layers]
@@ -359,3 +364,44 @@ def test_a_mirror_that_lacks_the_blob(there: Layers, here: Layers, liar: Liar) -
     bring(fetching(here, Settings((rule,))), [diff.diff_id])
     assert absent(here, [diff.diff_id]) == []
     assert any("/v2/mirror/blobs/" in path for path in liar.asked())
+
+
+def test_a_lost_database_loses_what_was_elsewhere_alone(
+    many_ids: None, there: Layers, make_store: Make, liar: Liar
+) -> None:
+    image_id = make_image(there, "app")
+    here = fetching(make_store())
+    first, empty, second, _ = parse_config(read_config(there, image_id)).diff_ids
+    known(there, here, liar, image_id, "app")
+    bring(here, [first])  # its file says by now which blob it came as
+    before = layerdb.need_diff(here.db.read(), first)
+    here.db.close()
+    here.lease.release()
+    for name in os.listdir(here.layout.root):
+        if name.startswith("lamina.db"):
+            os.unlink(f"{here.layout.root}/{name}")
+    again = open_store(here.layout.root)
+    try:
+        done = rebuild(again, lambda path: walk.scan(path, read=walk.sha256))
+        c = again.db.read()
+        assert [layer.diff_id for layer in layerdb.layers(c)] == [first, empty] and len(done.lost) == 2
+        assert layerdb.get_diff(c, first) == before and layerdb.get_diff(c, second) is None
+        out = io.BytesIO()
+        pack(again, first, out.write)
+        assert DiffID(sha256(out.getvalue())) == first
+    finally:
+        again.db.close()
+        again.lease.release()
+
+
+def test_a_mistake_in_our_own_settings_is_nobodys_loss(there: Layers, here: Layers, liar: Liar) -> None:
+    diff_id = one(there, here, liar)
+    with here.db.write() as tx:
+        cachedb.put_step(tx, Step("key", diff_id, (), "RUN it", "", 1.0))
+
+    def mistaken() -> Settings:
+        raise InvalidInput("registries.toml: line 1")
+
+    with pytest.raises(InvalidInput, match="line 1"):
+        bring(here._replace(fetch=lambda: Lazy(mistaken)), [diff_id])
+    assert cachedb.get_step(here.db.read(), "key") is not None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -21,9 +24,11 @@ from lamina.errors import Cancelled, Corrupt, InvalidInput, LaminaError, NotFoun
 from lamina.events import Event, Notice, Progress
 from lamina.fetch.stopping import NeverStops
 from lamina.layers.context import Layers
+from lamina.layers.write import write_layer
 from lamina.oci import media
 from lamina.oci import platform as platforms
 from lamina.oci import reference as references
+from lamina.oci.config import ImageConfig, RootFS
 from lamina.oci.config import parse as parse_config
 from lamina.oci.digest import Digest, ImageID, sha256
 from lamina.oci.manifest import parse_manifest
@@ -32,16 +37,16 @@ from lamina.registry.failures import ManifestRefused
 from lamina.registry.repository import Repository
 from lamina.registry.settings import Settings
 from lamina.transfer.image_view import image_view, read_config
-from lamina.transfer.packing import Packing
+from lamina.transfer.packing import KINDS, Packing, pack_into
 from lamina.transfer.pull import Pulled, pull, pull_all
 from lamina.transfer.push import Pushed, Pushes, push
 from lamina.transfer.register import register_image
-from tests.faults.proxy import Phase, before, status
+from tests.faults.proxy import Fault, Phase, Spoiled, before, status
 from tests.layers.stores import packed_bytes, state
 from tests.machine import quick_place
 from tests.registry.distribution import Registry, running
 from tests.registry.images import image, index, manifest, noise
-from tests.transfer.images import make_image
+from tests.transfer.images import CREATED, entry, make_image
 from tests.transfer.test_pull import HOST, OTHER, config_for, two
 
 MADE = image({"a": b"1", "b": b"1"}, {".wh.a": b"", "c": noise(3000)}, env=["A=b"])
@@ -151,7 +156,7 @@ def test_levels(registry: Registry, store: Layers, path: str, packing: Packing) 
 def test_a_second_push_sends_and_packs_nothing(registry: Registry, store: Layers, path: str) -> None:
     make_image(store, "app:1")
     first = send(store, "app:1", registry.name(path))
-    assert registry.requests.of("PATCH")
+    assert len(registry.requests.of("PUT", "/blobs/")) == 3 + 1
     shutil.rmtree(store.layout.diff)  # so that nothing could be packed
     registry.requests.clear()
     assert send(store, "app:1", registry.name(path)) == first
@@ -213,6 +218,65 @@ def test_what_registries_have_an_image_as(registry: Registry, store: Layers, pat
     assert resolve_image(store.db.read(), f"{registry.name(path)}@{digest}").image_id == image_id
     with pytest.raises(NotFound):
         resolve_image(store.db.read(), f"{registry.name(path)}@{sha256(b'')}")
+
+
+def large_image(store: Layers, *tags: str) -> ImageID:
+    """An image of one layer that is not packed in memory, and does not become smaller."""
+    diff = write_layer(store, [entry(b"large", data=os.urandom(12 << 20))])
+    config = ImageConfig("amd64", "linux", rootfs=RootFS((diff.diff_id,)), created=CREATED)
+    return register_image(store, config, [diff.diff_id], tags).image_id
+
+
+def test_a_large_layer_goes_in_pieces(
+    registry: Registry, make_store: Callable[[], Layers], path: str
+) -> None:
+    store, there = make_store(), make_store()
+    image_id = large_image(store, "large:1")
+    told: list[Event] = []
+    pushed = send(store, "large:1", registry.name(path), observer=told.append).descriptor
+    assert len(registry.requests.of("PATCH")) == 3
+    assert get(there, registry.name(path)).image_id == image_id
+    check(there, image_id, pushed.digest)
+    assert len([event for event in told if isinstance(event, Progress)]) > 3
+
+
+def stuck(it: Spoiled) -> None:
+    """As Amazon's registry: it has all, and always says that it has the first piece."""
+    it.answer(it.forward().raw(Range=f"0-{(5 << 20) - 1}"))
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(status(416, b"too large"), id="GitHub"), pytest.param(stuck, id="Amazon")]
+)
+def test_a_registry_that_takes_no_pieces(
+    registry: Registry,
+    make_store: Callable[[], Layers],
+    path: str,
+    fault: Fault,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lamina.fetch.retrying._FIRST_PAUSE", 0.01)
+    store, there = make_store(), make_store()
+    image_id = large_image(store, "large:1")
+    with before(registry.port) as proxy:
+        proxy.spoil(Phase("a piece", "PATCH", ".*/uploads/"), fault, lasting=True)
+        pushed = send(store, "large:1", f"{proxy.host}/{path}").descriptor
+        assert ("PUT", 2) in Counter(method for method, where in proxy.asked if "/blobs/" in where).items()
+    assert get(there, registry.name(path)).image_id == image_id
+    check(there, image_id, pushed.digest)
+
+
+def test_the_same_layers_made_elsewhere_are_not_sent(
+    registry: Registry, make_store: Callable[[], Layers], path: str
+) -> None:
+    """Two machines pack alike, and ask first."""
+    one, two = make_store(), make_store()
+    for store in (one, two):
+        make_image(store, "app:1")
+    first = send(one, "app:1", registry.name(path))
+    registry.requests.clear()
+    assert send(two, "app:1", registry.name(path)) == first
+    assert not [row for row in registry.requests.rows if row.method not in ("HEAD", "GET")]
 
 
 # --- what came from a registry
@@ -308,6 +372,18 @@ def test_plain_layers_that_came_so_stay_plain(
     get(there, registry.name(path))
     assert send(there, registry.name(path), other.name(path)).descriptor == plain.descriptor
     assert send(store, "app:1", other.name(f"{path}:own")).descriptor != plain.descriptor
+
+
+def test_zstd_has_no_type_of_docker(registry: Registry, store: Layers, path: str) -> None:
+    make_image(store, "app:1")
+    send(store, "app:1", registry.name(path), Packing("zstd"))
+    with store.db.write() as tx:
+        imagedb.delete_tag(tx, "docker.io/library/app:1")
+    name = registry.name(path)
+    get(store, name)
+    with pytest.raises(InvalidInput, match="Docker's media types have no name for that"):
+        send(store, name, registry.name(f"{path}:docker"), Packing(types="docker"))
+    send(store, name, registry.name(f"{path}:docker"), Packing("gzip", force=True, types="docker"))
 
 
 def test_types(registry: Registry, store: Layers, path: str) -> None:
@@ -410,7 +486,7 @@ def test_all_tags(registry: Registry, make_store: Callable[[], Layers], path: st
     with Pushes(store, target, Settings()) as pushes:
         for tag in ("1", "2"):
             pushes.push(resolve_image(store.db.read(), f"app:{tag}"), tag)
-    assert len(registry.requests.of("HEAD", "/blobs/")) == 2  # the configs: layers were not asked for twice
+    assert len(registry.requests.of("HEAD", "/blobs/")) == 3 + 2  # layers are not asked for twice
     told: list[str] = []
     found = pull_all(
         there,
@@ -445,6 +521,18 @@ def test_all_tags_but_what_is_no_image(
     )
     assert [each.reference.tag for each in found] == ["1"]
     assert any(text.startswith("chart: left out: ") for text in told)
+
+
+def test_every_form_of_a_layer_unpacks_to_it(store: Layers) -> None:
+    """Also what is sent only when the plain tar is nowhere, and has to be made."""
+    diff_id = _first_diff(store)
+    for kind in KINDS:
+        out = io.BytesIO()
+        told: list[int] = []
+        pack_into(store, diff_id, Packing(kind), out.write, told.append)
+        out.seek(0)
+        assert sha256(decompressed(out)[0].read()) == diff_id
+        assert told[-1] == len(packed_bytes(store, diff_id))
 
 
 # --- what cannot be, and what breaks off

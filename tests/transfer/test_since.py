@@ -28,6 +28,9 @@ from lamina.transfer.register import register_image
 from lamina.transfer.save import save
 from tests.layers.stores import file as tar_file
 from tests.layers.stores import state, tar_of
+from tests.registry.conftest import liar
+from tests.registry.liar import Liar
+from tests.transfer.faraway import fetching, send_away
 from tests.transfer.images import config_of, digest, entry, oci_files, tar
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.digest import ImageID
 
+__all__ = ["liar"]
 HOST = platforms.host(os.uname().machine)
 OTHER = platforms.parse("linux/arm64" if HOST.architecture != "arm64" else "linux/amd64")
 FORMS = pytest.mark.parametrize("form", ["docker-archive", "oci-archive"])
@@ -138,6 +142,19 @@ def test_an_index_stays_whole(make_store: Callable[[], Layers], form: str) -> No
     assert resolve_image(second.db.read(), "multi:2").index_digest == wanted
     assert loaded.tags == ("multi:2",)
     assert saved(second, "multi:2", form=form) == saved(first, "multi:2", form=form)
+
+
+def test_a_layer_that_is_left_out_need_not_be_here(make_store: Callable[[], Layers], liar: Liar) -> None:
+    first, second = fetching(make_store()), make_store()
+    base = made(first, "app:1", "one")
+    made(first, "app:2", "two")
+    load(second, io.BytesIO(saved(first, "app:1", form="oci-archive")))
+    whole = saved(first, "app:2", form="oci-archive")
+    send_away(first, liar, image_view(first, base).layers[0].diff_id)
+    part = saved(first, "app:2", form="oci-archive", since=("app:1",))
+    assert not liar.site.asked
+    assert load(second, io.BytesIO(part))[0].tags == ("app:2",)
+    assert saved(second, "app:2", form="oci-archive") == whole
 
 
 def test_since_something_else_leaves_out_nothing_and_says_so(store: Layers) -> None:

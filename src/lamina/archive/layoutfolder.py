@@ -105,7 +105,7 @@ def _read_index(path: str) -> Index | None:
         with open(f"{path}/{oci_layout.INDEX}", "rb") as file:
             return manifests.parse_index(file.read())
     except (FileNotFoundError, NotADirectoryError):
-        if os.path.isdir(path) and os.listdir(path) not in ([], ["blobs"]):
+        if os.path.isdir(path) and not all(map(_is_ours, os.listdir(path))):
             raise InvalidInput(
                 f"{path} is no image layout: it has other files, and no {oci_layout.INDEX}",
                 hint="give a new folder, or an empty one",
@@ -117,6 +117,11 @@ def _read_index(path: str) -> Index | None:
         raise InvalidInput(
             f"{path} is no image layout: {error.message}", hint="give a new folder, or an empty one"
         ) from None
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a file may be in a layout whose index.json somebody else is just about to write."""
+    return name in ("blobs", oci_layout.LAYOUT) or (name.startswith(".") and name.endswith(".tmp"))
 
 
 def _names(row: Descriptor) -> tuple[str, str]:

@@ -21,13 +21,15 @@ class NewFile:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path = os.path.realpath(path) if os.path.islink(path) else path  # the link itself stays
+        self._as_it_is = os.path.exists(path) and not os.path.isfile(path)
+        if os.path.islink(path) and not self._as_it_is:
+            path = os.path.realpath(path)  # the link itself stays
+        self._path = path
         folder, name = os.path.split(os.path.abspath(path))
         self._temp = f"{folder}/.{name[:200]}.{os.getpid()}.{id(self):x}.tmp"
         self._folder = folder
         self._descriptor = -1
         self._named = False  # the temporary name is there
-        self._as_it_is = os.path.exists(path) and not os.path.isfile(path)
         self.size = 0  # bytes written
 
     def __enter__(self) -> NewFile:

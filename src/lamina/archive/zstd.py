@@ -21,10 +21,15 @@ class Decompressor(Protocol):
     """What `zstandard.ZstdDecompressor().decompressobj()` gives."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the frame ended."""
+
     @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: memoryview, /) -> bytes: ...
+    def unused_data(self) -> bytes:
+        """What came after its end."""
+
+    def decompress(self, data: memoryview, /) -> bytes:
+        """All that the next bytes stand for."""
 
 
 class Frame:

@@ -27,7 +27,6 @@ _BUILT_IN = "dockerfile.v0"  # what BuildKit calls the front end that it has its
 _TRUE = ("1", "t", "T", "TRUE", "true", "True")
 _FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _IDLE = {
-    "BUILDKIT_INLINE_CACHE": "the cache is in the store, not in images",
     "BUILDKIT_BUILD_NAME": "a build is called after its context",
     "BUILDKIT_INLINE_BUILDINFO_ATTRS": "--provenance says how an image was built",
 }

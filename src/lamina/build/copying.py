@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, cast
 
 from lamina.build.adopting import Seen
 from lamina.build.errors import Swept
+from lamina.build.layersource import LayerSource
 from lamina.build.placing import Placement, Style
 from lamina.build.unpacking import is_archive, unpack
 from lamina.errors import Corrupt, InvalidInput
 from lamina.graph.chmod import parse_mode
+from lamina.layers.absent import absent, bring
 from lamina.layers.readsets import Observing
 from lamina.layers.write import write_layer
 from lamina.store.guard import guard
@@ -19,7 +21,7 @@ from lamina.tree.readset import pack
 from lamina.tree.tree import ancestors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from lamina.build.adopting import Adoption
@@ -36,10 +38,22 @@ _SECOND = 1_000_000_000
 def copy_layer(run: StageRun, work: Work, adoption: Adoption) -> None:
     """Makes the layer of a COPY or ADD. InvalidInput when the destination cannot take what comes; Swept."""
     below = lookup_below(run, cast("CopyOp", work.op))
+    if work.sources is not None and isinstance(work.sources.source, LayerSource):
+        _bring(run, work.sources.source, work.sources.picked)
     root = run.session.ctx.layout.root
     # Unlinked from the start: a build that is killed leaves nothing of it.
     with guard(root), tempfile.TemporaryFile(dir=root) as spool:
         _write(run, copied(run, work, below, spool), below, adoption)
+
+
+def _bring(run: StageRun, source: LayerSource, picked: Sequence[Sequence[Picked]]) -> None:
+    """Brings those of the layers copied from that are elsewhere and have some of the files, all at once."""
+    if not absent(run.session.ctx, source.chain):
+        return
+    places = [(one.path, entry) for matches in picked for one in matches for entry in one.entries]
+    files = [(path, entry) for path, entry in places if entry.kind in (Kind.FILE, Kind.HARDLINK)]
+    found = [source.layer_of(b"/".join(filter(None, (path, entry.path)))) for path, entry in files]
+    bring(run.session.ctx, [diff_id for diff_id in found if diff_id is not None])
 
 
 def copied(run: StageRun, work: Work, below: Lookup, spool: BinaryIO) -> list[LayerItem]:

@@ -40,6 +40,10 @@ class LayerSource:
         """The content of a FILE or HARDLINK."""
         return self._lookup.open(entry.path)
 
+    def layer_of(self, path: bytes) -> DiffID | None:
+        """The layer that has the file at `path`."""
+        return self._lookup.source(path)
+
     def identity(self, entry: Entry) -> Hashable | None:
         """The name that a layer gave the file first, and all else, so that a replaced file is another one."""
         first = entry.link if entry.kind is Kind.HARDLINK else entry.path

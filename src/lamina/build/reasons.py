@@ -17,15 +17,18 @@ from lamina.graph import reason as codes
 from lamina.graph.differences import Sources, changes
 from lamina.graph.masking import masked, secrets_of
 from lamina.graph.ops import RunOp
-from lamina.graph.reason import Change, Reason
+from lamina.graph.reason import MASKED, Change, Reason
 from lamina.graph.rules import INDEPENDENT, UNTOUCHED, VERIFY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lamina.build.earlier import Nearest
     from lamina.build.reuse import Miss, Tried
     from lamina.build.session import Session
     from lamina.build.stagerun import StageRun, Work
     from lamina.db.cachedb import Step
+    from lamina.graph.key import CacheKey
 
 
 def explain(run: StageRun, work: Work, miss: Miss | None) -> Reason:
@@ -170,11 +173,19 @@ def _ingredients(run: StageRun, work: Work, step: Step) -> list[Change]:
     counts = [sum(len(one.entries) - one.is_folder for one in matches) for matches in picked]
     sources = Sources(getattr(work.op, "sources", ()), tuple(counts))
     secrets = secrets_of(run.state.env.items())
-    found = changes(step.ingredients, [*key.ingredients, *key.listing], sources, secrets)
+    found = changes(_told(step, key), [*key.ingredients, *key.listing], sources, secrets)
     if any(change.kind == "file" for change in found) and has_unlisted(work, step):
         files = all_files(run, work, step)
         found = [change for change in found if change.kind != "file"] + files if files else found
     return _with_makers(run, work, found)
+
+
+def _told(step: Step, key: CacheKey) -> Sequence[tuple[str, str]]:
+    """The ingredients of an earlier step; what a shared cache kept to itself counts as the same."""
+    if not step.origin:
+        return step.ingredients
+    new = dict(key.ingredients)
+    return [(label, new.get(label, value) if value == MASKED else value) for label, value in step.ingredients]
 
 
 def _with_makers(run: StageRun, work: Work, found: list[Change]) -> list[Change]:

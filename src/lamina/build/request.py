@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.build.done import Facts, Scan
-    from lamina.build.given import Secret, SshForward, Ulimit
+    from lamina.build.given import CacheFrom, CacheTo, Secret, SshForward, Ulimit
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import Digest, ImageID
     from lamina.oci.platform import Platform
@@ -28,43 +28,6 @@ class Output(NamedTuple):
     type: str
     dest: str = ""
     options: Mapping[str, str] = {}
-
-
-class CacheFrom(NamedTuple):
-    """A shared cache to read. `type` is registry (`place` is a reference) or local (a folder, with a tag)."""
-
-    type: str
-    place: str
-    tag: str = "latest"
-    digest: Digest | None = None  # of another cache in the folder
-
-    @property
-    def shown(self) -> str:
-        """What messages call it."""
-        return self.place
-
-
-class CacheTo(NamedTuple):
-    """A shared cache to add to. `type` is registry, local (as above), or inline: into the image itself.
-
-    `mode` says whose layers are kept beside the records: min those of the image, max all. `compression` is that of layers, as
-    transfer.packing has it. With `ignore_error` an export that fails fails no build.
-    """
-
-    type: str
-    place: str = ""
-    mode: str = "min"
-    compression: str = ""
-    level: int | None = None
-    force: bool = False
-    ignore_error: bool = False
-    tag: str = "latest"
-    digest: Digest | None = None  # none: for who reads and writes alike
-
-    @property
-    def shown(self) -> str:
-        """What messages call it."""
-        return self.place or self.type
 
 
 class BuildRequest(NamedTuple):

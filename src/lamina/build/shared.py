@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
-    from lamina.build.request import BuildRequest, CacheFrom, CacheTo
+    from lamina.build.given import CacheFrom, CacheTo
+    from lamina.build.request import BuildRequest
     from lamina.build.stagerun import StageRun, Work
     from lamina.db.layerdb import Layer
     from lamina.events import Observer
@@ -66,7 +67,7 @@ class Shared:
         self._inline = wants_inline_cache(request.build_args) or any(
             each.type == "inline" for each in request.cache_to
         )
-        self._asked: set[str] = set()  # keys of steps
+        self._asked: set[str] = set()
         self._keys: dict[str, str] = {}  # what makes a layer again, by the stack that it led to
 
     def stop_with(self, stopper: Stopper) -> None:
@@ -85,18 +86,16 @@ class Shared:
 
     def ask(self, run: StageRun, work: Work) -> bool:
         """For a step that the store does not know: whether there are rows now that may be its own."""
-        if run.no_cache or not self._request.cache_from or work.key.digest in self._asked:
+        if run.no_cache or not self._request.cache_from:
             return False
-        self._asked.add(work.key.digest)
-        return self._each(lambda cache: cache.bring_exact(_sought(run, work)))
+        return self._each(work.key.digest, lambda cache: cache.bring_exact(_sought(run, work)))
 
     def ask_alike(self, run: StageRun, work: Work, recipe: str) -> bool:
         """The same for what is done on other layers, and for what can be told about a step that is missed."""
-        name = f"{work.key.digest} {recipe}"
-        if run.no_cache or not self._request.cache_from or name in self._asked:
+        if run.no_cache or not self._request.cache_from:
             return False
-        self._asked.add(name)
-        return self._each(lambda cache: cache.bring_alike(_sought(run, work)._replace(recipe=recipe)))
+        sought = _sought(run, work)._replace(recipe=recipe)
+        return self._each(f"{work.key.digest} {recipe}", lambda cache: cache.bring_alike(sought))
 
     def ask_layers(self, diff_ids: Iterable[DiffID]) -> None:
         """Rows of the layers of a base that is not here: then it need not come as a whole."""
@@ -107,11 +106,17 @@ class Shared:
             return False
 
         if self._request.cache_from:
-            self._each(bring)
+            self._each(" ".join(wanted), bring)
 
-    def _each(self, ask: Callable[[OpenedCache], bool]) -> bool:
-        """Asks one cache after the other until one has something; what fails is told of and left out."""
+    def _each(self, what: str, ask: Callable[[OpenedCache], bool]) -> bool:
+        """Asks one cache after the other until one has something; what fails is told of and left out.
+
+        Nobody is asked twice for one thing: what another stage has asked for may be here by now.
+        """
         with self._lock:
+            if what in self._asked:
+                return True
+            self._asked.add(what)
             if self._opened is None:
                 self._enter()
                 self._opened = [opened for each in self._request.cache_from if (opened := self._open(each))]
@@ -150,7 +155,7 @@ class Shared:
 
     def took(self, run: StageRun, work: Work, diff_id: DiffID, top: Layer) -> None:
         """A step of a stage was done, or found."""
-        if not self._request.cache_to:
+        if not (self._request.cache_to or self._inline):
             return
         keys = tuple([key.digest for key in (work.key, work.alias) if key is not None])
         is_in_image = run.stage.number in _lineage(run)
@@ -175,18 +180,22 @@ class Shared:
         """Ends the exports of a build that went well. What kept one from it, unless it may (ignore-error)."""
         if self._exporters:
             self._enter()
+        failed: LaminaError | None = None
         for to, export in self._exporters:
             self._tell(Notice(f"exporting cache to {to.shown}"))
             try:
                 export.finish()
+            except Cancelled:
+                raise
             except LaminaError as error:
-                if isinstance(error, Cancelled):
-                    raise
-                message = f"exporting cache to {to.shown}: {error.message}"
-                if not to.ignore_error:
-                    hint = error.hint or "with ignore-error=true the build goes well without it"
-                    raise type(error)(message, hint=hint) from None
-                self._tell(Notice(f"[Warning] {message}"))
+                error.message = f"exporting cache to {to.shown}: {error.message}"
+                error.args = (error.message,)
+                error.hint = error.hint or "with ignore-error=true the build goes well without it"
+                if to.ignore_error:
+                    self._tell(Notice(f"[Warning] {error.message}"))
+                failed = failed or (None if to.ignore_error else error)
+        if failed is not None:
+            raise failed
 
     def close(self) -> None:
         """Stops what is under way, and gives back connections."""

@@ -314,9 +314,7 @@ class StageRun:
         self._reuse(work, found.rule, adopted.diff.diff_id, adopted.created, adopted.top, origin)
         return True
 
-    def _reuse(
-        self, work: Work, rule: str, diff_id: DiffID, created: str, top: Layer, origin: str
-    ) -> None:
+    def _reuse(self, work: Work, rule: str, diff_id: DiffID, created: str, top: Layer, origin: str) -> None:
         """Goes on with a layer that is there already."""
         self.take(diff_id, created, top)
         self.session.observer(StepCached(work.number, diff_id, rule, origin))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NoReturn, TypedDict
 
-from lamina.build.request import CacheFrom, CacheTo
+from lamina.build.given import CacheFrom, CacheTo
 from lamina.errors import InvalidInput, Unsupported
 from lamina.oci import digest as digests
 from lamina.oci import reference

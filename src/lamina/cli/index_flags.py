@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lamina.cli.flags import Args, Command
-    from lamina.transfer.drafts import Changes
+    from lamina.transfer.drafts import IndexChanges
 
 
 def configure(command: Command) -> None:
@@ -24,9 +24,9 @@ def configure(command: Command) -> None:
     command.option("variant", "string", "Set architecture variant")
 
 
-def changes(args: Args) -> Changes:
+def changes(args: Args) -> IndexChanges:
     """What was given. InvalidInput for annotations that are none."""
-    from lamina.transfer.drafts import Changes
+    from lamina.transfer.drafts import IndexChanges
 
     def text(name: str) -> str | None:
         return args.text(name) if args.given(name) else None
@@ -35,7 +35,7 @@ def changes(args: Args) -> Changes:
         given = [each for value in args.texts(name) for each in value.split(",") if each]
         return given if args.given(name) else None
 
-    return Changes(
+    return IndexChanges(
         text("os"),
         text("arch"),
         text("variant"),

@@ -37,7 +37,7 @@ def output(path: str, what: str) -> Iterator[BinaryIO]:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    if os.path.islink(path):
+    if os.path.islink(path) and os.path.isfile(path):
         path = os.path.realpath(path)  # the link itself stays: it may be /dev/stdout
     if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
         with open(path, "wb") as device:  # a pipe or /dev/null: renaming over it would replace it

@@ -143,7 +143,7 @@ GROUPS = {
         {
             "inspect": Verb("registry_inspect", "Show what a reference stands for, without pulling it"),
             "manifest": Verb("registry_manifest", "Print the manifest or index of a reference"),
-            "referrers": Verb("registry_referrers", "List SBOMs, signatures and what else refers to an image"),
+            "referrers": Verb("registry_referrers", "List SBOMs, signatures, whatever refers to an image"),
             "rm": Verb("registry_rm", "Remove tags or manifests from a registry"),
             "serve": Verb("registry_serve", "Serve the store as a registry: pull from it, push to it"),
             "tags": Verb("registry_tags", "List the tags of a repository"),

@@ -95,6 +95,17 @@ def images_with_layer(c: sqlite3.Connection, chain_id: ChainID) -> list[ImageID]
     return [ImageID(image_id) for (image_id,) in rows]
 
 
+def settle_sizes(c: sqlite3.Connection, chain_ids: Iterable[ChainID]) -> None:
+    """The images with one of these layers have the size that their layers have (layers.claims)."""
+    images = {image_id for chain_id in chain_ids for image_id in images_with_layer(c, chain_id)}
+    c.executemany(
+        """UPDATE images SET size = (
+            SELECT total(diffs.size) FROM image_layers JOIN layers USING (chain_id) JOIN diffs USING (diff_id)
+            WHERE image_layers.image_id = images.image_id) WHERE image_id = ?""",
+        [(image_id,) for image_id in images],
+    )
+
+
 def delete_image(c: sqlite3.Connection, image_id: ImageID) -> None:
     """Afterwards neither the image, a tag of it, nor an index with it has a row.
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from lamina.containers.stdio import Stdio
     from lamina.engine.cache import Cache
     from lamina.engine.checking import Checks
-    from lamina.engine.logins import Logins
     from lamina.engine.indexes import Indexes
+    from lamina.engine.logins import Logins
     from lamina.engine.opened import Opened
-    from lamina.engine.remote import Remote
     from lamina.engine.pushing import PushRequest
+    from lamina.engine.remote import Remote
     from lamina.events import Observer
     from lamina.gc.images import Deleted, Untagged
     from lamina.insight.pruned import Pruned

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lamina.engine.opened import Opened
     from lamina.events import Observer
     from lamina.transfer.copy import Copied
-    from lamina.transfer.drafts import Changes, Draft
+    from lamina.transfer.drafts import Draft, IndexChanges
 
 
 class NamedDraft(NamedTuple):
@@ -64,7 +64,7 @@ class Indexes:
         self,
         name: str,
         images: Sequence[str],
-        changes: Changes | None = None,
+        changes: IndexChanges | None = None,
         observer: Observer = ignore,
         *,
         all: bool = False,
@@ -73,14 +73,14 @@ class Indexes:
 
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Draft:
             from lamina.transfer import draftedit
-            from lamina.transfer.drafts import Changes
+            from lamina.transfer.drafts import IndexChanges
 
             where = setting(opened, self._environ)
-            return draftedit.add(opened.ctx, name, images, changes or Changes(), where, tell, whole=all)
+            return draftedit.add(opened.ctx, name, images, changes or IndexChanges(), where, tell, whole=all)
 
         return self._inside(work, observer)
 
-    def annotate(self, name: str, image: str, changes: Changes) -> Draft:
+    def annotate(self, name: str, image: str, changes: IndexChanges) -> Draft:
         """Changes what is said of an image, or with `image` "" of the index. NotFound, Conflict."""
 
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Draft:

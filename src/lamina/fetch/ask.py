@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput
-from lamina.fetch.exchange import Access, Exchange, Line, asks_too_much
+from lamina.fetch.exchange import Access, Exchange, Line
 from lamina.fetch.headers import RETRIED
 from lamina.fetch.pace import Pace
+from lamina.fetch.retrying import asks_too_much
 from lamina.fetch.stopping import NeverStops
 
 if TYPE_CHECKING:

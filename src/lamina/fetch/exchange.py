@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 from lamina.dockerfile.remotes import host_of, is_http, redacted
 from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError
 from lamina.fetch.connections import Connections
-from lamina.fetch.failures import FetchFailed, Retry, of_exception, of_status, waiting
+from lamina.fetch.failures import FetchFailed, Retry, of_exception, of_status
 from lamina.fetch.headers import RETRIED, credentials, error_text, is_same_server, retry_after
-from lamina.fetch.stopping import pause
+from lamina.fetch.retrying import ATTEMPTS, retrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from lamina.fetch.stopping import Stopper
 
-ATTEMPTS = 5
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0  # seconds; each pause is twice the one before
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGENT = "lamina"
@@ -37,13 +35,13 @@ Result = TypeVar("Result")
 class Access(NamedTuple):
     """How a host is reached: the value of the header Authorization ("" for none), and proxy variables.
 
-    `challenged` is asked once when the host answers 401: it is given its WWW-Authenticate, and returns the
-    value to try with, "" for none.
+    `challenged` is asked once in each attempt when the host answers 401: it is given its WWW-Authenticate and
+    the value that was not enough, and returns the one to try with, "" for none.
     """
 
     authorization: str = ""
     proxies: Mapping[str, str] = {}
-    challenged: Callable[[str], str] | None = None
+    challenged: Callable[[str, str], str] | None = None
     stays: bool = False  # no redirect may lead from TLS into the clear: what comes is not proven otherwise
 
 
@@ -65,6 +63,7 @@ class Request(NamedTuple):
     shown: str = ""
     attempts: int = ATTEMPTS
     verb: str = "fetch"
+    follow: bool = True  # else a redirect to another server is the answer
     patience: float = 0.0  # seconds that the answer may take longer than others
     hint: str = ""  # what to do where it is denied, or not there; "" for that of ADD and contexts
 
@@ -107,6 +106,7 @@ class Exchange:
         self._request = request
         self._authorization = access.authorization
         self._challenged = access.challenged
+        self._has_answered = False
         self._stopper = stopper
         self._connections = connections
         self._proxies = access.proxies
@@ -146,13 +146,14 @@ class Exchange:
     ) -> Result:
         """One attempt: follows redirects to an answer, and takes it. Retry for what may pass."""
         url, left = self._request.url, _MOST_REDIRECTS
+        self._has_answered = False
         while True:
             host = shown_host(url)
             answer = self._open(connections, url, host)
             done = False
             try:
                 self._check_whole(answer, host)
-                target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
+                target = self._target(answer, url)
                 if answer.status == 401 and self._answers(answer, url):
                     continue
                 if target is None:
@@ -211,12 +212,20 @@ class Exchange:
             raise Denied(f"cannot {self.doing}: reading it failed: {error_text(error)}") from None
 
     def _answers(self, answer: BaseHTTPResponse, url: str) -> bool:
-        """Whether there is something to answer to a challenge of whom we asked; only once."""
-        if self._challenged is None or url != self._request.url:
+        """Whether there is something to answer to a challenge of whom we asked; only once in an attempt."""
+        if self._challenged is None or self._has_answered or url != self._request.url:
             return False
-        challenged, self._challenged = self._challenged, None
-        self._authorization = challenged(", ".join(answer.headers.getlist("WWW-Authenticate")))
+        self._has_answered = True
+        challenge = ", ".join(answer.headers.getlist("WWW-Authenticate"))
+        self._authorization = self._challenged(challenge, self._authorization)
         return bool(self._authorization)
+
+    def _target(self, answer: BaseHTTPResponse, url: str) -> str | None:
+        """Where a redirect leads that is to be followed."""
+        target = answer.headers.get("Location") if answer.status in _REDIRECTS else None
+        if target is None or self._request.follow:
+            return target
+        return target if is_same_server(url, self._next(url, target)) else None
 
     def _next(self, url: str, target: str) -> str:
         from urllib.parse import urljoin
@@ -260,52 +269,6 @@ class Exchange:
         return Retry(failed) if again else failed
 
 
-class Patience:
-    """How often something that failed is tried again, and after which pauses: each is twice the last.
-
-    What a server asks for (Retry-After) is kept to, unless it is more than a minute: then that is the error.
-    """
-
-    def __init__(self, stopper: Stopper, attempts: int = ATTEMPTS) -> None:
-        self._stopper = stopper
-        self._attempts = attempts
-        self._begin()
-
-    def _begin(self) -> None:
-        self._left = self._attempts
-        self._wait = _FIRST_PAUSE
-
-    def bear(self, failure: Retry) -> None:
-        """Returns when it is time for the next attempt; raises the error when there is none."""
-        if failure.progress:  # it does not count
-            self._begin()
-        self._left -= 1
-        after = failure.after
-        if after is not None and after > _LONGEST_PAUSE:
-            raise waiting(failure.error, after) from None
-        if self._left <= 0:
-            raise failure.error from None
-        pause(after if after is not None else _spread(self._wait), self._stopper)
-        self._wait *= 2
-
-
-def retrying(attempt: Callable[[], Result], stopper: Stopper, *, attempts: int = ATTEMPTS) -> Result:
-    """What `attempt` returns, which is made again when it raises Retry."""
-    patience = Patience(stopper, attempts)
-    while True:
-        stopper.check()
-        try:
-            return attempt()
-        except Retry as failure:
-            patience.bear(failure)
-
-
-def asks_too_much(header: str) -> bool:
-    """Whether a header Retry-After asks for more patience than we have."""
-    seconds = retry_after(header)
-    return seconds is not None and seconds > _LONGEST_PAUSE
-
-
 def shown_host(url: str) -> str:
     """host[:port] of a URL, for messages."""
     return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
@@ -325,13 +288,6 @@ def dispose(answer: BaseHTTPResponse) -> None:
     except (urllib3.exceptions.HTTPError, OSError):
         pass
     answer.close()
-
-
-def _spread(seconds: float) -> float:
-    """A little more or less, so that many who were turned away together do not come back together."""
-    import random  # only when something failed
-
-    return seconds * random.uniform(0.8, 1.2)
 
 
 def _root(error: BaseException) -> BaseException | None:

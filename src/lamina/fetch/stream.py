@@ -10,10 +10,11 @@ import io
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.errors import Corrupt, LaminaError
-from lamina.fetch.exchange import Access, Exchange, Line, Patience, Request, dispose, shown_host
+from lamina.fetch.exchange import Access, Exchange, Line, Request, dispose, shown_host
 from lamina.fetch.failures import FetchFailed, NoRanges, Retry
 from lamina.fetch.headers import content_range
 from lamina.fetch.pace import Pace
+from lamina.fetch.retrying import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,6 +160,8 @@ class _Reader(io.RawIOBase):
         return answer
 
     def _check_whole(self, answer: BaseHTTPResponse) -> None:
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            return  # packed on the way: its length is not that of the bytes
         length = answer.headers.get("Content-Length", "")
         if length.isascii() and length.isdigit() and int(length[:20]) != self._size:
             what = f"{shown_host(self._place.url)} sends {length[:20]} bytes, and it should have {self._size}"

@@ -112,6 +112,8 @@ class Builder:
     def close(self) -> None:
         """Closes all descriptors, finished or not."""
         self._folders.close()
+        self._made.close()
+        self._deleted.close()
         if self._links is not None:
             self._links.close()
             self._links = None

@@ -1,9 +1,9 @@
 """Entries: the entries of a layer by their paths, sorted, in bounded memory: what is too much goes to a file.
 
-entries = Entries(folder)          # the file, if there has to be one, has no name and goes with the process
-entries.put(entry)
-entries.get(b"etc/hosts")
-for entry in entries: ...          # sorted by path; as often as one likes
+with Entries(place) as entries:        # `place` gives a path for the file, if there has to be one
+    entries.put(entry)
+    entries.get(b"etc/hosts")
+    for entry in entries: ...          # sorted by path; as often as one likes
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Entries:
 
         `room` is the bytes that stay in memory, ROOM if not given.
         """
-        self._place = place
+        self.place = place
         self._room = ROOM if room is None else room
         self._weight = 0
         self._recent: dict[bytes, Entry] = {}  # those that the file lacks
@@ -96,12 +96,18 @@ class Entries:
             self._file.remove([entry.path for entry in page if doomed(entry)])
 
     def close(self) -> None:
-        """Forgets all; not needed, only sooner."""
+        """Forgets all, and gives its place on the disk back."""
         self._recent.clear()
         self._names.clear()
         self._sorted = None
         if self._file is not None:
             self._file.close()
+
+    def __enter__(self) -> Entries:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __contains__(self, path: object) -> bool:
         return isinstance(path, bytes) and self.get(path) is not None
@@ -140,7 +146,7 @@ class Entries:
     def _flush(self) -> None:
         """Moves what is in memory to the file."""
         if self._file is None:
-            self._file = _File(self._place)
+            self._file = _File(self.place)
             self._room //= 4
             self._names.clear()
         self._file.put(sorted(self._recent.values(), key=_PATH))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from lamina.archive.compression import CHUNK, decompressed, media_suffix
 from lamina.errors import Corrupt, InvalidInput
 from lamina.fs.create import Builder
+from lamina.fs.entries import Entries
 from lamina.fs.failures import failure, shown
 from lamina.fs.folders import Folders
 from lamina.layers.commit import TempFolder, commit_diff
@@ -19,8 +20,6 @@ from lamina.oci.digest import DiffID, Digest
 from lamina.tree.tar.read import read_tar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from lamina.db.layerdb import Diff
     from lamina.layers.commit import Also
     from lamina.layers.context import Layers
@@ -47,10 +46,10 @@ def apply_layer(
     Corrupt when a digest is wrong; InvalidInput when the archive is broken or hostile; Denied when it needs
     root; NoSpace. After an error the store is as before.
     """
-    with TempFolder(ctx) as temp:
+    with TempFolder(ctx) as temp, _entries(ctx) as entries:
         with ctx.blobs.writer(blob) as out:
             source = _Source(stream, out, blob)
-            tar = _unpack(ctx, cast("BinaryIO", source), temp)
+            tar = _unpack(cast("BinaryIO", source), temp, entries)
             _check(tar, diff_id)
             source.check()
             received = None
@@ -73,8 +72,8 @@ def apply_verified(
     `blob` None: nobody does, and only a tar that is just what we would pack is taken; else InvalidInput.
     `stream` ends (b"") only when the store has the blob. What it raises otherwise comes out as it is.
     """
-    with TempFolder(ctx) as temp:
-        tar = _unpack(ctx, cast("BinaryIO", stream), temp)
+    with TempFolder(ctx) as temp, _entries(ctx) as entries:
+        tar = _unpack(cast("BinaryIO", stream), temp, entries)
         _check(tar, diff_id)
         is_ours = not tar.compression and _is_canonical(temp, tar)
         if blob is None and not is_ours:
@@ -101,13 +100,17 @@ def _commit(
 class _Tar(NamedTuple):
     """An archive that was unpacked."""
 
-    entries: Collection[Entry]
+    entries: Entries
     diff_id: DiffID
     size: int  # bytes, uncompressed
     compression: str
 
 
-def _unpack(ctx: Layers, stream: BinaryIO, temp: str) -> _Tar:
+def _entries(ctx: Layers) -> Entries:
+    return Entries(lambda: f"{ctx.layout.diff}/{ctx.lease.temp_name()}")
+
+
+def _unpack(stream: BinaryIO, temp: str, entries: Entries) -> _Tar:
     """Unpacks an archive into the new folder `temp`, and reads it to its end, whatever follows the files."""
     digest, size = hashlib.sha256(), 0
 
@@ -117,9 +120,8 @@ def _unpack(ctx: Layers, stream: BinaryIO, temp: str) -> _Tar:
         size += len(data)
 
     plain, compression = decompressed(stream, seen=seen)
-    place = partial(_place, ctx)
-    with Builder(temp, place=place) as builder:
-        received = Received(builder.put, place=place)
+    with Builder(temp, place=entries.place) as builder:
+        received = Received(builder.put, made=entries)
         for record in read_tar(plain, need_end=False):
             if record.name.startswith(b"/"):
                 raise InvalidInput(
@@ -131,10 +133,6 @@ def _unpack(ctx: Layers, stream: BinaryIO, temp: str) -> _Tar:
     while plain.read(CHUNK):
         pass
     return _Tar(received.entries(), DiffID("sha256:" + digest.hexdigest()), size, compression)
-
-
-def _place(ctx: Layers) -> str:
-    return f"{ctx.layout.diff}/{ctx.lease.temp_name()}"
 
 
 def _put_file(builder: Builder, content: Readable, entry: Entry) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.db import cachedb, layerdb, leases, traces
+from lamina.db import cachedb, imagedb, layerdb, leases, traces
 from lamina.layers.absent import said
 from lamina.store import layerfile
 from lamina.store.layerfile import LayerFile
@@ -50,6 +50,7 @@ def _forget(c: sqlite3.Connection, diff_id: DiffID) -> Sequence[Layer]:
             layerdb.put_content_id(c, layer)
             touched[layer.chain_id] = layer
         contents[layer.chain_id] = layer.content_id
+    imagedb.settle_sizes(c, touched)
     cachedb.delete_steps_on(c, diff_id, touched)
     traces.delete_lost(c)
     return tuple(touched.values())

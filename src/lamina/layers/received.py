@@ -22,8 +22,6 @@ from lamina.tree.whiteout import Mark, meaning, whiteout
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lamina.fs.entries import Place
-
     # Makes an entry on the disk; returns the digest of a FILE, else "".
     Put = Callable[[Entry], str]
 
@@ -34,14 +32,14 @@ _ROOT = Entry(b"", Kind.DIR)
 class Received:
     """Gathers entries; `put` is called with each that has to be made, after those that it needs.
 
-    `literal`: the archive is of a folder and not of a layer, so that no name stands for a deletion. `place`
-    gives a path for the file that holds what is too much for the memory (fs.entries).
+    `literal`: the archive is of a folder and not of a layer, so that no name stands for a deletion. `made`
+    is empty and takes the entries.
     """
 
-    def __init__(self, put: Put, *, literal: bool = False, place: Place | None = None) -> None:
+    def __init__(self, put: Put, *, literal: bool = False, made: Entries | None = None) -> None:
         self._put = put
         self._literal = literal
-        self._made = Entries(place)
+        self._made = Entries() if made is None else made
         self._last = b""  # a folder that something lay in just now
         self._opaque = False  # whether there are opaque folders
 

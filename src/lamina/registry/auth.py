@@ -56,8 +56,7 @@ class Authority:
 
     def access(self, url: str) -> Access:
         """How something at `url` is asked for."""
-        used = self._value
-        return Access(used, challenged=lambda challenge: self._answer(challenge, used, url))
+        return Access(self._value, challenged=lambda challenge, used: self._answer(challenge, used, url))
 
     def also(self, scope: str) -> None:
         """From now on a token is for this scope too: `repository:PATH:ACTION,ACTION`."""
@@ -73,7 +72,7 @@ class Authority:
     def _answer(self, challenge: str, used: str, url: str) -> str:
         """The value to try with after a 401 to `used`; "" when there is none."""
         with self._lock:
-            if self._value != used:
+            if self._value not in ("", used):
                 return self._value  # another thread has a newer one
             asked = parse_challenges(challenge)
             if "bearer" in asked:

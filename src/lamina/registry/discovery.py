@@ -29,8 +29,9 @@ _MOST_PAGES = 10_000
 def has_blob(at: Reached, reference: Reference, digest: Digest) -> bool:
     """Whether a blob is there. Denied, FetchFailed."""
     shown = f"blob {digest[7:19]} of {reference.familiar_name}"
-    answer = at.ask(Request(f"{at.url}/blobs/{digest}", "HEAD", shown=shown, verb="look for"))
-    if answer.ok:
+    request = Request(f"{at.url}/blobs/{digest}", "HEAD", shown=shown, verb="look for", follow=False)
+    answer = at.ask(request)
+    if answer.ok or 300 <= answer.status < 400:  # storage elsewhere has it, and is often open to GET alone
         return True
     if answer.status == 404:
         return False
@@ -116,7 +117,7 @@ def _next(at: Reached, answer: Answer, url: str, shown: str) -> str:
         if not re.search(r"""\brel\s*=\s*(next\b|"(\S+ )*next( \S+)*")""", said, re.I):
             continue
         try:
-            found = urljoin(url, target)
+            found = str(urljoin(url, target))
         except ValueError:
             found = ""
         if not is_same_server(at.url, found):

@@ -99,7 +99,7 @@ class Reach:
         return list(endpoints.endpoints(self._reference, self._settings))
 
     def at(self, endpoint: Endpoint) -> Reached:
-        """A place: with TLS; where that need not be, without it if there is none. FetchFailed when offline."""
+        """A place: with TLS; where that need not be, without it if there is none. FetchFailed offline."""
         check_online(self._reference, self._settings)
         with self._lock:
             made = self._made.get(endpoint)

@@ -11,8 +11,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from lamina.errors import Cancelled
-from lamina.fetch.exchange import retrying
 from lamina.fetch.failures import FetchFailed, Retry
+from lamina.fetch.retrying import retrying
 from lamina.fetch.stopping import Stop
 from lamina.oci.digest import Digest
 from lamina.registry.discovery import has_blob

@@ -12,9 +12,10 @@ from urllib.parse import urljoin
 
 from lamina.dockerfile.remotes import host_of, is_http
 from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError
-from lamina.fetch.exchange import Body, Request, retrying
+from lamina.fetch.exchange import Body, Request
 from lamina.fetch.failures import FetchFailed, Retry
 from lamina.fetch.headers import RETRIED, retry_after
+from lamina.fetch.retrying import retrying
 from lamina.registry.discovery import has_blob
 from lamina.registry.failures import LOGIN, codes, refused, told
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 PIECE = 5 << 20  # bytes: the least that registries on S3 take in one piece
 _WORTH = 1 << 20  # bytes: of less, nobody asks how much has arrived
+_SMALLEST_PIECE = 256 << 10  # bytes: some proxies stop at 1 MiB
+_LIMIT = "something before the registry limits the size of requests: raise its limit"
 _LARGEST_PIECE = 64 << 20  # bytes: what a registry may make us hold in memory
 _DIGESTED = 10 << 20  # bytes a second that a registry is believed to check at the end
 _TYPE = {"Content-Type": "application/octet-stream"}
@@ -44,6 +47,7 @@ class Session:
         self.shown = shown
         self.location = ""  # "" while there is none
         self.piece = PIECE
+        self._least = 0  # bytes of a piece that the registry takes
 
     def begin(self, query: str = "") -> Answer:
         """Opens it (POST); any status of success, for a mount may be one."""
@@ -57,7 +61,8 @@ class Session:
                 raise FetchFailed(f"cannot push {self.shown}: {self.at.host} does not say where to")
         least = answer.headers.get("oci-chunk-min-length", "")
         if least.isascii() and least.isdigit():
-            self.piece = min(max(PIECE, int(least[:12])), _LARGEST_PIECE)
+            self._least = min(int(least[:12]), _LARGEST_PIECE)
+            self.piece = max(self.piece, self._least)
         return answer
 
     def arrived(self) -> int | None:
@@ -88,6 +93,13 @@ class Session:
         if said.startswith("sha256:") and said != digest:
             raise Corrupt(f"cannot push {self.shown}: {self.at.host} says that it is {said[:100]}")
         self.location = ""
+
+    def shrink(self) -> bool:
+        """Makes pieces a quarter as large; False when they are small, or as small as the registry wants."""
+        if self.piece // 4 < max(_SMALLEST_PIECE, self._least):
+            return False
+        self.piece //= 4
+        return True
 
     def cancel(self) -> None:
         """Tells the registry that nothing more comes, if it listens."""
@@ -184,10 +196,10 @@ class Upload:
                 self._at_once(start)
         except TooLarge as failure:
             self._forget()
-            if self._pieces:
-                raise failure.error from None
+            if self._pieces and not session.shrink():
+                raise FetchFailed(failure.error.message, hint=_LIMIT) from None
             self._pieces = True
-            raise Retry(failure.error, 0) from None
+            raise Retry(failure.error, 0, progress=True) from None
         except Retry as failure:
             failure.progress = self._best - best >= _WORTH
             self._broken = 0 if failure.progress else self._broken + 1

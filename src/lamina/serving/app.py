@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import Cancelled, LaminaError
 from lamina.serving import blobs, listing, manifests, routes, uploading
-from lamina.serving.failures import BROKEN, UNSUPPORTED, Failure, of_store
+from lamina.serving.failures import BROKEN, REFUSED, UNSUPPORTED, Failure, of_store
 from lamina.serving.messages import Gone, Response
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class App:
             allowed = tuple([each for each in allowed if each in _READING and route.kind != routes.UPLOAD])
         if request.method not in allowed:
             raise Failure(UNSUPPORTED, headers=(("Allow", ", ".join(allowed)),))
+        if "origin" in request.headers and request.method not in _READING:
+            raise Failure(REFUSED)  # a page in a browser, which may come from anywhere
         return self._answer(request, route)
 
     def _answer(self, request: Request, route: Route) -> Response:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 import h11
 
+from lamina.errors import LaminaError
 from lamina.serving.failures import BROKEN, Failure
 from lamina.serving.messages import Body, Gone, Request, Response, Span, parse_target
 
@@ -33,6 +34,7 @@ _MAX_HEAD = 32 << 10  # bytes
 _SIP = 16 << 10  # bytes that are read at once while a head comes
 _MAX_DRAIN = 16 << 20
 _CHUNK = 256 << 10
+_MOST = 8 << 20  # bytes of a file that one call sends
 _SLICE = 64 << 10  # bytes that have PIECE seconds to be taken
 _SERVER = (("Server", "lamina"), ("X-Content-Type-Options", "nosniff"))
 
@@ -99,6 +101,9 @@ class Connection:
         response = self._respond(request)
         try:
             self._send(response, with_content=request.method != "HEAD")
+        except LaminaError as error:  # a damaged layer: the client must not take it for whole
+            response = response._replace(note=error.message)
+            raise Gone from None
         finally:
             if response.close is not None:
                 response.close()
@@ -245,7 +250,7 @@ class Connection:
         self._sock.settimeout(PIECE)
         while True:
             try:
-                return os.sendfile(self._sock.fileno(), file, start, min(_CHUNK, length))
+                return os.sendfile(self._sock.fileno(), file, start, min(_MOST, length))
             except BlockingIOError:
                 poll = select.poll()
                 poll.register(self._sock, select.POLLOUT)

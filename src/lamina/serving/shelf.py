@@ -205,7 +205,7 @@ class Shelf:
         """The documents of the images that have a name in the repository, and those within indexes."""
         c = self._ctx.db.read()
         todo: list[Digest] = []
-        for _, tag in _image_tags(c, repository):
+        for tag in dict.fromkeys([tag for _, tag in _image_tags(c, repository)]):
             image = imagedb.get_image(c, tag.image_id)
             todo += [*([tag.index_digest] if tag.index_digest else []), *([image.manifest] if image else [])]
         seen: set[Digest] = set()

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb, layerdb, traces
 from lamina.db import packed as packed_forms
+from lamina.db.cachedb import Ingredient
 from lamina.errors import NotFound
+from lamina.graph.masking import is_secret, secrets_of
+from lamina.graph.reason import MASKED
 from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, Digest
@@ -16,6 +19,7 @@ from lamina.transfer.cacheplaces import described
 from lamina.transfer.cacherecords import MOST_FORMS, Records, SharedLayer, SharedStep
 
 if TYPE_CHECKING:
+    from lamina.db.cachedb import Step
     from lamina.db.layerdb import Layer
     from lamina.db.traces import Trace
     from lamina.layers.context import Layers
@@ -42,6 +46,7 @@ class Gathered:
     def __init__(self, ctx: Layers) -> None:
         self._ctx = ctx
         self._now = time.time()  # one for all steps: by that it is known what belongs together
+        self._secrets: set[str] = set()
         self.made: dict[DiffID, None] = {}
         self.layers: dict[DiffID, SharedLayer] = {}
         self.stacks: dict[ChainID, Layer] = {}
@@ -50,7 +55,13 @@ class Gathered:
 
     def records(self) -> Records:
         """All of it, once each layer has its listing."""
-        return Records(self.layers, self.stacks, self.steps, tuple(self.traces.values()))
+        stacks = self.stacks
+        if self._secrets:
+            stacks = {
+                name: layer._replace(created_by=self._masked(layer.created_by))
+                for name, layer in stacks.items()
+            }
+        return Records(self.layers, stacks, self.steps, tuple(self.traces.values()))
 
     def add(self, exported: Exported) -> None:
         """Takes over the rows of a step, of the layers below it, and of what it read."""
@@ -64,12 +75,29 @@ class Gathered:
             step = cachedb.get_step(c, keys.pop())
             if step is None or step.key in self.steps or step.diff_id != exported.diff_id:
                 continue
-            self.steps[step.key] = SharedStep(step._replace(origin=""), self._now)
+            self.steps[step.key] = SharedStep(self._shown(step), self._now)
             for trace in traces.candidates(c, step.recipe) if step.recipe else ():
                 if trace.diff_id == step.diff_id:
                     self.traces[(trace.recipe, trace.diff_id, trace.parent)] = trace
                     keys.append(trace.step)  # the run that left it may be another's
                     self._add_stack(ChainID(trace.parent) if trace.parent else None)
+
+    def _shown(self, step: Step) -> Step:
+        """The row as others may see it: without the values of variables whose names say that they are secret."""
+        variables = [
+            (label[4:], value) for label, value in step.ingredients if label.startswith(("ARG ", "ENV "))
+        ]
+        self._secrets.update(secrets_of(variables))
+        shown = []
+        for label, value in step.ingredients:
+            is_one = label.startswith(("ARG ", "ENV ")) and is_secret(label[4:])
+            shown.append(Ingredient(label, MASKED if is_one else self._masked(value)))
+        return step._replace(ingredients=tuple(shown), created_by=self._masked(step.created_by), origin="")
+
+    def _masked(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, MASKED)
+        return text
 
     def _add_stack(self, top: ChainID | None) -> None:
         """What a step stood on, as far as the store still knows it."""

@@ -1,4 +1,4 @@
-"""RecordsCache: a cache that Lamina exported, whose records become rows here as far as a build asks for them."""
+"""RecordsCache: a cache that Lamina exported, whose records become rows as far as a build asks for them."""
 
 from __future__ import annotations
 

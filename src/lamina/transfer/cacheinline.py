@@ -69,7 +69,7 @@ def open_inline(
 
 
 class InlineCache:
-    """The steps of one image (transfer.cacheimport.OpenedCache)."""
+    """The steps of one image (transfer.cacheopen.OpenedCache)."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from lamina.transfer.copyforms import Converted
 from lamina.transfer.copyplaces import LAYOUT, OCI_ARCHIVE, REGISTRY, STORE
 from lamina.transfer.copyreferrers import Referrer, referrers_of
 from lamina.transfer.copysinks import sink_at
-from lamina.transfer.copysources import source_at
+from lamina.transfer.copysources import StoreSource, source_at
 from lamina.transfer.pullable import check_platform, choose
 from lamina.transfer.ship import EXISTS, PUSHED, parse, plan_of, send_blob, short
 
@@ -77,6 +77,8 @@ def copy(source: Place, target: Place, wish: Wish, setting: Setting, observer: O
         return from_store(source, target, wish, setting, observer)
     stop = Stop(NeverStops())
     with source_at(source, setting, stop) as found:
+        if isinstance(found, StoreSource):
+            setting = setting._replace(host=found.platform(setting.host))
         return send(found, target, wish, setting, stop, observer)
 
 
@@ -86,8 +88,10 @@ def send(
     """What a Source has to a place that is not the store. As `copy`."""
     root = chosen(source, wish, setting.host, observer)
     if wish.form:
-        source = Converted(source, root, wish.form)
-        root = source.root()
+        converted = Converted(source, root, wish.form)
+        if converted.left_out:
+            observer(Notice("Annotations are left out: Docker's manifests have none"))
+        source, root = converted, converted.root()
     _check_digest(target, root)
     _warn(root, target, observer)
     referrers: list[Referrer] = []

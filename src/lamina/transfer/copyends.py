@@ -18,6 +18,7 @@ from lamina.oci import canonical
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.manifest import Index
+from lamina.transfer.registry_ends import type_of
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tar.write import TarWriter
 
@@ -46,7 +47,8 @@ class LayoutSource:
 
     def root(self) -> Descriptor:
         """Without what index.json says beside."""
-        return Descriptor(self._row.media_type, self._row.digest, self._row.size)
+        media_type = self._row.media_type or type_of(self.document(self._row))
+        return Descriptor(media_type, self._row.digest, self._row.size)
 
     def document(self, descriptor: Descriptor) -> bytes:
         """From the layout."""

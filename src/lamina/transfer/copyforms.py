@@ -41,6 +41,7 @@ class Converted:
         self._oci = form == OCI
         self._made: dict[Digest, bytes] = {}
         self._done: dict[Digest, tuple[str, Digest, int]] = {}  # what became of a document
+        self.left_out = False  # annotations, which Docker's manifests do not have
         self._root = self._document(root, 0)
 
     @property
@@ -95,7 +96,10 @@ class Converted:
         new = {old.digest: part.digest for old, part in zip(index.manifests, parts, strict=True)}
         parts = [_readdressed(part, new) for part in parts]
         made = index._replace(media_type=self._type(media.INDEX), manifests=tuple(parts))
-        return made if self._oci else made._replace(annotations={}, artifact_type="", subject=None)
+        if self._oci:
+            return made
+        self.left_out = self.left_out or bool(made.annotations)
+        return made._replace(annotations={}, artifact_type="", subject=None)
 
     def _manifest(self, manifest: Manifest) -> Manifest:
         if not self._oci and (manifest.subject or manifest.config.media_type == media.EMPTY):
@@ -109,7 +113,10 @@ class Converted:
                     hint="load the image and push it with --compression gzip",
                 )
         made = manifest._replace(media_type=self._type(media.MANIFEST), config=config, layers=tuple(layers))
-        return made if self._oci else made._replace(annotations={}, artifact_type="")
+        if self._oci:
+            return made
+        self.left_out = self.left_out or bool(made.annotations)
+        return made._replace(annotations={}, artifact_type="")
 
     def _type(self, media_type: str) -> str:
         return media.converted(media_type, oci=self._oci)

@@ -16,6 +16,7 @@ from lamina.layers.pack import open_packed
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import DiffID, Digest
+from lamina.oci.platform import Platform
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
 from lamina.transfer.copydocker import DockerSource
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from lamina.fetch.stopping import Stop
     from lamina.layers.context import Layers
     from lamina.oci.digest import ImageID
-    from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
     from lamina.transfer.copyplaces import Place
     from lamina.transfer.ends import Source
@@ -125,6 +125,12 @@ class StoreSource:
     def places(self, digest: Digest) -> Sequence[str]:
         """Where blobs came from or went to."""
         return forms.places(self.ctx.db.read(), digest)
+
+    def platform(self, host: Platform) -> Platform:
+        """What is meant where none is named: `host`, or that of the image which the name shows here."""
+        row = imagedb.need_image(self.ctx.db.read(), self.found.image_id)
+        own = Platform(row.os, row.architecture, row.variant)
+        return own if own.distance(host) is None else host
 
     def image_of(self, manifest: Digest) -> ImageID | None:
         """The image with this manifest; None for what is no image, an attestation for one."""

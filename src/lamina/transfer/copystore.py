@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.archive.opening import open_files
-from lamina.db import imagedb, indexdb, names
+from lamina.db import imagedb, indexdb, leases, names
 from lamina.errors import InvalidInput
 from lamina.events import ignore
 from lamina.fetch.stopping import NeverStops, Stop
@@ -16,11 +16,11 @@ from lamina.oci.manifest import Index
 from lamina.registry.repository import Repository
 from lamina.transfer.copy import Copied, Wish, chosen
 from lamina.transfer.copyplaces import REGISTRY, STORE
-from lamina.transfer.copysources import image_of
+from lamina.transfer.copysources import StoreSource, image_of
 from lamina.transfer.load import load_image
 from lamina.transfer.pull import pull
 from lamina.transfer.registry_ends import RegistrySource, type_of
-from lamina.transfer.ship import parse
+from lamina.transfer.ship import named_by, parse
 from lamina.transfer.since import check_here
 
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ def _pulled(ctx: Layers, source: Place, name: str, wish: Wish, setting: Setting,
         found = RegistrySource(repository)
         root = chosen(found, wish, setting.host, observer)
         wanted = _platforms(found, root) if wish.whole else []
+        for each in _others(found, root) if wish.whole else ():
+            _bring(ctx, found, each)
     exact = reference._replace(tag="", digest=root.digest)
     pulled = [pull(ctx, exact, settings, each, observer=observer) for each in wanted or [None]]
     index = indexdb.get_index(ctx.db.read(), root.digest)
@@ -81,6 +83,29 @@ def _platforms(source: RegistrySource, root: Descriptor) -> list[Platform | None
         return []
     own = [each.platform for each in document.manifests if each.platform and each.platform.os != "unknown"]
     return list({str(each): each for each in own}.values())
+
+
+def _others(source: RegistrySource, root: Descriptor) -> list[Descriptor]:
+    """What an index names beside its images: attestations, and other artifacts."""
+    document = parse(source.document(root), root, source.shown)
+    if not isinstance(document, Index):
+        return []
+    return [each for each in document.manifests if not each.platform or each.platform.os == "unknown"]
+
+
+def _bring(ctx: Layers, source: RegistrySource, descriptor: Descriptor) -> None:
+    """A manifest and its blobs, which our lease holds until their index is there."""
+    data = source.document(descriptor)
+    document = parse(data, descriptor, source.shown)
+    blobs = [] if isinstance(document, Index) else named_by(document)
+    with ctx.db.write(durable=False) as tx:
+        held = [descriptor.digest, *(blob.digest for blob in blobs)]
+        leases.hold(tx, ctx.lease.id, leases.BLOB, *held)
+    for blob in blobs:
+        if not ctx.blobs.touch(blob.digest):
+            with source.open(blob) as stream:
+                ctx.blobs.put(stream, blob.digest, blob.size)
+    ctx.blobs.put(data, descriptor.digest)
 
 
 def _copied(ctx: Layers, name: str) -> Copied:
@@ -105,17 +130,8 @@ def from_store(
     found = names.resolve_image(ctx.db.read(), source.name)
     platform = wish.platform
     if not wish.whole and found.index_digest is not None:
-        platform = platform or _own(ctx, found, setting.host)
+        platform = platform or StoreSource(ctx, found).platform(setting.host)
     packing = Packing(types={"v2s2": "docker"}.get(wish.form, wish.form))
     pushed = push(ctx, found, reference, setting.settings(), packing, platform=platform, observer=observer)
     made = pushed.descriptor
     return Copied(made.digest, made.media_type or media.MANIFEST, made.size)
-
-
-def _own(ctx: Layers, found: names.Named, host: Platform) -> Platform:
-    """This machine's platform, or that of the image which the name shows."""
-    from lamina.oci.platform import Platform
-
-    row = imagedb.need_image(ctx.db.read(), found.image_id)
-    own = Platform(row.os, row.architecture, row.variant)
-    return own if own.distance(host) is None else host

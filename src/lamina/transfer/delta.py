@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.errors import Corrupt, InvalidInput, NotFound
+from lamina.errors import Corrupt, Denied, InvalidInput, NotFound
 from lamina.events import Notice, Progress, ignore
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def try_delta(
 
     False when its blob is to be fetched whole: because that is sooner done, or because of anything that is
     not as it should be, which is told as a `Notice`. Our lease holds the layer; its form and place are noted.
-    NoSpace, Denied (by the operating system), Cancelled. `repository` has been resolved.
+    NoSpace, Cancelled. `repository` has been resolved.
     """
     layer = wanted.descriptor
     if layer.size < _SMALLEST or not layer.annotations:
@@ -78,7 +78,7 @@ class _Delta:
             self._link.has_ranges = False
         except (Corrupt, InvalidInput) as error:
             self._tell(Notice(f"{self._name}: {error.message}; fetching all of it"))
-        except (FetchFailed, NotFound):
+        except (FetchFailed, NotFound, Denied):
             self._stop.check()  # else whoever fetches the whole blob will say what is wrong
         return False
 
@@ -98,7 +98,7 @@ class _Delta:
             return False
         if not may_have(self._ctx, self._repository.reference.name, layer.size):
             return False
-        recipe = opened(layer.annotations, layer.size, self._part, measured=self._link.latency > 0)
+        recipe = opened(layer.annotations, layer.size, self._part)
         self._check_size(recipe)
         have = find(self._ctx, {content.digest for content in recipe.contents if content.digest})
         slow = not self._link.is_measured or self._link.rate < _FASTER_THAN_LOOKING

@@ -20,7 +20,7 @@ from lamina.transfer.attest import is_attestation
 from lamina.transfer.copy import Wish, chosen, config_of
 from lamina.transfer.copyplaces import FILES, REGISTRY, STORE, Place, parse
 from lamina.transfer.copysources import StoreSource, source_at
-from lamina.transfer.drafts import Changes, Draft, Entry
+from lamina.transfer.drafts import Draft, Entry, IndexChanges
 from lamina.transfer.ship import parse as parse_document
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def add(
     ctx: Layers,
     name: str,
     images: Sequence[str],
-    changes: Changes,
+    changes: IndexChanges,
     setting: Setting,
     observer: Observer = ignore,
     *,
@@ -88,12 +88,12 @@ def add(
     return _keep(ctx, name, draft)
 
 
-def annotate(ctx: Layers, name: str, image: str, changes: Changes) -> Draft:
+def annotate(ctx: Layers, name: str, image: str, changes: IndexChanges) -> Draft:
     """Changes what a draft says of one of its manifests; with `image` "" of the index. NotFound, Conflict."""
     name = full_name(name)
     draft = drafts.read(rows.need_draft(ctx.db.read(), name).document)
     if not image:
-        if changes._replace(annotations={}) != Changes():
+        if changes._replace(annotations={}) != IndexChanges():
             raise InvalidInput("an index has no platform", hint="name one of its images")
         return _keep(ctx, name, draft._replace(annotations={**draft.annotations, **changes.annotations}))
     found = draft.find(image)

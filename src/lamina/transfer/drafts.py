@@ -71,7 +71,7 @@ class Draft(NamedTuple):
         raise NotFound(f"{text} is not in this index", hint="`lamina index inspect` shows what is")
 
 
-class Changes(NamedTuple):
+class IndexChanges(NamedTuple):
     """What `add` and `annotate` say of a manifest; None and {} say nothing."""
 
     os: str | None = None

@@ -1,10 +1,10 @@
 """Ends: where an image can come from and go to, in one shape each: a Source and a Sink.
 
 An image, for what moves it, is a root descriptor, documents (manifests and indexes) and blobs.
-`transfer.ship` moves one from any Source to any Sink, so an end says only how it reads and writes:
+`transfer.ship` moves them from any Source to any Sink, so an end says only how it reads and writes:
 
-    RegistrySource(repository)   StoreSource(ctx, found)      and those of `copy`: layouts, archives
-    RegistrySink(destination)    StoreSink(ctx, names)
+    RegistrySource(repository), RegistrySink(destination)     in transfer.registry_ends
+    of the store, OCI layouts and archives                    in transfer.copysources, copysinks and copyends
 
 Blobs may be asked for and put by several threads at once; documents, `root` and `finish` by one. Whatever
 `open` gives is checked against its digest: the read that meets the end of the stream raises Corrupt.

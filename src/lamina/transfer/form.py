@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.errors import InvalidInput, Unsupported
 from lamina.oci import annotations as notes
 from lamina.oci import reference as references
-from lamina.transfer.packing import CHUNKED, GZIP, KINDS, Packing, check
+from lamina.transfer.packing import CHUNKED, GZIP, KINDS, UNCOMPRESSED, Packing, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +104,8 @@ def form_of(kind: str, options: Mapping[str, str], flags: tuple[Annotation, ...]
 def packing_of(form: Form) -> Packing:
     """How the layers of an output that is pushed are packed on their way."""
     types = "" if form.oci else "docker"
-    return Packing(form.compression or (GZIP if form.force else ""), form.level, form.force, types)
+    level = None if form.compression == UNCOMPRESSED else form.level
+    return Packing(form.compression or (GZIP if form.force else ""), level, form.force, types)
 
 
 def _compression(kind: str, options: Mapping[str, str]) -> str:

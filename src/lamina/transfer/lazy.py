@@ -139,7 +139,7 @@ class _Fetch:
             place = self._best(missing)
             if place is None:
                 raise self._lost(missing)
-            self._ask(place)
+            self._ask(place, self._registries())
         c = self._ctx.db.read()
         wrong = [name for name, claim in before.items() if said(layerdb.need_diff(c, name)) != claim]
         if wrong:
@@ -217,32 +217,32 @@ class _Fetch:
                     if (repository, digest) not in self._tried:
                         yield diff_id, form, repository
 
-    def _ask(self, place: Place) -> None:
+    def _ask(self, place: Place, settings: Settings) -> None:
         """Brings what the place has; what goes wrong is noted, and the layer asked for elsewhere."""
         try:
-            self._bring(place)
+            self._bring(place, settings)
         except _UNFIT as error:
             if len(place.forms) > 1:  # of which layer is it? Those that came stay
                 for diff_id in absent(self._ctx, place.forms):
-                    self._ask(Place(place.repository, {diff_id: place.forms[diff_id]}))
+                    self._ask(Place(place.repository, {diff_id: place.forms[diff_id]}), settings)
             else:
-                self._settle(place, self._past_mirrors(place, error))
+                self._settle(place, self._past_mirrors(place, settings, error))
         except _UNREACHED as error:
             self._failed(place, error)
         else:
             self._settle(place, None)
 
-    def _bring(self, place: Place) -> None:
-        settings, reference = self._registries(), references.parse(place.repository)
+    def _bring(self, place: Place, settings: Settings) -> None:
+        reference = references.parse(place.repository)
         check_online(reference, settings)
         wanted = [Wanted(form.descriptor, diff_id) for diff_id, form in place.forms.items()]
         with Repository(reference, settings, stop := Stop(self._stop)) as there:
             bring_layers(self._ctx, there, wanted, stop, self._tell)
 
-    def _past_mirrors(self, place: Place, error: LaminaError) -> LaminaError | None:
+    def _past_mirrors(self, place: Place, settings: Settings, error: LaminaError) -> LaminaError | None:
         """Asks the registry for a layer, which a mirror may lack. None if it came, else what to say."""
         (form,) = place.forms.values()
-        settings, reference = self._registries(), references.parse(place.repository)
+        reference = references.parse(place.repository)
         if len(list(endpoints(reference, settings))) < 2:
             return error
         try:

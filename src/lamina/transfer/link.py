@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from lamina.oci.descriptor import Descriptor
     from lamina.registry.repository import Repository
 
-_SMALL = 64 << 10  # bytes of an answer whose time is mostly that of the way there and back
+_LARGE = 128 << 10  # bytes of an answer that tells how fast they come; much of a smaller one comes at once
+_SHORTEST = 1e-4  # seconds
 _FAST = 1e9  # bytes a second: the most that is believed, and where nothing was measured
 _USUAL = 125e6  # bytes a second: 1 Gbit/s
 STREAMS = 4  # requests under way at once
@@ -28,21 +29,17 @@ class Link:
         self._rate = 0.0
         self.has_ranges = True
 
-    def note(self, size: int, seconds: float) -> None:
-        """An answer of `size` bytes took so long."""
-        seconds = max(seconds, 1e-5)
+    def note(self, size: int, first: float, total: float) -> None:
+        """An answer of `size` bytes: seconds until its first bytes came, and until all had."""
         with self._lock:
-            if not self._latency or seconds < self._latency:
-                self._latency = seconds
-            elif size < _SMALL:
-                self._latency = _KEEP * self._latency + (1 - _KEEP) * seconds
-            if size >= _SMALL:
-                rate = size / max(seconds - self._latency, seconds / 20)
+            self._latency = max(min(first, self._latency or first), _SHORTEST)  # others wait for a place, too
+            if size >= _LARGE:
+                rate = size / max(total - first, _SHORTEST)
                 self._rate = _KEEP * self._rate + (1 - _KEEP) * rate if self._rate else rate
 
     @property
     def latency(self) -> float:
-        """Seconds that one more request takes; at most, as long as little was fetched."""
+        """Seconds that one more request takes before anything comes."""
         return self._latency
 
     @property
@@ -76,6 +73,9 @@ def link_of(repository: Repository) -> Link:
 def timed_part(repository: Repository, link: Link, descriptor: Descriptor, start: int, end: int) -> bytes:
     """Repository.part, measured."""
     began = time.perf_counter()
-    data = repository.part(descriptor, start, end)
-    link.note(len(data), time.perf_counter() - began)
+    with repository.open_part(descriptor, start, end) as stream:
+        head = stream.read(1)
+        first = time.perf_counter() - began
+        data = head + stream.read()
+    link.note(len(data), first, time.perf_counter() - began)
     return data

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Mapping
 
-    from lamina.archive.chunked.writer import ChunkedWriter
-    from lamina.archive.compression import Writer
     from lamina.db.layerdb import Diff
     from lamina.db.packed import Packed
     from lamina.layers.context import Layers
@@ -125,26 +123,33 @@ def pack_into(
 
     `moved` is told how many bytes of the tar are done.
     """
-    done = 0
-
-    def pack_with(compressor: Writer | ChunkedWriter) -> None:
-        nonlocal done
-        for piece in packed(ctx, diff_id):
-            compressor.write(piece)
-            done += len(piece)
-            moved(done)
-        compressor.finish()
-
+    if packing.kind == UNCOMPRESSED:
+        _feed(ctx, diff_id, write, moved)
+        return {}
     if packing.kind == CHUNKED:
         from lamina.archive.chunked.writer import ChunkedWriter  # few ask for it
 
         with ChunkedWriter(write, packing.level) as chunked:
-            pack_with(chunked)
+            _feed(ctx, diff_id, chunked.write, moved)
+            chunked.finish()
         return chunked.annotations
     from lamina.archive.compression import compressing  # what is known to be there packs nothing
 
-    pack_with(compressing(packing.kind, packing.level, write))
+    compressor = compressing(packing.kind, packing.level, write)
+    _feed(ctx, diff_id, compressor.write, moved)
+    compressor.finish()
     return {}
+
+
+def _feed(
+    ctx: Layers, diff_id: DiffID, write: Callable[[bytes], object], moved: Callable[[int], object]
+) -> None:
+    """The tar of a layer, piece by piece."""
+    done = 0
+    for piece in packed(ctx, diff_id):
+        write(piece)
+        done += len(piece)
+        moved(done)
 
 
 def type_of(packing: Packing) -> str:

@@ -76,7 +76,7 @@ def find(ctx: Layers, digests: Collection[str]) -> dict[str, Place]:
 
 
 def at_paths(ctx: Layers, paths: Collection[bytes]) -> dict[bytes, list[Place]]:
-    """The files that are at these paths in layers that are really here, the newest layers first, a few of each.
+    """The files at these paths in layers that are really here, a few of each, the newest layers first.
 
     Our lease holds these layers from now on.
     """

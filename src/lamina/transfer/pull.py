@@ -7,16 +7,13 @@ is there for the next one, and nothing else is. In which form each layer came, a
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.archive.compression import CHUNK, decompressed
-from lamina.db import imagedb, layerdb, leases, repodigests
+from lamina.db import imagedb, leases, repodigests
 from lamina.db import packed as forms
 from lamina.db.indexdb import members
-from lamina.db.packed import Packed
-from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound, Unsupported
+from lamina.errors import InvalidInput, LaminaError, NotFound, Unsupported
 from lamina.events import Notice, ignore
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.layers.commit import reuse_diff
@@ -29,6 +26,7 @@ from lamina.oci.descriptor import Descriptor
 from lamina.oci.manifest import Index
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
+from lamina.transfer.forms import is_form, note_forms
 from lamina.transfer.incoming import Wanted, bring_layers, is_sound
 from lamina.transfer.index import Part, register_index
 from lamina.transfer.pullable import check, check_platform, choose, config_of
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lamina.db.imagedb import ImageRow
-    from lamina.db.layerdb import Diff
     from lamina.events import Observer
     from lamina.fetch.stopping import Stopper
     from lamina.layers.context import Layers
@@ -259,7 +256,7 @@ class _Pull:
             if each not in wanted:
                 self._tell(Notice(f"{short(each.descriptor.digest)}: Already exists"))
         bring_layers(ctx, self._repository, wanted, self._stop, self._tell)
-        self._note_layers(layers, manifest.config.digest)
+        note_forms(ctx, self._reference, layers, manifest.config.digest)
         return register_image(ctx, config_bytes, config.diff_ids, manifest=data)
 
     def _named(self, row: ImageRow, digest: Digest, data: bytes, tags: list[str]) -> ImageRow:
@@ -283,38 +280,7 @@ class _Pull:
     def _is_here(self, layer: Wanted) -> bool:
         """Whether the files are here, and are known to be what the blob holds: then it need not come."""
         diff = reuse_diff(self._ctx, layer.diff_id, with_files=self._lazy is None)
-        return diff is not None and self._is_form(diff, layer.descriptor)
-
-    def _is_form(self, diff: Diff, descriptor: Descriptor) -> bool:
-        """Whether a blob was seen to hold a layer. What a manifest says of them proves nothing."""
-        if descriptor.digest in (diff.diff_id, diff.blob):
-            return True
-        known = forms.forms(self._ctx.db.read(), diff.diff_id)
-        return any(form.descriptor.digest == descriptor.digest for form in known)
-
-    def _note_layers(self, layers: list[Wanted], config: Digest) -> None:
-        """In which form each layer came. Corrupt for a blob that holds another layer than it should."""
-        for layer in layers:
-            diff = layerdb.need_diff(self._ctx.db.read(), layer.diff_id)
-            if not self._is_form(diff, layer.descriptor):  # the layer was here, and is not unpacked again
-                self._check(layer)
-        with self._ctx.db.write(durable=False) as tx:
-            for descriptor, diff_id in layers:
-                forms.put(tx, Packed(diff_id, descriptor), self._reference.name)
-            forms.put_place(tx, config, self._reference.name)
-
-    def _check(self, layer: Wanted) -> None:
-        digest = hashlib.sha256()
-        shown = f"layer {layer.descriptor.digest[7:19]} of {self._shown}"
-        try:
-            with self._ctx.blobs.open(layer.descriptor.digest) as blob, decompressed(blob)[0] as stream:
-                while chunk := stream.read(CHUNK):
-                    digest.update(chunk)
-        except (Corrupt, InvalidInput) as error:
-            raise type(error)(f"{shown}: {error.message}", hint=error.hint) from None
-        found = "sha256:" + digest.hexdigest()
-        if found != layer.diff_id:
-            raise Corrupt(f"{shown}: a layer's archive is {found}, and should be {layer.diff_id}")
+        return diff is not None and is_form(self._ctx, diff, layer.descriptor)
 
     def _note(self, row: ImageRow, digest: Digest) -> None:
         with self._ctx.db.write(durable=False) as tx:

@@ -10,7 +10,7 @@ import io
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, indexdb, names
-from lamina.errors import Corrupt, NotFound
+from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.oci import config as configs
 from lamina.oci import manifest as manifests
 from lamina.oci import media
@@ -185,8 +185,16 @@ def family(manifest: Manifest, layers: tuple[Descriptor, ...]) -> str:
 
 
 def typed(manifest: Manifest, types: str) -> Manifest:
-    """The manifest with the media types of "oci" or "docker" for itself, its config and its layers."""
+    """The manifest with the media types of "oci" or "docker" for itself, its config and its layers.
+
+    InvalidInput for a layer that has no type there.
+    """
     oci = types == "oci"
+    if not oci and any(media.compression(each.media_type) == "zstd" for each in manifest.layers):
+        raise InvalidInput(
+            "a layer is compressed with zstd, and Docker's media types have no name for that",
+            hint="--compression gzip --force-compression",
+        )
 
     def of(descriptor: Descriptor) -> Descriptor:
         return descriptor._replace(media_type=media.converted(descriptor.media_type, oci=oci))

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from lamina.transfer.link import Link
 
 PIECE = 4 << 20  # bytes asked for at once: what is held in memory, and lost when a connection breaks
-# What putting a layer together takes beyond unpacking its blob (bench/delta), in seconds: for a file of it, and
-# for a byte of its tar, of a layer in Lamina's form and of another, which is packed anew besides.
+# What putting a layer together takes beyond unpacking its blob (bench/delta), in seconds: for a file of it,
+# and for a byte of its tar, of a layer in Lamina's form and of another, which is packed anew besides.
 _PER_FILE, _PER_BYTE, _PER_BYTE_PACKED = 50e-6, 0.5e-9, 3e-9
 _SLACK = 0.05  # seconds that nobody minds, where bytes are saved
 

@@ -8,16 +8,19 @@ from lamina.archive.writing import Named, write_archive
 from lamina.db import indexdb
 from lamina.errors import InvalidInput
 from lamina.events import Notice, ignore
+from lamina.layers.absent import bring
+from lamina.oci.digest import Digest
 from lamina.transfer.find import choose, hold
 from lamina.transfer.image_view import image_view, plain_view
 from lamina.transfer.index import index_view, is_index
 from lamina.transfer.since import layers_since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from lamina.events import Observer
     from lamina.layers.context import Layers
+    from lamina.oci.digest import DiffID
     from lamina.oci.platform import Platform
     from lamina.transfer.find import Chosen
 
@@ -49,7 +52,19 @@ def save(
     without = layers_since(ctx, since, chosen, platform)
     if since and not without:
         observer(Notice(f"nothing is left out: no layer of these images is one of {', '.join(since)}"))
-    write_archive([_named(ctx, each, docker) for each in chosen], sink, docker=docker, without=without)
+    named = [_named(ctx, each, docker) for each in chosen]
+    _bring(ctx, named, {layer for each in without for layer in each.layers})
+    write_archive(named, sink, docker=docker, without=without)
+
+
+def _bring(ctx: Layers, named: Sequence[Named], left_out: Collection[DiffID]) -> None:
+    """What is elsewhere comes before anything is written: files of layers, or just the blobs."""
+    images = [image for each in named for image in (each.whole.images if each.whole else (each.image,))]
+    layers = [layer for image in images for layer in image.layers if layer.diff_id not in left_out]
+    bring(ctx, [layer.diff_id for layer in layers if layer.digest == Digest(layer.diff_id)])
+    for layer in layers:
+        if layer.digest != Digest(layer.diff_id) and not ctx.blobs.has(layer.digest):
+            layer.open().close()
 
 
 def _named(ctx: Layers, chosen: Chosen, docker: bool) -> Named:

@@ -7,13 +7,16 @@ known is packed while it is sent. Afterwards it is known what each layer is ther
 
 from __future__ import annotations
 
+import hashlib
+import io
 from _thread import allocate_lock
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.archive.opening import Spools
 from lamina.db import layerdb
 from lamina.db import packed as forms
 from lamina.db.packed import Packed
-from lamina.errors import Corrupt, Denied, LaminaError, NotFound
+from lamina.errors import LaminaError
 from lamina.events import Notice, Progress
 from lamina.fetch.failures import FetchFailed
 from lamina.layers.absent import is_here
@@ -23,6 +26,7 @@ from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest, sha256
 from lamina.registry.repository import Repository
+from lamina.transfer.elsewhere import NotThere, from_elsewhere
 from lamina.transfer.packing import UNCOMPRESSED, form_of, pack_into, type_of
 from lamina.transfer.ship import EXISTS, PUSHED, is_elsewhere, mounted, short
 
@@ -40,7 +44,8 @@ if TYPE_CHECKING:
     from lamina.transfer.registry_ends import RegistrySink
 
 
-Result = TypeVar("Result")
+_SMALL = 4 << 20  # bytes of a tar that is packed in memory
+_NOTHING = sha256(b"")
 _UNSEEN = "?"  # who made a form of which only a manifest says that it is one
 
 
@@ -76,6 +81,7 @@ class Sending:
         self._sent: dict[LayerOf, Packed] = {}
         self._elsewhere: dict[str, Repository] = {}
         self._lock = allocate_lock()
+        self._at_once = False  # the registry takes no pieces
 
     def close(self) -> None:
         """Ends the connections to other registries."""
@@ -137,7 +143,7 @@ class Sending:
             state = self._send_known(layer.diff_id, known, name)
             sent = Packed(layer.diff_id, known, self._maker_of(diff, known))
         if sent is None or not state:
-            sent, state = self._pack(diff, name), PUSHED
+            sent, state = self._pack(diff, name)
         with self._lock:
             self._sent[layer] = sent
         self._note(sent)
@@ -176,8 +182,8 @@ class Sending:
         source = self._source(place)
 
         try:
-            self._put(descriptor, lambda: cast("BinaryIO", _FromElsewhere(source, descriptor)), name)
-        except _NotThere as error:
+            self._put(descriptor, lambda: from_elsewhere(source, descriptor), name)
+        except NotThere as error:
             self._tell(Notice(f"{name}: {error.message}; packed anew"))
             with self._ctx.db.write(durable=False) as tx:
                 forms.forget_places(tx, [descriptor.digest], place)
@@ -190,51 +196,75 @@ class Sending:
                 self._elsewhere[place] = Repository(references.parse(place), self._settings, self._stop)
             return self._elsewhere[place]
 
-    def _pack(self, diff: Diff, name: str) -> Packed:
+    def _pack(self, diff: Diff, name: str) -> tuple[Packed, str]:
+        """Packs a layer while it is sent. A small one is packed first: the registry may have just that."""
+        if diff.tar_size <= _SMALL or self._at_once:
+            return self._pack_first(diff, name)
         notes: dict[str, str] = {}
+        try:
+            fill = self._fill(diff, name, notes)
+            digest, size = self._sink.destination.stream(fill, lambda done, total: None)
+        except FetchFailed as error:
+            self._check_answers(error)
+            self._at_once = True
+            return self._pack_first(diff, name)
+        made = Descriptor(type_of(self._packing), digest, size, notes)
+        return Packed(diff.diff_id, made, self._packing.maker), PUSHED
+
+    def _pack_first(self, diff: Diff, name: str) -> tuple[Packed, str]:
+        """Into memory or a nameless file, then in one request, which every registry takes.
+
+        Some take no pieces: GitHub's none above 4 MiB, and Amazon's says wrongly how much it has.
+        """
+        notes: dict[str, str] = {}
+        digest, size = hashlib.sha256(), 0
+        fill = self._fill(diff, name, notes)
+
+        def hashed(write: Callable[[bytes], object]) -> None:
+            def take(data: bytes) -> None:
+                nonlocal size
+                digest.update(data)
+                size += len(data)
+                write(data)
+
+            fill(take)
+
+        with Spools(self._ctx.layout.root) as spools:
+            if diff.tar_size <= _SMALL:
+                small = io.BytesIO()
+                hashed(small.write)
+                opener: Opener = lambda: io.BytesIO(small.getvalue())  # noqa: E731
+            else:
+                opener = spools.add(hashed)
+            name_of = Digest("sha256:" + digest.hexdigest())
+            made = Descriptor(type_of(self._packing), name_of, size, notes)
+            packed = Packed(diff.diff_id, made, self._packing.maker)
+            if self._sink.has(made):
+                return packed, EXISTS
+            self._sink.put(made, opener, lambda done, total: None)
+        return packed, PUSHED
+
+    def _fill(
+        self, diff: Diff, name: str, notes: dict[str, str]
+    ) -> Callable[[Callable[[bytes], object]], None]:
+        """What writes a layer packed, tells how far it is, and puts the annotations of it into `notes`."""
 
         def moved(done: int) -> None:
+            self._stop.check()
             self._tell(Progress(name, done, diff.tar_size))
 
         def fill(write: Callable[[bytes], object]) -> None:
             notes.clear()
             notes.update(pack_into(self._ctx, diff.diff_id, self._packing, write, moved))
 
-        digest, size = self._sink.destination.stream(fill, lambda done, total: None)
-        made = Descriptor(type_of(self._packing), digest, size, notes)
-        return Packed(diff.diff_id, made, self._packing.maker)
+        return fill
 
-
-class _NotThere(LaminaError):
-    """A repository that was to give a blob does not."""
-
-
-class _FromElsewhere:
-    """A blob of a repository as a stream: what goes wrong with it is told apart from what we send it to."""
-
-    def __init__(self, source: Repository, descriptor: Descriptor) -> None:
-        self._stream = self._asked(lambda: source.open(descriptor))
-
-    def read(self, size: int = -1) -> bytes:
-        return self._asked(lambda: self._stream.read(size))
-
-    def seekable(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def __enter__(self) -> _FromElsewhere:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _asked(self, work: Callable[[], Result]) -> Result:
+    def _check_answers(self, error: FetchFailed) -> None:
+        """Raises the error where it is not that the registry takes no pieces, but that it cannot be asked."""
         try:
-            return work()
-        except (NotFound, Denied, FetchFailed, Corrupt) as error:
-            raise _NotThere(error.message) from None
+            self._sink.has(Descriptor(media.LAYER, _NOTHING, 0))
+        except LaminaError:
+            raise error from None
 
 
 def _job(layer: LayerOf) -> Descriptor:

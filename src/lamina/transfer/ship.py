@@ -1,7 +1,8 @@
-"""ship: an image from a Source to a Sink (transfer.ends), as it is: the same documents, the same digests.
+"""ship: documents and blobs from a Source to a Sink (transfer.ends) as they are, so that digests stay equal.
 
-What the sink has is not moved, nor what it can take from another repository; blobs go in parallel, then the
-documents from the innermost to the root, so that nothing is ever named before it is there.
+`plan_of` says what the sink lacks of an image, `send_all` moves it. What the sink has is not moved, nor what
+it can take from another repository; blobs go in parallel, then the documents from the innermost to the root,
+so that nothing is ever named before it is there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from lamina.oci import media
 from lamina.oci.manifest import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from lamina.events import Observer
     from lamina.fetch.stopping import Stop
@@ -40,30 +41,6 @@ class Plan(NamedTuple):
 
     documents: tuple[Document, ...]
     blobs: tuple[Descriptor, ...]
-
-
-def ship(
-    source: Source,
-    sink: Sink,
-    stop: Stop,
-    observer: Observer = ignore,
-    *,
-    tags: Sequence[str] = (),
-    wanted: Callable[[Descriptor], bool] | None = None,
-) -> Descriptor:
-    """Moves what the source's name stands for, and gives it these tags there. What the root is.
-
-    `wanted` says which documents of indexes move; an index of which some stay behind is left as it is.
-    What both ends raise; InvalidInput for documents that are none. Nothing has a tag before all is there.
-    """
-    root = source.root()
-    plan = plan_of(source, sink, root, wanted)
-    send_all(source, sink, plan, stop, observer)
-    for tag in tags:
-        if not sink.has_document(root.digest, tag):
-            sink.put_document(root, source.document(root), tag)
-    sink.finish(root)
-    return root
 
 
 def send_all(source: Source, sink: Sink, plan: Plan, stop: Stop, observer: Observer = ignore) -> None:
@@ -96,9 +73,7 @@ def send_blob(
     return PUSHED
 
 
-def plan_of(
-    source: Source, sink: Sink, root: Descriptor, wanted: Callable[[Descriptor], bool] | None = None
-) -> Plan:
+def plan_of(source: Source, sink: Sink, root: Descriptor) -> Plan:
     """What the sink lacks of `root`. A document that it has counts with all that it names."""
     documents: dict[Digest, Document] = {}
     blobs: dict[Digest, Descriptor] = {}
@@ -112,8 +87,7 @@ def plan_of(
         parsed = parse(data, descriptor, source.shown)
         if isinstance(parsed, Index):
             for each in parsed.manifests:
-                if wanted is None or wanted(each):
-                    visit(each, depth + 1)
+                visit(each, depth + 1)
         else:
             blobs.update((each.digest, each) for each in named_by(parsed))
         documents[descriptor.digest] = Document(descriptor, data)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lamina.archive.chunked import estargz, positions
 from lamina.archive.chunked.errors import Doubt
-from lamina.archive.chunked.positions import ESTARGZ_TOC, FOOTER_SIZE
+from lamina.archive.chunked.positions import ESTARGZ_TOC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from lamina.archive.chunked.recipe import Recipe
 
     Part = Callable[[int, int], bytes]  # the bytes of the blob from the first number to the second
-
-_SMALL = 64 << 10  # bytes of tables that are fetched without another look before
 
 
 def has_table(notes: Mapping[str, str]) -> bool:
@@ -31,10 +29,9 @@ def table_size(notes: Mapping[str, str], size: int) -> int:
     return found.end - found.toc.start if found else 0
 
 
-def opened(notes: Mapping[str, str], size: int, part: Part, *, measured: bool = False) -> Recipe:
+def opened(notes: Mapping[str, str], size: int, part: Part) -> Recipe:
     """The recipe of a layer whose descriptor has these annotations and this size.
 
-    `part` is asked for a few bytes before it is asked for much, unless it is known how fast they come.
     Doubt for what does not fit together; and what `part` raises.
     """
     found = positions.parse(notes, size)
@@ -42,8 +39,6 @@ def opened(notes: Mapping[str, str], size: int, part: Part, *, measured: bool = 
         return _stargz(notes, size, part)
     from lamina.archive.chunked.recipe import ZstdRecipe  # only one of the two is wanted
 
-    if found.end - found.toc.start > _SMALL and not measured:
-        positions.check_footer(_sure(part, size - FOOTER_SIZE, size), found)
     return ZstdRecipe(found, _sure(part, found.toc.start, found.end))
 
 

@@ -22,7 +22,6 @@ _SKIPPABLE = b"\x50\x2a\x4d\x18"
 _MAGIC = b"GNUlInUx"
 _TYPE = 1  # a table of contents as CRFS has it
 _footer = struct.Struct("<7Q8s")
-FOOTER_SIZE = FRAME_HEAD + _footer.size
 MAX_TABLE = 150 << 20  # bytes, unpacked; as containers/storage
 
 
@@ -85,17 +84,9 @@ def skippable(data: bytes) -> bytes:
 
 
 def footer(positions: Positions) -> bytes:
-    """The last frame of the blob: the positions once more."""
+    """The last frame of the blob: the positions once more. Only who has no annotations reads it."""
     split = positions.tar_split or Position(0, 0, 0)
     return skippable(_footer.pack(*positions.toc, _TYPE, *split, _MAGIC))
-
-
-def check_footer(data: bytes, positions: Positions) -> None:
-    """Doubt when the end of a blob says something else than its annotations. Before 2024 it was shorter."""
-    if data[-len(_MAGIC) :].lower() != _MAGIC.lower():
-        raise Doubt("the blob does not end as a zstd:chunked layer does")
-    if data.startswith(_SKIPPABLE) and data.endswith(_MAGIC) and data != footer(positions):
-        raise Doubt("the annotations say another place of the table of contents than the blob's end")
 
 
 def _numbers(text: str, count: int) -> list[int]:

@@ -158,47 +158,45 @@ class _Text:
 
 
 def _row(fields: dict[str, Any]) -> Row:
-    text, number = _texts(fields), _numbers(fields)
+    get = fields.get
+    texts = kind, name, digest, chunk_digest, chunk_type = (
+        get("type", ""),
+        get("name", ""),
+        get("digest", ""),
+        get("chunkDigest", ""),
+        get("chunkType", ""),
+    )
+    if set(map(type, texts)) != {str}:
+        raise Doubt("the table of contents has an entry with something else where text should be")
+    numbers = (
+        get("size", 0),
+        get("offset", 0),
+        get("endOffset", 0),
+        get("chunkOffset", 0),
+        get("chunkSize", 0),
+        get("innerOffset", 0),
+    )
+    if set(map(type, numbers)) != {int} or min(numbers) < 0 or max(numbers) >> 62:
+        raise Doubt("the table of contents has an entry with what is no number of bytes")
+    size, offset, end, chunk_offset, chunk_size, inner = numbers
     return Row(
-        text("type"),
-        text("name"),
-        number("size"),
-        _digest(text("digest")),
-        number("offset"),
-        number("endOffset"),
-        number("chunkOffset"),
-        number("chunkSize"),
-        _digest(text("chunkDigest")),
-        text("chunkType") == "zeros",
-        number("innerOffset"),
+        kind,
+        name,
+        size,
+        _digest(digest) if digest else "",
+        offset,
+        end,
+        chunk_offset,
+        chunk_size,
+        _digest(chunk_digest) if chunk_digest else "",
+        chunk_type == "zeros",
+        inner,
         fields,
     )
 
 
-def _texts(fields: dict[str, Any]) -> Callable[[str], str]:
-    def text(key: str) -> str:
-        value = fields.get(key, "")
-        if type(value) is not str:
-            raise Doubt(f"the table of contents has an entry whose {key} is no text")
-        return value
-
-    return text
-
-
-def _numbers(fields: dict[str, Any]) -> Callable[[str], int]:
-    def number(key: str) -> int:
-        value = fields.get(key, 0)
-        if type(value) is not int or not 0 <= value < 1 << 62:
-            raise Doubt(f"the table of contents has an entry whose {key} is no number of bytes")
-        return value
-
-    return number
-
-
 def _digest(text: str) -> str:
-    """The hex digits of a SHA-256, "" for none. Doubt for another kind of digest."""
-    if not text:
-        return ""
+    """The hex digits of a SHA-256. Doubt for another kind of digest."""
     digits = text.removeprefix("sha256:")
     if len(digits) != 64 or digits == text or not _HEX.issuperset(digits):
         raise Doubt("the table of contents has a digest that is none of SHA-256")

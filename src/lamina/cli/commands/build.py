@@ -91,14 +91,14 @@ def _ways(command: Command) -> None:
     """How it is built, and what is said of it."""
     command.option("add-host", "list", "Add a custom host-to-IP mapping (host:ip)", many=True)
     command.option("allow", "list", "Allow extra privileged entitlement (security.insecure)", many=True)
-    command.option("cache-from", "list", "Shared caches to read (name, or type=registry|local,...)", many=True)
+    command.option("cache-from", "list", "External cache sources (NAME, type=registry|local,...)", many=True)
     command.option(
         "cache-rule",
         "list",
         "Switch a rule of reuse off (-exact, -same-content, -independent, -untouched), or verify",
         many=True,
     )
-    command.option("cache-to", "list", "Shared caches to add to (type=registry|local|inline,...)", many=True)
+    command.option("cache-to", "list", "Cache export destinations (type=registry|local|inline,...)", many=True)
     command.option("cache-ttl", "duration", "Run steps that could use the network again at this age (12h)")
     command.option("call", "string", "Set method for evaluating build: build, check, outline, targets")
     command.switch("check", "Shorthand for --call=check")

@@ -36,9 +36,13 @@ def configure(command: Command) -> None:
     command.switch("preserve-digests", "Change no digests (Lamina does so only with --format)")
     command.switch("quiet", "Suppress output", "q")
     command.switch("referrers", "Copy what refers to the image, too: SBOMs, signatures, attestations")
-    command.later("additional-tag dest-compress dest-compress-format", "`lamina push` compresses layers")
+    command.later("dest-compress dest-compress-format dest-decompress", "`lamina push` compresses layers")
     command.later("multi-arch", "use --all or --platform")
-    command.later("sign-by remove-signatures encryption-key decryption-key")
+    command.later("retry-times", "what breaks off is tried again anyway")
+    command.later("authfile src-authfile dest-authfile", "REGISTRY_AUTH_FILE names such a file")
+    command.later("src-creds dest-creds", "`lamina login` keeps credentials")
+    command.later("src-tls-verify dest-tls-verify", "registries.toml says which registries are insecure")
+    command.later("additional-tag sign-by remove-signatures encryption-key decryption-key")
     command.details = _DETAILS
 
 

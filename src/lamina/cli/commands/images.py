@@ -57,7 +57,7 @@ def run(session: Session, args: Args) -> int:
         for image in session.engine.images()
         if args.on("all") or not image.is_part
         for row in rows_of(image, time.time(), whole=args.on("no-trunc"), digests=args.on("digests"))
-        if _wanted(row, wanted)
+        if _wanted(row, wanted, dangling=not image.tags)
     ]
     default = _WITH_DIGESTS if args.on("digests") else _FORM
     quiet = "{{.ID}}" if args.on("quiet") else ""
@@ -105,8 +105,7 @@ def _names(image: ImageSummary, digests: bool) -> Iterator[tuple[str, str, str]]
         yield "<none>", "<none>", "<none>"
 
 
-def _wanted(row: dict[str, str], wanted: dict[str, list[str]]) -> bool:
-    dangling = row["Tag"] == "<none>"
+def _wanted(row: dict[str, str], wanted: dict[str, list[str]], *, dangling: bool) -> bool:
     if any(filters.truth(value, "dangling") != dangling for value in wanted.get("dangling", [])):
         return False
     patterns = wanted.get("reference", [])

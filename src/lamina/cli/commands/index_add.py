@@ -17,6 +17,7 @@ def configure(command: Command) -> None:
     command.takes("INDEX IMAGE [IMAGE...]", 2, None)
     command.switch("all", "Add all images of an IMAGE that is an index")
     index_flags.configure(command)
+    command.later("insecure tls-verify", "registries.toml says which registries are insecure")
 
 
 def run(session: Session, args: Args) -> int:

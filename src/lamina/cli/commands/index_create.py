@@ -22,6 +22,7 @@ def configure(command: Command) -> None:
         "INDEX is the name that it is to have; it is kept in the store until `index push`. IMAGE is one of\n"
         "the store or else of a registry, or written as for `lamina copy`."
     )
+    command.later("insecure tls-verify", "registries.toml says which registries are insecure")
 
 
 def run(session: Session, args: Args) -> int:

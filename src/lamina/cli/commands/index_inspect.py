@@ -18,6 +18,7 @@ def configure(command: Command) -> None:
     command.takes("INDEX", 1, 1)
     command.option("format", "string", "Format output: json, or a template", "f")
     command.switch("raw", "Print it byte for byte")
+    command.later("insecure tls-verify", "registries.toml says which registries are insecure")
 
 
 def run(session: Session, args: Args) -> int:

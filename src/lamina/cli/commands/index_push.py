@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli.streams import write_file
+from lamina.errors import Unsupported
 from lamina.events import silent
 
 if TYPE_CHECKING:
@@ -26,12 +27,15 @@ def configure(command: Command) -> None:
         "DESTINATION is written as for `lamina copy`, and the name of the index in its registry without it.\n"
         "What is in that registry already is not moved."
     )
+    command.later("insecure tls-verify", "registries.toml says which registries are insecure")
 
 
 def run(session: Session, args: Args) -> int:
     """Says what happens to each blob, then the digest."""
     from lamina.cli.progress.transfer import Transfer
 
+    if args.given("all") and not args.on("all"):
+        raise Unsupported("an index without its images is not pushed", hint="leave --all=false away")
     name, *target = args.operands
     title = f"Pushing {name}" + (f" to {target[0]}" if target else "")
     shown = Transfer(sys.stdout, title, "Pushing", is_terminal=sys.stdout.isatty())

@@ -31,6 +31,9 @@ def configure(command: Command) -> None:
     command.switch("no-tags", "Do not list the tags of the repository", "n")
     command.option("platform", "string", "Inspect the image for this platform (os/architecture[/variant])")
     command.switch("raw", "Output the manifest or, with --config, the config, byte for byte")
+    command.later("authfile", "REGISTRY_AUTH_FILE names such a file")
+    command.later("creds", "`lamina login` keeps credentials")
+    command.later("tls-verify", "registries.toml says which registries are insecure")
 
 
 def run(session: Session, args: Args) -> int:
