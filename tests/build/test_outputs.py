@@ -496,6 +496,7 @@ def test_squash_from_scratch(small: Kitchen) -> None:
         (Output("local", "x", {"mode": "move"}), InvalidInput, "invalid mode 'move'"),
         (Output("image", "", {"push": "true"}), InvalidInput, "tag is needed when pushing"),
         (Output("image", "", {"push": "true", "name": "x"}), FetchFailed, "Lamina is offline"),
+        (Output("registry", "", {"name": "x"}), FetchFailed, "Lamina is offline"),
         (Output("image", "", {"push": "maybe"}), InvalidInput, "non-bool value specified for push"),
         (
             Output("image", "", {"push": "true", "compression": "lz4"}),

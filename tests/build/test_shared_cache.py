@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from lamina.build.given import CacheFrom
-from lamina.db import recorded
+from lamina.build.request import Output
+from lamina.db import imagedb, recorded
 from lamina.errors import InvalidInput
 from lamina.fetch.failures import FetchFailed
 from lamina.mount.userns import IdMap
@@ -24,6 +25,7 @@ from tests.registry.distribution import Registry
 pytestmark = pytest.mark.timeout(120)
 _NAMES = itertools.count()
 SEED = "FROM scratch AS one\nCOPY seed /seed\n"
+PUSHED = Output("registry")  # what is pushed alone needs no files here
 COPY = "FROM scratch\nCOPY --from=one /seed /copy\n"
 
 
@@ -39,7 +41,7 @@ def fleet(inside: IdMap, counted: Registry) -> Iterator[Fleet]:
 def test_an_empty_store_runs_no_step(fleet: Fleet) -> None:
     """Done when 4: two empty stores and one registry, where the base is, too."""
     machine = fleet.machine()
-    result = fleet.build(machine, cache_from=(fleet.source(),))
+    result = fleet.build(machine, cache_from=(fleet.source(),), output=(PUSHED,))
     assert result.cached
     assert rules(result) == ["exact"] * 6
     assert result.image_id == fleet.image_id
@@ -51,7 +53,9 @@ def test_an_empty_store_runs_no_step(fleet: Fleet) -> None:
 
 def test_what_is_pushed_moves_manifests_alone(fleet: Fleet) -> None:
     machine = fleet.machine()
-    result = fleet.build(machine, cache_from=(fleet.source(),), tags=(fleet.name("app:1"),))
+    result = fleet.build(machine, cache_from=(fleet.source(),), output=(PUSHED,))
+    with machine.db.write() as tx:
+        imagedb.put_tag(tx, fleet.name("app:1"), result.image_id)
     fleet.moved()
     fleet.push(machine, fleet.name("app:1"), fleet.name("app:1"))
     up, down = fleet.moved()
@@ -64,12 +68,21 @@ def test_what_is_pushed_moves_manifests_alone(fleet: Fleet) -> None:
 
 def test_the_files_come_when_they_are_wanted(fleet: Fleet) -> None:
     machine = fleet.machine()
-    result = fleet.build(machine, cache_from=(fleet.source(),))
+    result = fleet.build(machine, cache_from=(fleet.source(),), output=(PUSHED,))
     again = fleet.build(machine, STAGES + "RUN cat /app/made > /last\n")
     assert rules(again) == ["exact"] * 6 + ["ran"]
     assert machine.read(again.image_id, "last") == "seed\ntool\n"
     assert here(machine, result) == [True] * 4
     check_sound(machine, again.image_id)
+
+
+def test_an_image_that_is_kept_has_all_its_files(fleet: Fleet) -> None:
+    """Whoever builds it may run it without a network."""
+    machine = fleet.machine()
+    result = fleet.build(machine, cache_from=(fleet.source(),))
+    assert rules(result) == ["exact"] * 6
+    assert here(machine, result) == [True] * 4
+    check_sound(machine, result.image_id)
 
 
 def test_a_build_that_the_store_knows_asks_nobody(fleet: Fleet) -> None:
@@ -158,7 +171,9 @@ def test_an_export_of_nothing_new_writes_nothing(fleet: Fleet) -> None:
 def test_a_cached_build_can_be_exported_to_another_place(fleet: Fleet) -> None:
     """Its layers are mounted there: they do not come here."""
     machine = fleet.machine()
-    result = fleet.build(machine, cache_from=(fleet.source(),), cache_to=(fleet.to("other:1"),))
+    result = fleet.build(
+        machine, cache_from=(fleet.source(),), cache_to=(fleet.to("other:1"),), output=(PUSHED,)
+    )
     assert here(machine, result) == [False] * 4
     up, _ = fleet.moved()
     assert up < 40_000
@@ -227,7 +242,7 @@ def test_a_layer_that_is_gone_is_made_again(fleet: Fleet) -> None:
     """The records are there, the bytes are not: the step runs, the build goes on, and brings them again."""
     fleet.build(fleet.machine(), SEED, cache_to=(fleet.to(),))
     machine = fleet.machine()
-    assert fleet.build(machine, SEED, cache_from=(fleet.source("cache:main"),)).cached
+    assert fleet.build(machine, SEED, cache_from=(fleet.source("cache:main"),), output=(PUSHED,)).cached
     (digest,) = [row[0] for row in machine.db.read().execute("SELECT digest FROM packed")]
     repositories = fleet.registry.folder / "data/docker/registry/v2/repositories"
     name = fleet.name("cache").partition("/")[2]

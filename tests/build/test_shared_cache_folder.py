@@ -14,7 +14,7 @@ import pytest
 
 from lamina.build.given import CacheFrom, CacheTo
 from lamina.build.plan import REUSE, RUN
-from lamina.build.request import BuildResult
+from lamina.build.request import BuildResult, Output
 from lamina.db import cachedb, layerdb, recorded
 from lamina.errors import InvalidInput
 from lamina.graph.reason import parse as parse_reason
@@ -95,7 +95,7 @@ def test_a_folder_is_as_good_as_a_registry(shop: Shop) -> None:
     first = shop.build(shop.first, RUN_TEXT, cache_to=(shop.to(),))
     other = shop.kitchen()
     other.add_busybox()
-    result = shop.build(other, RUN_TEXT, cache_from=(shop.source(),))
+    result = shop.build(other, RUN_TEXT, cache_from=(shop.source(),), output=(Output("registry"),))
     assert result.cached and result.image_id == first.image_id
     assert here(other, result) == [True, False, False, False]
     assert other.read(result.image_id, "app/made") == "seed made\n"

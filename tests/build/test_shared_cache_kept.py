@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from lamina.archive.compression import compressing, decompressed
+from lamina.build.request import Output
 from lamina.errors import InvalidInput
 from lamina.mount.userns import IdMap
 from lamina.oci.digest import sha256
@@ -36,7 +37,8 @@ def test_names_of_a_base_that_is_elsewhere(inside: IdMap, counted: Registry) -> 
     with fleet_of(counted, "kept") as fleet:
         first, second = fleet.machine(), fleet.machine()
         fleet.build(first, TEXT, cache_to=(fleet.to(),))
-        result = fleet.build(second, TEXT, cache_from=(fleet.source("cache:main"),))
+        pushed = (Output("registry"),)
+        result = fleet.build(second, TEXT, cache_from=(fleet.source("cache:main"),), output=pushed)
         assert rules(result) == ["exact"] * 2 and here(second, result) == [False] * 3
         _, down = fleet.moved()
         assert down < 40_000, "the base alone has a megabyte"

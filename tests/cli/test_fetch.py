@@ -15,15 +15,17 @@ ONLINE = {"LAMINA_OFFLINE": ""}
 
 def test_run_and_fetch(lamina: Lamina, registry: Registry, tmp_path: Path) -> None:
     make_base(lamina, "busybox")
-    base, cache = registry.name("base"), registry.name("cache")
+    base, cache, app = registry.name("base"), registry.name("cache"), registry.name("app")
     lamina("push", "-q", "busybox", base, **ONLINE)
     (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN echo made > /made\n")
     lamina("build", "-q", f"--cache-to=type=registry,ref={cache}", str(tmp_path), **ONLINE)
     with new_root("second") as second, new_root("third") as third:
         for machine in (second, third):
-            machine("build", "-q", "-t", "app", f"--cache-from={cache}", str(tmp_path), **ONLINE)
+            machine("build", "-q", "-t", app, "--push", f"--cache-from={cache}", str(tmp_path), **ONLINE)
+            machine("tag", app, "app")
         places = second("layers", "app", "--format", "{{.Folder}}[{{.Places}}]").splitlines()
-        assert places == [f"[{base}]"] * (len(places) - 1) + [f"[{cache}]"]
+        assert all(each.startswith("[") and app in each for each in places)
+        assert [base in each for each in places] == [True] * (len(places) - 1) + [False]
         said = second.both("run", "--rm", "app", "cat", "/made", status=125)[1]
         assert "Lamina is offline here" in said and f"{base}: " in said
         out, err = second.both("run", "--rm", "app", "cat", "/made", **ONLINE)

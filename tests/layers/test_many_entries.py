@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
+import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from lamina.errors import InvalidInput
+from lamina.fs.create import Builder
+from lamina.fs.entries import Entries
 from lamina.fs.folders import Folders
 from lamina.fs.walk import scan
 from lamina.fs.whiteouts import Whiteouts
+from lamina.layers.apply import _unpack
 from lamina.layers.pack import canonical_pieces
+from lamina.store.files import remove_tree
 from lamina.tree.entry import Entry, Kind
 from tests.layers import test_apply as usual
 from tests.layers.stores import file, member, named, on_disk, rows, tar_of
@@ -103,6 +112,47 @@ def test_hostile_archives_leave_no_trace(store: Layers, folder: str) -> None:
     for name, data in usual.HOSTILE.items():
         if "bomb" not in name:
             usual.test_hostile_archives_leave_no_trace(store, data, folder)
+
+
+NAMES = st.sampled_from(["a", "a/b", "a/b/c", "a-b", "l", "l/x", "d", "d/e", "f"])
+WORDS = st.sampled_from(["f", "d", "l", "h", "wh", "opq"])
+
+
+def unpacked(folder: str, archive: bytes, plain: bool) -> tuple[list[Entry], list[Entry]] | str:
+    """The entries, and what is on the disk; or what is wrong with the archive."""
+    temp = tempfile.mkdtemp(dir=folder)
+    try:
+        with pytest.MonkeyPatch.context() as patch, Entries() as entries:
+            patch.setattr(
+                "lamina.layers.apply.Builder",
+                lambda temp, place: Builder(temp, plain_whiteouts=plain, place=place),
+            )
+            _unpack(io.BytesIO(archive), temp, entries)
+            return list(entries), [each._replace(uid=0, gid=0) for each in scan(temp)]
+    except InvalidInput as error:
+        return error.message
+    finally:
+        remove_tree(temp)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(WORDS, NAMES, NAMES), max_size=9), st.booleans())
+def test_any_archive_is_read_the_same(folder: str, members: list[tuple[str, str, str]], plain: bool) -> None:
+    made = []
+    for kind, name, other in members:
+        parent, _, last = name.rpartition("/")
+        if kind in ("wh", "opq"):
+            made.append(file(f"{parent}/.wh.{last}" if kind == "wh" else f"{name}/.wh..wh..opq", b""))
+        elif kind == "f":
+            made.append(file(name, other.encode()))
+        else:
+            made.append(member(name, kind, link=other))
+    archive = tar_of(*made)
+    expected = unpacked(folder, archive, plain)
+    with pytest.MonkeyPatch.context() as patch:
+        for room in ("lamina.fs.entries.ROOM", "lamina.fs.create._ROOM"):
+            patch.setattr(room, 900)
+        assert unpacked(folder, archive, plain) == expected
 
 
 @pytest.mark.usefixtures("no_room")

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
 
-_INLINE = "lamina.cache.v1"  # transfer.cacheinline.KEY
 _ATTEMPTS = 3  # when others remove what the cache has while we build from it
 
 
@@ -177,10 +176,19 @@ def _build(session: Session, enter: Callable[[], None], tags: tuple[str, ...]) -
     try:
         _from_cache(session, runs)
         _execute(session, runs, enter)
+        _bring(session, runs[session.plan.target])
     finally:
         session.close()
     image_id = _register(session, runs[session.plan.target], tags, enter)
     return BuiltImage(image_id, session.plan.scope.platform, session.facts(), session.scans(runs))
+
+
+def _bring(session: Session, run: StageRun) -> None:
+    """The layers of the image that only a shared cache has had so far, where the image is kept. Swept."""
+    if session.contexts.shared is not None and session.request.keeps_files:
+        from lamina.layers.absent import bring  # most builds share nothing
+
+        bring(session.ctx, run.chain())
 
 
 def _from_cache(session: Session, runs: Mapping[int, StageRun]) -> None:
@@ -223,7 +231,7 @@ def _register(session: Session, run: StageRun, tags: tuple[str, ...], enter: Cal
         from lamina.build.squash import squash  # few want it
 
         made = squash(session, run, made, enter)
-    if session.contexts.shared is not None or _INLINE in made.extra:
+    if session.contexts.shared is not None or builtin.INLINE in made.extra:
         made = _with_cache(session, made)
     config = made.to_bytes()
     image_id = ImageID(sha256(config))
@@ -248,4 +256,4 @@ def _with_cache(session: Session, made: ImageConfig) -> ImageConfig:
     """The config with the inline cache that was asked for; never with that of the base."""
     if session.contexts.shared is not None:
         return session.contexts.shared.finished(made)
-    return made._replace(extra={name: value for name, value in made.extra.items() if name != _INLINE})
+    return made._replace(extra={name: value for name, value in made.extra.items() if name != builtin.INLINE})

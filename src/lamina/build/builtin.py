@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lamina.dockerfile import Dockerfile
     from lamina.graph.stages import Plan
 
+INLINE = "lamina.cache.v1"  # of an image's config: transfer.cacheinline.KEY
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
 _KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _OWN = "lamina"  # host name
@@ -60,7 +61,7 @@ def keeps_git_dir(build_args: Mapping[str, str]) -> bool:
 
 
 def wants_inline_cache(build_args: Mapping[str, str]) -> bool:
-    """Whether the image is to have its cache inside, as with --cache-to type=inline; no error, as BuildKit."""
+    """Whether the image gets its cache inside, as with --cache-to type=inline. No error, as in BuildKit."""
     return build_args.get("BUILDKIT_INLINE_CACHE", "") in _TRUE
 
 

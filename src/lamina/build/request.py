@@ -29,6 +29,11 @@ class Output(NamedTuple):
     dest: str = ""
     options: Mapping[str, str] = {}
 
+    @property
+    def is_pushed(self) -> bool:
+        """Whether it goes to a registry."""
+        return self.type == "registry" or self.options.get("push", "").lower() in ("1", "t", "true")
+
 
 class BuildRequest(NamedTuple):
     """One build.
@@ -85,6 +90,11 @@ class BuildRequest(NamedTuple):
     cache_ttl: float | None = None
     cache_from: tuple[CacheFrom, ...] = ()
     cache_to: tuple[CacheTo, ...] = ()
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether the files of the image are wanted here: what is only pushed needs none."""
+        return self.keeps_image and not (self.output and all(each.is_pushed for each in self.output))
 
     @property
     def is_plain(self) -> bool:

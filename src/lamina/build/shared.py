@@ -11,14 +11,12 @@ from _thread import allocate_lock
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from lamina.build.adopting import ingredients_of
-from lamina.build.builtin import wants_inline_cache
+from lamina.build.builtin import INLINE, wants_inline_cache
 from lamina.build.records import plain
 from lamina.errors import Cancelled, LaminaError, NoSpace, Unsupported
 from lamina.events import Notice
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci.digest import chain_id
-from lamina.transfer.cacheopen import Sought, open_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
     from lamina.transfer.cacheexport import Exporter
-    from lamina.transfer.cacheopen import OpenedCache
+    from lamina.transfer.cacheopen import OpenedCache, Sought
     from lamina.transfer.cacheplaces import CachePlace
 
 
@@ -133,6 +131,8 @@ class Shared:
 
     def _open(self, source: CacheFrom) -> OpenedCache | None:
         try:
+            from lamina.transfer.cacheopen import open_cache  # a build that the store knows asks nobody
+
             place = self._stack.enter_context(self._place_of(source, self._stop))
             found = open_cache(self._ctx, place, self._platform, self._tell)
         except (Cancelled, NoSpace):
@@ -168,7 +168,9 @@ class Shared:
 
     def finished(self, config: ImageConfig) -> ImageConfig:
         """The config of an image with what --cache-to type=inline puts into it."""
-        from lamina.transfer.cacheinline import marked
+        if not self._inline and INLINE not in config.extra:
+            return config
+        from lamina.transfer.cacheinline import marked  # few images have their cache inside
 
         keys, top = [], None
         for diff_id in config.diff_ids:
@@ -232,6 +234,9 @@ class Shared:
 
 def _sought(run: StageRun, work: Work) -> Sought:
     """What a cache is asked for."""
+    from lamina.build.adopting import ingredients_of  # as above
+    from lamina.transfer.cacheopen import Sought
+
     keys = [(key.digest, ingredients_of(key)) for key in (work.key, work.alias) if key is not None]
     return Sought(tuple(keys), plain(work.created_by), run.top.chain_id if run.top else "")
 

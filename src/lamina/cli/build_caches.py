@@ -9,8 +9,6 @@ from lamina.build.given import CacheFrom, CacheTo
 from lamina.errors import InvalidInput, Unsupported
 from lamina.oci import digest as digests
 from lamina.oci import reference
-from lamina.transfer import packing
-from lamina.transfer.packing import Packing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -114,6 +112,8 @@ def _mode(fields: dict[str, str]) -> str:
 
 def _packing(fields: dict[str, str]) -> tuple[str, int | None, bool]:
     """How layers are packed: compression, level, force."""
+    from lamina.transfer import packing  # with all that packs: who only reads caches does without
+
     compression, level = fields.pop("compression", ""), fields.pop("compression-level", "")
     if compression == "estargz":
         raise Unsupported(
@@ -122,7 +122,7 @@ def _packing(fields: dict[str, str]) -> tuple[str, int | None, bool]:
         )
     if level and not (level.isascii() and level.isdigit()):
         raise InvalidInput(f"--cache-to: invalid compression-level {level!r}", hint="a number")
-    found = Packing(compression, int(level) if level else None, _flag(fields, "force-compression"))
+    found = packing.Packing(compression, int(level) if level else None, _flag(fields, "force-compression"))
     packing.check(found)
     return found.compression, found.level, found.force
 

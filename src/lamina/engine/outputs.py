@@ -63,7 +63,8 @@ class Outputs:
         self._machine = host(os.uname().machine)
         self._flags = tuple(each for text in request.annotations for each in notes.parse_flag(text))
         self._planned = [
-            Planned(each, form_of(each.type, each.options, self._flags)) for each in request.output
+            Planned(each, form_of(each.type, each.options, self._flags))
+            for each in map(_meant, request.output)
         ]
         self._several = wants_index(request.build_args, len(targets(request.platforms, self._machine)))
         self._indexed = self._several or bool(request.provenance or request.sbom)
@@ -227,6 +228,13 @@ class Outputs:
 
             self._attests = Attester(self._ctx, self._request, result, self._observer)
         return self._attests
+
+
+def _meant(output: Output) -> Output:
+    """type=registry is type=image that is pushed."""
+    if output.type != "registry":
+        return output
+    return output._replace(type="image", options={"push": "true", **output.options})
 
 
 def _folder(platform: Platform) -> str:

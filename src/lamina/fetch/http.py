@@ -67,7 +67,8 @@ def fetch(
     `progress` is told bytes that came, and how many there will be (0: not said). `connections` are used
     where there are some; messages call it `shown`, else by its URL. What is `immutable` never changes there
     (its name is its digest): a rest of it belongs to what came before, and the sink, not we, takes its
-    digest: ours is "". Corrupt when it is not `expected`; NotFound, Denied, FetchFailed with the host and
+    digest: ours is ""; and it is taken as it is sent, for storage often says of a layer that it is "encoded"
+    with gzip, which it is in itself. Corrupt when it is not `expected`; NotFound, Denied, FetchFailed with the host and
     what it said; InvalidInput beyond `limit` bytes; Cancelled, NoSpace.
     """
     request = Request(url, shown=shown)
@@ -147,7 +148,6 @@ class _Transfer:
         else:
             raise self._exchange.failed(answer, host)
         self._validator = validator(answer.headers)
-        self._whole |= answer.headers.get("Content-Encoding", "identity") != "identity"
         self._read(answer, host)
         known = Known(answer.headers.get("ETag", ""), strong_date(answer.headers))
         time = http_date(answer.headers.get("Last-Modified", ""))
@@ -164,7 +164,7 @@ class _Transfer:
         begin, pace = self._size, Pace()
         try:
             with self._stopper.killing(Line(answer)):
-                while data := answer.read1(_CHUNK, decode_content=True):
+                while data := answer.read1(_CHUNK, decode_content=not self._immutable):
                     self._write(data, total)
                     pace.check(len(data))
         except (urllib3.exceptions.HTTPError, OSError) as error:

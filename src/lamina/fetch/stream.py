@@ -1,6 +1,7 @@
 """stream: what is at a URL, or a part of it, read as it comes by whoever wants the bytes, into no file.
 
-It is what never changes there (its name is its digest): where the connection breaks, the rest is asked for.
+It is what never changes there (its name is its digest): where the connection breaks, the rest is asked for. It is
+taken as it is sent: storage often says of a layer that it is "encoded" with gzip, which it is in itself.
 """
 
 from __future__ import annotations
@@ -94,6 +95,12 @@ class _Reader(io.RawIOBase):
                 self._finish()
         return len(data)
 
+    def readall(self) -> bytes:
+        out = bytearray()  # that of the base class takes 8 KiB at a time
+        while data := self.read(_CHUNK):
+            out += data
+        return bytes(out)
+
     def close(self) -> None:
         if not self.closed:
             self._drop()
@@ -114,7 +121,7 @@ class _Reader(io.RawIOBase):
         assert self._exchange is not None
         try:
             with self._place.stopper.killing(Line(answer)):
-                data = answer.read1(want, decode_content=True)
+                data = answer.read1(want, decode_content=False)
             self._pace.check(len(data))
             if not data:
                 raise urllib3.exceptions.ProtocolError("it ends too early")
@@ -160,8 +167,6 @@ class _Reader(io.RawIOBase):
         return answer
 
     def _check_whole(self, answer: BaseHTTPResponse) -> None:
-        if answer.headers.get("Content-Encoding", "identity") != "identity":
-            return  # packed on the way: its length is not that of the bytes
         length = answer.headers.get("Content-Length", "")
         if length.isascii() and length.isdigit() and int(length[:20]) != self._size:
             what = f"{shown_host(self._place.url)} sends {length[:20]} bytes, and it should have {self._size}"
@@ -169,7 +174,7 @@ class _Reader(io.RawIOBase):
 
     def _check_part(self, answer: BaseHTTPResponse) -> None:
         first = content_range(answer.headers.get("Content-Range", "")) if answer.status == 206 else -1
-        if first == self._at and answer.headers.get("Content-Encoding", "identity") == "identity":
+        if first == self._at:
             return
         host = shown_host(self._place.url)
         what = f"cannot fetch {self._place.shown}: {host} sent another part than asked"
@@ -187,7 +192,7 @@ class _Reader(io.RawIOBase):
         try:
             with self._place.stopper.killing(Line(answer)):
                 while left:
-                    data = answer.read1(min(_CHUNK, left), decode_content=True)
+                    data = answer.read1(min(_CHUNK, left), decode_content=False)
                     if not data:
                         raise urllib3.exceptions.ProtocolError("it ends too early")
                     left -= len(data)
@@ -202,7 +207,7 @@ class _Reader(io.RawIOBase):
         longer = False
         if self._answer is not None:
             try:
-                longer = bool(self._answer.read1(1, decode_content=True))
+                longer = bool(self._answer.read1(1, decode_content=False))
             except (urllib3.exceptions.HTTPError, OSError):
                 pass  # what we asked for is here
             self._drop()

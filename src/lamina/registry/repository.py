@@ -146,7 +146,7 @@ class Repository:
     def part(self, descriptor: Descriptor, start: int, end: int) -> bytes:
         """Bytes `start` to `end` (not with it) of a blob, unverified. NoRanges when there are no parts."""
         with self.open_part(descriptor, start, end) as found:
-            return found.read()
+            return found.read(end - start)
 
     def open_part(self, descriptor: Descriptor, start: int, end: int) -> BinaryIO:
         """As `part`, as a stream, for long parts; NoRanges when it is read."""

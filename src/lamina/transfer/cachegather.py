@@ -83,7 +83,7 @@ class Gathered:
                     self._add_stack(ChainID(trace.parent) if trace.parent else None)
 
     def _shown(self, step: Step) -> Step:
-        """The row as others may see it: without the values of variables whose names say that they are secret."""
+        """The row as others may see it: without values of variables whose names say that they are secret."""
         variables = [
             (label[4:], value) for label, value in step.ingredients if label.startswith(("ARG ", "ENV "))
         ]

@@ -19,7 +19,7 @@ from lamina.archive.chunked.errors import Doubt
 from lamina.archive.chunked.frames import gunzip
 from lamina.archive.chunked.goheader import Fields, header
 from lamina.archive.chunked.positions import MAX_TABLE
-from lamina.archive.chunked.recipe import Gap, Unpacked, check
+from lamina.archive.chunked.recipe import Gap, Recipe, Unpacked, check
 from lamina.tree.tar.decode import octal
 from lamina.tree.tar.errors import TarError
 from lamina.tree.tar.header import BLOCK, padding
@@ -39,6 +39,7 @@ _TYPES = {
     "dir": b"5",
     "fifo": b"6",
 }
+_PIECE = 1 << 18
 _MAX_TAIL = 64 << 20  # bytes of headers after a chunk
 
 
@@ -59,7 +60,7 @@ def toc_offset(footer: bytes, size: int) -> int:
     return offset
 
 
-class StargzRecipe:
+class StargzRecipe(Recipe):
     """An eStargz layer, from the bytes of its table (recipe.Recipe). Doubt for what contradicts itself.
 
     `data` is the blob from `offset` to its footer, `checksum` the digest of the table's JSON.
@@ -68,9 +69,9 @@ class StargzRecipe:
     def __init__(self, checksum: str, offset: int, data: bytes) -> None:
         self._end = gunzip(data, MAX_TABLE)  # of the tar, from the header of the table on
         self._table = _table(self._end, checksum)
-        rows = Gathering(offset)
-        toc.read([self._table], rows.add)
-        self.contents: Sequence[Content] = rows.by_next_offsets()
+        rows = Gathering(offset, ends_said=False)
+        toc.read(_cut(self._table), rows.add)
+        self.contents: Sequence[Content] = rows.contents()
         if not self.contents:
             raise Doubt("a layer without files")
         starts = [content.chunks[0].start for content in self.contents]
@@ -99,10 +100,11 @@ class StargzRecipe:
         yield self.gaps[1]
         yield self._end
 
-    def _rows(self) -> list[Row]:
-        rows: list[Row] = []
-        toc.read([self._table], lambda row: rows.append(row) if row.type != "chunk" else None)
-        return rows
+    def _rows(self) -> Iterator[Row]:
+        """The entries, without the further chunks of files."""
+        for row in toc.rows(_cut(self._table)):
+            if row.type != "chunk":
+                yield row
 
     def unpack(self, chunk: Chunk, data: bytes) -> Unpacked:
         end = chunk.skip + chunk.size
@@ -132,14 +134,19 @@ class _Owners:
         return fields._replace(user=user, group=group)
 
 
-def _table(tar: bytes, checksum: str) -> bytes:
+def _cut(table: memoryview) -> Iterator[bytes]:
+    for at in range(0, len(table), _PIECE):
+        yield bytes(table[at : at + _PIECE])
+
+
+def _table(tar: bytes, checksum: str) -> memoryview:
     """The JSON of a table, from the tar that begins with its entry."""
     try:
         size = octal(tar[124:136]) if len(tar) > BLOCK else 0
     except TarError:
         size = 0
-    table = tar[BLOCK : BLOCK + size]
-    if not table or checksum != "sha256:" + hashlib.sha256(table).hexdigest():
+    table = memoryview(tar)[BLOCK : BLOCK + size]
+    if not len(table) or checksum != "sha256:" + hashlib.sha256(table).hexdigest():
         raise Doubt("the table of contents is not the one that the manifest names")
     return table
 

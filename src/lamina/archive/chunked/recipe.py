@@ -61,7 +61,7 @@ def size_of(recipe: Recipe) -> int:
     return sum([content.size for content in recipe.contents])
 
 
-class ZstdRecipe:
+class ZstdRecipe(Recipe):
     """A zstd:chunked layer, from the bytes of its tables. Doubt for what contradicts itself.
 
     `data` is the blob from `positions.toc.start` to `positions.end`. A layer without tar-split, as written
@@ -73,9 +73,9 @@ class ZstdRecipe:
         packed = data[: positions.toc.length]
         if positions.checksum != "sha256:" + hashlib.sha256(packed).hexdigest():
             raise Doubt("the table of contents is not the one that the manifest names")
-        rows = Gathering(start - FRAME_HEAD)
+        rows = Gathering(start - FRAME_HEAD, ends_said=True)
         rest = toc.read(unzstd_pieces(packed, positions.toc.unpacked), rows.add)
-        self.contents: Sequence[Content] = rows.by_end_offsets()
+        self.contents: Sequence[Content] = rows.contents()
         self.gaps: Sequence[Gap] = []
         self._split, self._unpacked = b"", 0
         digest, split = rest.get("tarSplitDigest"), positions.tar_split

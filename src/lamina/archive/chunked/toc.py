@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from lamina.archive.chunked.errors import Doubt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
 MAX_CHUNK = 64 << 20  # bytes of content that are held at once
 _MAX_ENTRY = 1 << 20  # characters of one entry
@@ -62,17 +62,34 @@ class Row(NamedTuple):
 
 def read(chunks: Iterable[bytes], each: Callable[[Row], object]) -> dict[str, Any]:
     """Calls `each` with every entry; returns what else the table says. Doubt for what is no such table."""
+    found = rows(chunks)
+    while True:
+        try:
+            row = next(found)
+        except StopIteration as stop:
+            rest: dict[str, Any] = stop.value
+            return rest
+        each(row)
+
+
+def rows(chunks: Iterable[bytes]) -> Generator[Row, None, dict[str, Any]]:
+    """The entries one by one; it returns what else the table says. Doubt for what is no such table."""
+    text = _Text(chunks)
     try:
-        rest = _Text(chunks).read(lambda fields: each(_row(fields)))
+        for fields in text.entries():
+            yield _row(fields)
     except (ValueError, RecursionError) as error:
         raise Doubt(f"the table of contents is not JSON: {str(error)[:100]}") from None
-    if rest.get("version") != 1:
+    if text.rest.get("version") != 1:
         raise Doubt("the table of contents has another version than 1")
-    return rest
+    return text.rest
 
 
 class _Text:
-    """A JSON object whose member "entries" is given out item by item. ValueError when it is malformed."""
+    """A JSON object whose member "entries" is given out item by item; `rest` has what else it says.
+
+    ValueError when it is malformed.
+    """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -80,27 +97,26 @@ class _Text:
         self._scan = json.JSONDecoder().raw_decode
         self._text = ""
         self._at = 0
+        self.rest: dict[str, Any] = {}
 
-    def read(self, each: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+    def entries(self) -> Generator[dict[str, Any], None, None]:
         self._want("{")
         while not self._is("}"):
-            if found:
+            if self.rest:
                 self._want(",")
             key = self._value()
-            if type(key) is not str or key in found:
+            if type(key) is not str or key in self.rest:
                 raise ValueError("a key is given twice, or is no text")
             self._want(":")
             if key == "entries":
-                found[key] = None
-                self._items(each)
+                self.rest[key] = None
+                yield from self._items()
             else:
-                found[key] = self._value()
+                self.rest[key] = self._value()
         if self._peek():
             raise ValueError("something follows the object")
-        return found
 
-    def _items(self, each: Callable[[dict[str, Any]], object]) -> None:
+    def _items(self) -> Generator[dict[str, Any], None, None]:
         if self._peek() == "n" and self._value() is None:
             return
         self._want("[")
@@ -112,7 +128,7 @@ class _Text:
             item = self._value()
             if type(item) is not dict:
                 raise ValueError("an entry is no object")
-            each(item)
+            yield item
 
     def _value(self) -> Any:
         """The next value; a number stands only where something follows it."""
