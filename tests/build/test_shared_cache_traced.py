@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lamina.build.request import BuildResult
+from lamina.build.request import BuildResult, Output
 from lamina.cli.commands.why import step_lines
 from lamina.insight.rows import Rows
 from lamina.insight.why import why
@@ -31,7 +31,7 @@ def fleet(inside: IdMap, counted: Registry) -> Iterator[Fleet]:
 def test_only_layers_below_a_step_that_runs_are_fetched(fleet: Fleet) -> None:
     machine = fleet.machine()
     text = STAGES.replace("COPY seed /seed\n", "COPY seed /seed\nRUN cat /tool > /more\n")
-    result = fleet.build(machine, text, cache_from=(fleet.source(),))
+    result = fleet.build(machine, text, cache_from=(fleet.source(),), output=(Output("registry"),))
     assert rules(result) == ["exact", "exact", "ran", "untouched", "exact", "exact", "exact"]
     # of the image the base came, for the RUN; of its own layers none did
     assert here(machine, result) == [True, False, False, False]

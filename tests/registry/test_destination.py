@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lamina.errors import Denied, NotFound, Unsupported
+from lamina.errors import Denied, InvalidInput, NotFound, Unsupported
 from lamina.fetch.failures import FetchFailed
 from lamina.oci import media
 from lamina.oci import reference as references
@@ -289,6 +289,18 @@ def test_referrers_in_the_fallback_tag(counted: Registry) -> None:
         to.delete_manifest(sha256(first))
         assert found.referrers(Digest(MADE.digest)) == both[1:]
         assert MADE.digest.replace(":", "-") in found.tags()
+
+
+@pytest.mark.parametrize("name", ["a b", "../x", "a?b", "sha256:abc", "", "x\r\nHost: y", "-a"])
+def test_what_is_no_name_of_a_manifest(counted: Registry, name: str) -> None:
+    with destination(counted.name("app")) as to:
+        for ask in (to.manifest_digest, to.delete_tag):
+            with pytest.raises(InvalidInput):
+                ask(name)
+        with pytest.raises(InvalidInput):
+            to.put_manifest(MADE.data, MADE.media_type, name)
+    assert not counted.requests.of("PUT")
+    assert not counted.requests.of("DELETE")
 
 
 # --- deletes

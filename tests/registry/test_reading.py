@@ -43,17 +43,18 @@ def read(liar: Liar, descriptor: Descriptor = BLOB) -> bytes:
         return stream.read()
 
 
-def ranged(data: bytes = DATA) -> Answer:
+def ranged(data: bytes = DATA, **headers: str) -> Answer:
     """Parts as registries and their storage send them."""
 
     def answer(handler: Handler) -> None:
         asked = handler.headers.get("Range")
         if asked is None:
-            handler.reply(200, data)
+            handler.reply(200, data, **headers)
             return
         start, _, end = asked.removeprefix("bytes=").partition("-")
         part = data[int(start) : int(end) + 1 if end else None]
-        handler.reply(206, part, Content_Range=f"bytes {start}-{int(start) + len(part) - 1}/{len(data)}")
+        said = f"bytes {start}-{int(start) + len(part) - 1}/{len(data)}"
+        handler.reply(206, part, Content_Range=said, **headers)
 
     return answer
 
@@ -309,17 +310,7 @@ def test_storage_that_calls_a_layer_encoded(liar: Liar) -> None:
     """Content-Encoding: gzip, where the blob itself is what was packed: it is taken as it is."""
     data = gzip.compress(DATA)
     blob = Descriptor(media.LAYER_GZIP, sha256(data), len(data))
-    whole = ranged(data)
-
-    def answer(handler: Handler) -> None:
-        send_header = handler.send_header
-        handler.end_headers, end = (
-            lambda: (send_header("Content-Encoding", "gzip"), end()),
-            handler.end_headers,
-        )  # type: ignore[method-assign]
-        whole(handler)
-
-    liar.site.pages[f"/v2/app/blobs/{blob.digest}"] = answer
+    liar.site.pages[f"/v2/app/blobs/{blob.digest}"] = ranged(data, Content_Encoding="gzip")
     assert read(liar, blob) == data
     out = _Out()
     with repository(liar) as found:

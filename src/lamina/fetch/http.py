@@ -68,8 +68,8 @@ def fetch(
     where there are some; messages call it `shown`, else by its URL. What is `immutable` never changes there
     (its name is its digest): a rest of it belongs to what came before, and the sink, not we, takes its
     digest: ours is ""; and it is taken as it is sent, for storage often says of a layer that it is "encoded"
-    with gzip, which it is in itself. Corrupt when it is not `expected`; NotFound, Denied, FetchFailed with the host and
-    what it said; InvalidInput beyond `limit` bytes; Cancelled, NoSpace.
+    with gzip, which it is in itself. Corrupt when it is not `expected`; NotFound, Denied, FetchFailed with
+    the host and what it said; InvalidInput beyond `limit` bytes; Cancelled, NoSpace.
     """
     request = Request(url, shown=shown)
     stopper = stopper or NeverStops()

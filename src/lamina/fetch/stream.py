@@ -1,7 +1,7 @@
 """stream: what is at a URL, or a part of it, read as it comes by whoever wants the bytes, into no file.
 
-It is what never changes there (its name is its digest): where the connection breaks, the rest is asked for. It is
-taken as it is sent: storage often says of a layer that it is "encoded" with gzip, which it is in itself.
+It is what never changes there (its name is its digest): where the connection breaks, the rest is asked for.
+It is taken as it is sent: storage often says of a layer that it is "encoded" with gzip, as it is in itself.
 """
 
 from __future__ import annotations

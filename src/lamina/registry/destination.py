@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import urlencode
 
-from lamina.errors import Corrupt, Denied, InvalidInput, LaminaError, NotFound, Unsupported
+from lamina.errors import Corrupt, Denied, LaminaError, NotFound, Unsupported
 from lamina.fetch.exchange import Request
 from lamina.fetch.failures import FetchFailed
 from lamina.fetch.stopping import NeverStops
+from lamina.oci import reference as references
 from lamina.oci.digest import sha256
 from lamina.registry import discovery, fallback, manifests
 from lamina.registry.failures import LOGIN, ManifestRefused, codes, refused, told
@@ -116,14 +117,14 @@ class Destination:
 
     def manifest_digest(self, name: str) -> Digest | None:
         """The digest of the manifest with this tag or digest; None when there is none."""
-        at = self._at
-        answer, digest = manifests.head(at, self.reference, name)
+        at, named = self._at, self._named(name)
+        answer, digest = manifests.head(at, named, name)
         if answer.status == 404:
             return None
         if digest is not None:
             return digest
         try:  # it does not say: not the digest, or not why it refuses
-            return manifests.get(at, self._named(name), name).digest
+            return manifests.get(at, named, name).digest
         except NotFound:
             return None
 
@@ -152,7 +153,7 @@ class Destination:
 
     def delete_tag(self, tag: str) -> None:
         """Removes a tag alone. NotFound; Unsupported where the registry has no such thing."""
-        self._delete(f"manifests/{tag}", f"tag {self.reference.familiar_name}:{tag}")
+        self._delete(f"manifests/{tag}", f"tag {self._named(tag).familiar()}")
 
     def _put_manifest(self, at: Reached, data: bytes, media_type: str, name: str) -> Answer:
         shown = f"the manifest of {self._named(name).familiar()}"
@@ -199,12 +200,5 @@ class Destination:
         raise refused(answer, self.reference, at.host, shown, verb="delete")
 
     def _named(self, name: str) -> Reference:
-        """The reference with this tag or digest, for messages."""
-        from lamina.oci.digest import parse
-
-        if ":" not in name:
-            return self.reference._replace(tag=name, digest=None)
-        try:
-            return self.reference._replace(tag="", digest=parse(name))
-        except InvalidInput:
-            raise InvalidInput(f"{name[:100]!r} is no tag and no digest") from None
+        """The reference with this tag or digest. InvalidInput for what is neither."""
+        return references.parse(f"{self.reference.name}{'@' if ':' in name else ':'}{name}")
