@@ -93,17 +93,31 @@ def _child(item: pytest.Item, says_result: int) -> None:
     """Does not return."""
     try:
         userns.enter()
+        before = _to_end(item)
         reports = [
             item.config.hook.pytest_report_to_serializable(config=item.config, report=report)
-            # Only what belongs to the test itself ends here: what tests share is the parent's.
+            # Only what belongs to the test itself ends here: what tests share is the parent's ...
             for report in runtestprotocol(item, log=False, nextitem=item.parent)
         ]
+        _end_beyond(item, before)  # ... but for what nobody had made before
         with open(says_result, "wb") as pipe:
             pickle.dump(reports, pipe)
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(0)
+
+
+def _to_end(item: pytest.Item) -> dict[object, int]:
+    """How much each module, package ... has to end that tests share, such as a registry that runs."""
+    return {node: len(ends) for node, (ends, _) in item.session._setupstate.stack.items()}
+
+
+def _end_beyond(item: pytest.Item, before: dict[object, int]) -> None:
+    """Ends what this child made for all tests of a module: it is nobody else's."""
+    for node, (ends, _) in reversed(list(item.session._setupstate.stack.items())):
+        while len(ends) > before.get(node, 0):
+            ends.pop()()
 
 
 def _died(item: pytest.Item) -> pytest.TestReport:

@@ -16,10 +16,10 @@ from lamina.build.given import CacheFrom, CacheTo
 from lamina.build.plan import REUSE, RUN
 from lamina.build.request import BuildResult, Output
 from lamina.db import cachedb, layerdb, recorded
-from lamina.errors import InvalidInput
+from lamina.errors import InvalidInput, Unsupported
 from lamina.graph.reason import parse as parse_reason
 from lamina.oci.digest import Digest, sha256
-from lamina.oci.manifest import parse_index, parse_manifest
+from lamina.oci.manifest import Index, Manifest, parse_index, parse_manifest
 from lamina.registry.settings import Settings
 from lamina.transfer import cachelisting
 from lamina.transfer.cachefolder import FolderPlace
@@ -233,6 +233,30 @@ def test_a_folder_that_is_no_layout_is_not_written_over(shop: Shop) -> None:
     with pytest.raises(InvalidInput, match=r"exporting cache to .*no image layout"):
         shop.build(shop.first, cache_to=(shop.to(),))
     assert (folder / "index.json").read_text() == "mine"
+
+
+@pytest.mark.parametrize("as_index", [False, True])
+def test_the_cache_of_another_builder(shop: Shop, as_index: bool) -> None:
+    """BuildKit's is neither read nor added to; as a name has one cache, the next export takes its place."""
+    place = FolderPlace(shop.first.ctx, shop.folder)
+    config = place.put(b"{}", "application/vnd.buildkit.cacheconfig.v0")
+    document = Index((config,)) if as_index else Manifest(config, ())
+    place.name(document.to_bytes(), None)
+    other = shop.kitchen()
+    assert rules(shop.build(other, cache_from=(shop.source(),))) == ["ran"] * 3
+    assert any(text.startswith("[Warning] importing cache manifest from") for text in told(other))
+    shop.build(other, cache_to=(shop.to(),))
+    assert any("is a cache of another builder: it is replaced" in text for text in told(other))
+    assert shop.build(shop.kitchen(), cache_from=(shop.source(),)).cached
+
+
+def test_the_cache_of_a_newer_lamina_is_left_alone(shop: Shop) -> None:
+    shop.build(shop.first, cache_to=(shop.to(),))
+    _rewritten(shop, lambda data: data.replace(b'"version":1', b'"version":2'))
+    before = shop.manifest()
+    with pytest.raises(Unsupported, match="version '2', and this Lamina reads 1"):
+        shop.build(shop.kitchen(), cache_to=(shop.to(),))
+    assert shop.manifest() == before
 
 
 def _rewritten(shop: Shop, change: Callable[[bytes], bytes]) -> None:

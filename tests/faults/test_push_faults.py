@@ -75,6 +75,8 @@ def test_a_fault(
     proxy: Proxy, registry: Registry, store: Layers, phase: Phase, name: str, lasting: bool
 ) -> None:
     source, path = f"{registry.host}/app:1", f"fault{next(NUMBERS)}/app"
+    with store.db.write() as tx:  # the port may have been another proxy's: nothing is mounted from there
+        tx.execute("DELETE FROM places WHERE repository LIKE ?", (f"{proxy.host}/%",))
     proxy.spoil(phase, FAULTS[name], lasting=lasting)
     try:
         done = send(store, source, f"{proxy.host}/{path}:1")

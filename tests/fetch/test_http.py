@@ -539,3 +539,19 @@ def test_a_server_that_starts_anew(sink: BinaryIO, monkeypatch: pytest.MonkeyPat
     with stack:
         fetch(url, sink)
     assert len(pauses) == 2  # busy, and gone
+
+
+def test_a_host_that_does_not_answer(sink: BinaryIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing answers, not even that nobody listens: once is enough."""
+    monkeypatch.setattr("lamina.fetch.connections._CONNECT", 0.3)
+    with ExitStack() as stack:
+        full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):  # they wait to be accepted; those that come later are not even noted
+            line = stack.enter_context(socket.socket())
+            line.setblocking(False)
+            line.connect_ex(full.getsockname())
+        begin = time.monotonic()
+        port = full.getsockname()[1]
+        with pytest.raises(FetchFailed, match=rf"127\.0\.0\.1:{port}: no answer in time"):
+            fetch(f"http://127.0.0.1:{port}/f", sink)
+        assert time.monotonic() - begin < 1

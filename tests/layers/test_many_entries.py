@@ -27,6 +27,7 @@ from tests.layers.stores import file, member, named, on_disk, rows, tar_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from tarfile import TarInfo
 
     from lamina.layers.context import Layers
 
@@ -138,7 +139,7 @@ def unpacked(folder: str, archive: bytes, plain: bool) -> tuple[list[Entry], lis
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(WORDS, NAMES, NAMES), max_size=9), st.booleans())
 def test_any_archive_is_read_the_same(folder: str, members: list[tuple[str, str, str]], plain: bool) -> None:
-    made = []
+    made: list[TarInfo | tuple[TarInfo, bytes]] = []
     for kind, name, other in members:
         parent, _, last = name.rpartition("/")
         if kind in ("wh", "opq"):

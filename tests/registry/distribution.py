@@ -105,8 +105,8 @@ def running(
         (folder / "htpasswd").write_text(line.stdout)
         config += f"auth:\n  htpasswd: {{realm: here, path: {folder}/htpasswd}}\n"
     (folder / "config.yml").write_text(config)
-    process = subprocess.Popen(
-        ["docker-registry", "serve", str(folder / "config.yml")],
+    process = subprocess.Popen(  # which ends with us, also where the time limit of all tests ends us
+        ["setpriv", "--pdeathsig", "TERM", "docker-registry", "serve", str(folder / "config.yml")],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

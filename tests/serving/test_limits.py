@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import socket
@@ -16,6 +17,8 @@ import pytest
 from lamina.errors import Conflict, NoSpace
 from lamina.layers.apply import apply_layer
 from lamina.layers.context import Layers
+from lamina.oci import media
+from lamina.oci.digest import sha256
 from lamina.store.blobio import BlobWriter
 from tests.layers.stores import state
 from tests.registry.images import image, noise
@@ -278,3 +281,27 @@ def test_the_log_tells_no_secrets(site: Site) -> None:
     line = site.told[1]
     assert "secret" not in line and "\x1b" not in line
     assert line.startswith('127.0.0.1 "GET /v2/app/manifests/a%1b[31m%22" 404 ')
+
+
+def test_a_body_whose_length_is_told_twice(store: Layers) -> None:
+    """A proxy may take the one and we the other: what one client sends would be another's request."""
+    smuggled = b"0\r\n\r\nGET /v2/_catalog HTTP/1.1\r\nHost: x\r\n\r\n"
+    lengths = f"Content-Length: {len(smuggled)}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with running(store) as site, connected(site) as raw:
+        raw.sendall(b"POST /v2/app/blobs/uploads/ HTTP/1.1\r\nHost: x\r\n" + lengths + smuggled)
+        answer = ends(raw)
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_indexes_that_name_each_other_often(store: Layers) -> None:
+    """Four levels of 300 names each would be 8 billion images."""
+    entry = {"mediaType": MADE.media_type, "digest": sha256(MADE.data), "size": len(MADE.data)}
+    with running(store) as site:
+        assert site.push(MADE).status == 201
+        for _ in range(4):
+            document = {"schemaVersion": 2, "mediaType": media.INDEX, "manifests": [entry] * 300}
+            data = json.dumps(document).encode()
+            began = time.monotonic()
+            assert site.ask("PUT", "/v2/app/manifests/2", data, Content_Type=media.INDEX).status == 201
+            assert time.monotonic() - began < 5
+            entry = {"mediaType": media.INDEX, "digest": sha256(data), "size": len(data)}

@@ -194,6 +194,38 @@ def test_clients_get_tokens(public: Site) -> None:
         assert public.ask("POST", "/v2/app/blobs/uploads/", Authorization=bearer).status == status
 
 
+def test_without_anonymous_pull_anybody_gets_no_token(guarded: Site) -> None:
+    guarded.user = "worker:a secret"
+    assert guarded.push(MADE).status == 201
+    worker = guarded.ask("GET", "/v2/token").json["token"]
+    guarded.user = ""
+    for headers in ({}, {"Authorization": "Basic Og=="}):  # nothing, and an empty user and password
+        assert guarded.ask("GET", "/v2/token", **headers).status == 401
+    assert guarded.ask("GET", "/v2/app/manifests/1", Authorization=f"Bearer {worker}").status == 200
+
+
+def test_a_token_of_anybody_opens_nothing_without_anonymous_pull(users: Path) -> None:
+    """Even if one were given out."""
+    from lamina.serving.failures import Failure
+    from lamina.serving.gate import Gate
+    from lamina.serving.messages import Body, Request
+    from lamina.serving.routes import BASE, CATALOG, Route
+
+    gate = Gate(Htpasswd(str(users)))
+    shown = {"authorization": f"Bearer {gate._signed('', int(time.time()) + 100)}"}
+    request = Request("GET", "/v2/_catalog", {}, shown, Body(lambda: b""), lambda: None)
+    for kind in (BASE, CATALOG):
+        with pytest.raises(Failure, match="authentication required"):
+            gate.check(request, Route(kind))
+
+
+def test_a_token_is_not_given_for_a_password_in_a_form(public: Site) -> None:
+    """containerd asks so first, and again with GET when it may not: the token of anybody would mislead it."""
+    form = b"grant_type=password&username=worker&password=a+secret&service=lamina"
+    answer = public.ask("POST", "/v2/token", form, Content_Type="application/x-www-form-urlencoded")
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
 def test_no_token_for_a_wrong_password(public: Site) -> None:
     public.user = "worker:wrong"
     answer = public.ask("GET", "/v2/token")

@@ -17,15 +17,20 @@ from pathlib import Path
 import pytest
 
 from lamina.db import packed
+from lamina.db.names import resolve_image
 from lamina.errors import Cancelled
 from lamina.events import Event, Notice, Progress, ignore
 from lamina.fetch.stopping import NeverStops
+from lamina.layers.apply import apply_layer
 from lamina.layers.context import Layers
 from lamina.oci import media
 from lamina.oci import reference as references
-from lamina.oci.digest import sha256
+from lamina.oci.digest import DiffID, sha256
 from lamina.registry.settings import Settings
+from lamina.transfer.packing import Packing
 from lamina.transfer.pull import Pulled, pull
+from lamina.transfer.push import push
+from lamina.transfer.register import register_image
 from tests.archive.chunked_layers import Layer, forged, written
 from tests.archive.test_chunked import SAMPLES, noise, tar_of
 from tests.archive.test_chunked_hostile import LIES
@@ -108,6 +113,25 @@ def test_a_changed_file_in_a_big_layer_moves_little(
     counted.requests.clear()
     get(store, name)  # once more: it is known to be here
     assert not counted.requests.of("GET", "/blobs/")
+
+
+def test_what_is_pushed_is_pulled_in_parts(counted: Registry, make_store: Callable[[], Layers]) -> None:
+    """From one store to another, with nothing in between but the registry."""
+    here, there = make_store(), make_store()
+    reference = references.parse(counted.name("pushed:1"))
+    for files in (FILES, CHANGED):
+        tar = ours(files)
+        diff = apply_layer(here, io.BytesIO(tar), diff_id=DiffID(sha256(tar)))
+        config = json.loads(after().blobs[json.loads(after().data)["config"]["digest"]])
+        config["rootfs"]["diff_ids"] = [diff.diff_id]
+        register_image(here, json.dumps(config).encode(), [diff.diff_id], [str(reference)])
+        found = resolve_image(here.db.read(), str(reference))
+        made = push(here, found, reference, Settings(), Packing("zstd:chunked"))
+        counted.requests.clear()
+        pulled = get(there, str(reference))
+        assert pulled.digest == made.descriptor.digest
+        assert packed_bytes(there, diff.diff_id) == tar
+    assert counted.requests.down < 300_000
 
 
 def test_a_file_under_another_name_in_another_image_counts(

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,29 +53,41 @@ from tests.transfer.test_pull import HOST, OTHER, config_for, two
 MADE = image({"a": b"1", "b": b"1"}, {".wh.a": b"", "c": noise(3000)}, env=["A=b"])
 
 
-@pytest.fixture(scope="module")
-def two_registries() -> Iterator[tuple[Registry, Registry]]:
-    """Two of Debian's docker-registry, whose requests are written down."""
+@contextmanager
+def registry_of_all() -> Iterator[Registry]:
+    """Debian's docker-registry, whose requests are written down."""
     folder = Path(tempfile.mkdtemp(prefix="lamina-push-", dir=quick_place()))
     try:
-        with running(folder / "one", count=True) as one, running(folder / "other", count=True) as other:
-            yield one, other
+        with running(folder, count=True) as made:
+            yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def registry(two_registries: tuple[Registry, Registry]) -> Registry:
-    """One registry; nothing was asked of it yet."""
-    two_registries[0].requests.clear()
-    return two_registries[0]
+@pytest.fixture(scope="module")
+def first() -> Iterator[Registry]:
+    with registry_of_all() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def second() -> Iterator[Registry]:
+    with registry_of_all() as made:
+        yield made
 
 
 @pytest.fixture
-def other(two_registries: tuple[Registry, Registry]) -> Registry:
-    """Another one, in which no test puts an image of the first test's name."""
-    two_registries[1].requests.clear()
-    return two_registries[1]
+def registry(first: Registry) -> Registry:
+    """One registry; nothing was asked of it yet. Each test has repositories of its own there."""
+    first.requests.clear()
+    return first
+
+
+@pytest.fixture
+def other(second: Registry) -> Registry:
+    """Another one."""
+    second.requests.clear()
+    return second
 
 
 @pytest.fixture

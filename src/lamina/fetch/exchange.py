@@ -178,9 +178,12 @@ class Exchange:
             return connections.open(request.method, url, headers, body, request.patience, watch)
         except (urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             self._stopper.check()  # it was us who broke it
-            if isinstance(_root(error), ConnectionRefusedError) and connections.has_answered(url):
-                raise Retry(of_exception(error, self.doing, host)[0]) from None  # it may be starting anew
-            raise self.broken(error, host) from None
+            failed, again = of_exception(error, self.doing, host)
+            if _is_of_connecting(
+                error
+            ):  # a host that was there may be starting anew; another one is not there
+                again = connections.has_answered(url)
+            raise (Retry(failed) if again else failed) from None
 
     def _check_whole(self, answer: BaseHTTPResponse, host: str) -> None:
         """Retry for a head that broke off: one that is whole says how its body ends (RFC 9112, 6.3)."""
@@ -290,7 +293,11 @@ def dispose(answer: BaseHTTPResponse) -> None:
     answer.close()
 
 
-def _root(error: BaseException) -> BaseException | None:
+def _is_of_connecting(error: Exception) -> bool:
+    """Whether nobody was reached: refused, or no answer (a system asks several times in that time)."""
+    import urllib3
+
     from lamina.fetch.failures import causes
 
-    return next(iter(causes(error)), None)
+    kinds = (ConnectionRefusedError, urllib3.exceptions.ConnectTimeoutError)
+    return any(isinstance(cause, kinds) for cause in causes(error))

@@ -1,9 +1,11 @@
 """Entries: the entries of a layer by their paths, sorted, in bounded memory: what is too much goes to a file.
 
-with Entries(place) as entries:        # `place` gives a path for the file, if there has to be one
-    entries.put(entry)
-    entries.get(b"etc/hosts")
-    for entry in entries: ...          # sorted by path; as often as one likes
+    with Entries(place) as entries:        # `place` gives a path for the file, if there has to be one
+        entries.put(entry)
+        entries.get(b"etc/hosts")
+        for entry in entries: ...          # sorted by path; as often as one likes
+
+The file is SQLite's, loses its name at once, and goes with the block or the process.
 """
 
 from __future__ import annotations

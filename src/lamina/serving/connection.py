@@ -91,6 +91,7 @@ class Connection:
         """One request and its answer. Whether another may follow."""
         try:
             head = self._head()
+            _check_framing(head)
         except h11.RemoteProtocolError as error:
             self._refuse(error.error_status_hint)
             return False
@@ -294,6 +295,13 @@ class Connection:
                 size += len(data)
         except (OSError, ValueError):
             pass
+
+
+def _check_framing(head: h11.Request | None) -> None:
+    """RemoteProtocolError when the length of a body is told twice: a proxy before us may read it otherwise."""
+    names = {name for name, _ in head.headers} if head is not None else set()
+    if {b"content-length", b"transfer-encoding"} <= names:
+        raise h11.RemoteProtocolError("Content-Length and Transfer-Encoding")
 
 
 class _Long:

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING
 
 from lamina.oci import canonical
-from lamina.serving.failures import UNAUTHORIZED, Failure
+from lamina.serving.failures import UNAUTHORIZED, UNSUPPORTED, Failure
 from lamina.serving.messages import Response
 from lamina.serving.routes import BASE, ROOT
 
@@ -41,16 +41,19 @@ class Gate:
         if self._users is None or route.kind == ROOT:
             return ANYBODY
         user = self._user(request)
-        if user is None and not (self._anonymous and request.method in _READING and route.kind != BASE):
-            raise self._refusal(request, route)
-        if user == ANYBODY and request.method not in _READING:
-            raise self._refusal(request, route)
-        return user or ANYBODY
+        if user:
+            return user
+        shows_token = user is not None
+        if self._anonymous and request.method in _READING and (shows_token or route.kind != BASE):
+            return ANYBODY
+        raise self._refusal(request, route)
 
     def token(self, request: Request) -> Response:
         """What a client shows from now on in place of its password, or of none."""
+        if request.method not in _READING:  # OAuth's POST has the password in its body: clients ask again so
+            raise Failure(UNSUPPORTED, headers=(("Allow", ", ".join(_READING)),))
         user = self._by_password(request.headers.get("authorization", "")) if self._users else ANYBODY
-        if user is None and "authorization" in request.headers:
+        if user is None and ("authorization" in request.headers or not self._anonymous):
             raise _basic()
         until = int(time.time()) + _LIFE
         body = {"token": self._signed(user or ANYBODY, until), "expires_in": _LIFE}

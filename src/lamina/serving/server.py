@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import selectors
 import socket
 import ssl
@@ -183,4 +184,9 @@ def _listen(host: str, port: int) -> socket.socket:
             ) from None
         if error.errno in (errno.EACCES, errno.EPERM):
             raise Denied(f"may not listen on {where}", hint="ports below 1024 are root's") from None
-        raise InvalidInput(f"cannot listen on {where}: {(error.strerror or str(error)).lower()}") from None
+        raise InvalidInput(f"cannot listen on {where}: {_reason(error)}") from None
+
+
+def _reason(error: OSError) -> str:
+    """In a few words: socket.create_server adds the address, which we have said."""
+    return (os.strerror(error.errno) if error.errno else str(error)).lower()

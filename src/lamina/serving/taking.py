@@ -246,16 +246,19 @@ class Taker:
         row = register_index(own, data, parts, (), self._host)
         return row.image_id, row.digest
 
-    def _parts(self, own: Layers, index: Index, depth: int = 3) -> list[Part]:
+    def _parts(self, own: Layers, index: Index, depth: int = 3, seen: set[Digest] | None = None) -> list[Part]:
+        """The images that are named, in inner indexes too; of those each is `seen` once, however often named."""
         found: list[Part] = []
+        seen = set() if seen is None else seen
         c = own.db.read()
         for each in index.manifests:
             image_id = indexdb.find_manifest(c, each.digest)
             if image_id is not None:
                 found.append(Part(image_id, each))
-            elif depth and each.media_type in media.INDEXES:
+            elif depth and each.media_type in media.INDEXES and each.digest not in seen:
+                seen.add(each.digest)
                 inner = manifests.parse(own.blobs.read(each.digest), each.media_type)
-                found += self._parts(own, inner, depth - 1) if isinstance(inner, Index) else []
+                found += self._parts(own, inner, depth - 1, seen) if isinstance(inner, Index) else []
         return found
 
 

@@ -103,7 +103,7 @@ def tree_size(path: str) -> int:
 
 
 def _entries(path: str) -> list[Iterator[os.DirEntry[str]]]:
-    """What is in a folder, read as it is needed; nothing for one that is gone, shut, or too deep for a path."""
+    """What is in a folder, read as it is needed; nothing where it is gone, shut, or too deep for a path."""
     try:
         return [os.scandir(path)]
     except OSError:

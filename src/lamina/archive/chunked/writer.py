@@ -122,7 +122,7 @@ class _Tables:
         self._toc = toc
         self._split = split
         self._lines = tarsplit.Lines()
-        self._names: set[str] = set()
+        self._names: set[int] = set()  # hashes of 64 bits, which take a third of the memory
         self._separator = b'{"version":1,"entries":['
         self.unusual = False
 
@@ -131,7 +131,7 @@ class _Tables:
         if head.is_global:
             raise Unusual("a header for all entries")
         found = fields(head.header, head.records)
-        name = clean(found["name"])
+        name = hash(clean(found["name"]))
         if name in self._names:
             raise Unusual("two entries of one path")
         self._names.add(name)

@@ -98,7 +98,7 @@ def _ways(command: Command) -> None:
         "Switch a rule of reuse off (-exact, -same-content, -independent, -untouched), or verify",
         many=True,
     )
-    command.option("cache-to", "list", "Cache export destinations (type=registry|local|inline,...)", many=True)
+    command.option("cache-to", "list", "Cache export destinations (type=registry|local|inline)", many=True)
     command.option("cache-ttl", "duration", "Run steps that could use the network again at this age (12h)")
     command.option("call", "string", "Set method for evaluating build: build, check, outline, targets")
     command.switch("check", "Shorthand for --call=check")
