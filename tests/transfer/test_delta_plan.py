@@ -57,7 +57,7 @@ def test_a_link_is_what_was_measured() -> None:
     assert link.rate == pytest.approx(10e6)
     link.note(100, 0.1, 0.1)
     assert link.latency == 0.1
-    assert link.gap == pytest.approx(0.1 / 4 * 10e6, rel=0.1)
+    assert link.gap == pytest.approx((0.1 / 4 + 0.002) * 10e6, rel=0.1)
 
 
 @pytest.mark.parametrize("latency", [0.0005, 0.02, 0.1, 0.4])

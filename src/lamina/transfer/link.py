@@ -18,6 +18,7 @@ _SHORTEST = 1e-4  # seconds
 _FAST = 250e6
 _USUAL = 125e6  # bytes a second: 1 Gbit/s
 STREAMS = 4  # requests under way at once
+PER_REQUEST = 2e-3  # seconds of work here that a request is
 _MOST_GAP, _MOST_GUESSED = 4 << 20, 128 << 10  # bytes fetched in vain at a time; where the rate is not known
 _KEEP = 0.7  # how much an older measurement counts beside a new one
 
@@ -61,7 +62,8 @@ class Link:
         Bytes are not free on a fast link either, and requests wait side by side.
         """
         most = _MOST_GAP if self._rate else _MOST_GUESSED
-        return min(most, int(self.latency / STREAMS * min(self._rate or _USUAL, _USUAL)))
+        seconds = self.latency / STREAMS + PER_REQUEST
+        return min(most, int(seconds * min(self._rate or _USUAL, _USUAL)))
 
 
 _links: WeakKeyDictionary[Repository, Link] = WeakKeyDictionary()

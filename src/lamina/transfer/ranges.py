@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.transfer.link import STREAMS
+from lamina.transfer.link import PER_REQUEST, STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -59,7 +59,7 @@ def cost(needs: Sequence[Range], link: Link, seconds: float) -> Cost:
         size += each.end - each.start
         requests += 1 + (each.end - each.start) // PIECE
     waiting = max(link.latency, link.latency * requests / STREAMS) if requests else 0.0
-    return Cost(size, requests, waiting + size / link.rate + seconds)
+    return Cost(size, requests, waiting + requests * PER_REQUEST + size / link.rate + seconds)
 
 
 def is_worth_it(planned: Cost, size: int, link: Link) -> bool:
