@@ -6,9 +6,9 @@ cache     what edits of projects cost: which instructions are run again; exit 1 
 verify    the same edits with --cache-rule verify: is what Lamina reuses what it would make?
 trace     what it costs to record what a RUN looks at
 read-set  what it costs to ask whether other layers show it the same
-memory    what an image of 10 GB takes of it to load, push, save, pull and remove; exit 1 when it is too much
+memory    what an image of 10 GB takes of it to load, push, save, pull and remove; exit 1 above the limit
 ship      push, pull and a build by a shared cache, beside docker, podman and skopeo
-delta     the next version of a layer in parts and whole, over lines of several kinds; exit 1 when it is slower
+delta     the next version of a layer in parts and whole, over lines of several kinds; exit 1 if slower
 
 Without a name: cached and run-true. Every contestant runs once a round, in turn; what counts is the ratio
 of the medians. Working files lie on tmpfs.

@@ -17,7 +17,7 @@ from lamina.mount.userns import IdMap
 from lamina.oci import media
 from lamina.oci.digest import Digest
 from lamina.oci.manifest import parse_manifest
-from lamina.transfer.cacheplaces import RegistryPlace
+from lamina.transfer.cache.places import RegistryPlace
 from tests.build.machines import STAGES, Fleet, fleet_of, here, told
 from tests.build.ruled import check_sound, rules
 from tests.registry.distribution import Registry

@@ -21,10 +21,10 @@ from lamina.graph.reason import parse as parse_reason
 from lamina.oci.digest import Digest, sha256
 from lamina.oci.manifest import Index, Manifest, parse_index, parse_manifest
 from lamina.registry.settings import Settings
-from lamina.transfer import cachelisting
-from lamina.transfer.cachefolder import FolderPlace
-from lamina.transfer.cacheparse import parse
-from lamina.transfer.cacherecords import to_bytes
+from lamina.transfer.cache import listing as cachelisting
+from lamina.transfer.cache.folder import FolderPlace
+from lamina.transfer.cache.parse import parse
+from lamina.transfer.cache.records import to_bytes
 from lamina.transfer.lazy import Lazy
 from lamina.tree.content import content_id
 from tests.build.kitchen import Kitchen, opened

@@ -12,7 +12,7 @@ from lamina.errors import InvalidInput
 from lamina.mount.userns import IdMap
 from lamina.oci.config import ImageConfig, RootFS
 from lamina.oci.digest import DiffID
-from lamina.transfer.cacheinline import KEY, keys_of
+from lamina.transfer.cache.inline import KEY, keys_of
 from lamina.transfer.register import register_image
 from tests.build.machines import Fleet, fleet_of, here, told
 from tests.build.ruled import check_sound, rules

@@ -13,8 +13,8 @@ from lamina.build.request import Output
 from lamina.errors import InvalidInput
 from lamina.mount.userns import IdMap
 from lamina.oci.digest import sha256
-from lamina.transfer import cachelisting
-from lamina.transfer.cachekept import MOST, is_kept
+from lamina.transfer.cache import listing as cachelisting
+from lamina.transfer.cache.kept import MOST, is_kept
 from lamina.tree.entry import Entry, Kind
 from tests.build.machines import counting, fleet_of, here
 from tests.build.ruled import rules

@@ -296,6 +296,6 @@ REFUSED = (
 # Every other flag of `docker buildx build --help`, and its hidden ones.
 TAKEN = (
     "add-host allow annotation attest build-arg build-context cache-from cache-to call check compress file "
-    "force-rm iidfile label load metadata-file network no-cache no-cache-filter output platform progress provenance pull "
-    "push quiet rm sbom secret shm-size squash ssh tag target ulimit"
+    "force-rm iidfile label load metadata-file network no-cache no-cache-filter output platform progress "
+    "provenance pull push quiet rm sbom secret shm-size squash ssh tag target ulimit"
 )

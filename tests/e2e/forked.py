@@ -14,7 +14,7 @@ import urllib3
 
 import lamina.engine.engine
 import lamina.fetch.watched
-import lamina.transfer.copystore
+import lamina.transfer.copying.store
 import lamina.transfer.draftpush
 import lamina.transfer.push
 import lamina.transfer.remote

@@ -75,30 +75,6 @@ def test_the_second_machine_runs_nothing_and_pushes_manifests(
     )
 
 
-def test_a_third_machine_is_told_by_what_the_first_recorded(
-    registry: Registry, machines: list[Lamina], tmp_path: Path
-) -> None:
-    one, two = machines
-    cache = registry.name("cache:main")
-    (tmp_path / "Dockerfile").write_text("FROM scratch\nARG TOKEN\nENV AT=1\nCOPY seed /seed\n")
-    (tmp_path / "seed").write_text("one")
-    os.chmod(tmp_path / "seed", 0o644)
-    _build(one, "--cache-to", f"type=registry,ref={cache}", tmp_path)
-    (tmp_path / "seed").write_text("other")
-    os.chmod(tmp_path / "seed", 0o755)
-    why = _build(two, "--why", "--cache-from", cache, tmp_path, both=True)
-    (tmp_path / "seed").write_text("one")
-    assert why.splitlines()[1:] == [
-        "Cause: #2 COPY seed /seed (Dockerfile:4): seed: content, 3 -> 5 bytes, mode 0644 -> 0755",
-        "",
-        "#1 FROM scratch (Dockerfile:1)",
-        "#2 COPY seed /seed (Dockerfile:4)",
-        "   ran, 0.0s (the last time 0.0s)",
-        "   - seed: content, 3 -> 5 bytes, mode 0644 -> 0755",
-        f"   - (not built here before: compared with what {cache} recorded)",
-    ]
-
-
 def _build(machine: Lamina, *args: str | Path, both: bool = False) -> str:
     """The plain progress of a build that may ask registries; with `both`, what is on STDOUT instead."""
     out, err = machine.both("build", "--progress=plain", *args, LAMINA_OFFLINE="")

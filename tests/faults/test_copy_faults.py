@@ -24,7 +24,7 @@ NUMBERS = itertools.count()
 
 
 def few(found: Iterable[Any], start: int) -> list[Any]:
-    """A twentieth of them; all with `./test --peers`. Pull and push go the same ways through all of theirs."""
+    """A twentieth of them; all with `./test --peers`. Pull and push go the same ways through theirs."""
     every = list(found)
     return every if os.environ.get("LAMINA_PEERS") else every[start::20]
 

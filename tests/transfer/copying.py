@@ -12,9 +12,9 @@ from lamina.oci import media
 from lamina.oci import platform as platforms
 from lamina.oci.digest import sha256
 from lamina.registry.settings import Settings
-from lamina.transfer import copyplaces
-from lamina.transfer.copy import Copied, Wish, copy
-from lamina.transfer.copysources import Setting
+from lamina.transfer.copying import places as copyplaces
+from lamina.transfer.copying.copy import Copied, Wish, copy
+from lamina.transfer.copying.sources import Setting
 from tests.registry.images import Made, descriptor, image, index
 
 if TYPE_CHECKING:

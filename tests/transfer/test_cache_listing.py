@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lamina.archive.compression import compressing, decompressed
 from lamina.errors import InvalidInput
-from lamina.transfer import cachelisting
+from lamina.transfer.cache import listing as cachelisting
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.whiteout import whiteout
 from tests.tree.strategies import entries
@@ -30,7 +30,7 @@ LAYER = [
 ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(entries(kinds=(Kind.DIR, Kind.SYMLINK, Kind.CHAR, Kind.BLOCK, Kind.FIFO)), max_size=8))
 def test_any_layer_comes_back(made: list[Entry]) -> None:
     """With the folders that they lie in, each path once: as layers have them."""

@@ -15,9 +15,10 @@ from lamina.errors import InvalidInput, Unsupported
 from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import DiffID, sha256
-from lamina.transfer import cachelisting, cacherecords
-from lamina.transfer.cacheparse import parse
-from lamina.transfer.cacherecords import Records, SharedLayer, SharedStep, merged, to_bytes, trimmed
+from lamina.transfer.cache import listing as cachelisting
+from lamina.transfer.cache import records as cacherecords
+from lamina.transfer.cache.parse import parse
+from lamina.transfer.cache.records import Records, SharedLayer, SharedStep, merged, to_bytes, trimmed
 
 TIME = "2026-11-23T15:00:00.123456789Z"
 

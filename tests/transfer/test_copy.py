@@ -13,8 +13,8 @@ from lamina.errors import Corrupt, InvalidInput, LaminaError, NotFound, Unsuppor
 from lamina.layers.context import Layers
 from lamina.oci.digest import sha256
 from lamina.oci.manifest import parse_index
-from lamina.transfer import copyplaces
-from lamina.transfer.copyplaces import Place
+from lamina.transfer.copying import places as copyplaces
+from lamina.transfer.copying.places import Place
 from lamina.transfer.save import save
 from tests.registry.conftest import place
 from tests.registry.distribution import need

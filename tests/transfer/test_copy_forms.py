@@ -11,8 +11,8 @@ import pytest
 from lamina.errors import InvalidInput, Unsupported
 from lamina.events import Event, Notice
 from lamina.oci import media
-from lamina.transfer import copyplaces
-from lamina.transfer.copy import Wish, copy
+from lamina.transfer.copying import places as copyplaces
+from lamina.transfer.copying.copy import Wish, copy
 from tests.registry.conftest import place
 from tests.transfer.copying import ONE, TWO, artifact, files, layout, put, rows, setting, signed
 from tests.transfer.copying import SBOM as SBOM_TYPE

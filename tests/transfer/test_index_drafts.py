@@ -22,7 +22,7 @@ from lamina.oci.digest import sha256
 from lamina.oci.manifest import parse_index
 from lamina.registry.settings import Settings
 from lamina.transfer import draftedit, drafts, remote
-from lamina.transfer.copy import Copied
+from lamina.transfer.copying.copy import Copied
 from lamina.transfer.draftpush import push_draft
 from lamina.transfer.drafts import Draft, IndexChanges
 from tests.machine import quick_place

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lamina.dockerfile import Dockerfile
     from lamina.graph.stages import Plan
 
-INLINE = "lamina.cache.v1"  # of an image's config: transfer.cacheinline.KEY
+INLINE = "lamina.cache.v1"  # of an image's config: transfer.cache.inline.KEY
 _MULTI = "BUILDKIT_MULTI_PLATFORM"
 _KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _OWN = "lamina"  # host name

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from lamina.oci.digest import DiffID
     from lamina.oci.platform import Platform
     from lamina.registry.settings import Settings
-    from lamina.transfer.cacheexport import Exporter
-    from lamina.transfer.cacheopen import OpenedCache, Sought
-    from lamina.transfer.cacheplaces import CachePlace
+    from lamina.transfer.cache.export import Exporter
+    from lamina.transfer.cache.opening import OpenedCache, Sought
+    from lamina.transfer.cache.places import CachePlace
 
 
 class Shared:
@@ -131,7 +131,7 @@ class Shared:
 
     def _open(self, source: CacheFrom) -> OpenedCache | None:
         try:
-            from lamina.transfer.cacheopen import open_cache  # a build that the store knows asks nobody
+            from lamina.transfer.cache.opening import open_cache  # a build that the store knows asks nobody
 
             place = self._stack.enter_context(self._place_of(source, self._stop))
             found = open_cache(self._ctx, place, self._platform, self._tell)
@@ -162,7 +162,7 @@ class Shared:
         if is_in_image:
             self._keys[top.chain_id] = keys[-1]  # the quick one, which is the same however the step was found
         for to, export in self._exporters:
-            from lamina.transfer.cachegather import Exported  # most builds only ask
+            from lamina.transfer.cache.gather import Exported  # most builds only ask
 
             export.add(Exported(keys, diff_id, top, to.mode == "max" or is_in_image))
 
@@ -170,7 +170,7 @@ class Shared:
         """The config of an image with what --cache-to type=inline puts into it."""
         if not self._inline and INLINE not in config.extra:
             return config
-        from lamina.transfer.cacheinline import marked  # few images have their cache inside
+        from lamina.transfer.cache.inline import marked  # few images have their cache inside
 
         keys, top = [], None
         for diff_id in config.diff_ids:
@@ -213,7 +213,7 @@ class Shared:
         return self._exports
 
     def _exporter(self, to: CacheTo) -> Exporter:
-        from lamina.transfer.cacheexport import Exporter
+        from lamina.transfer.cache.export import Exporter
         from lamina.transfer.packing import Packing
 
         packing = Packing(to.compression, to.level, to.force)
@@ -221,11 +221,11 @@ class Shared:
 
     def _place_of(self, cache: CacheFrom | CacheTo, stop: Stop) -> AbstractContextManager[CachePlace]:
         if cache.type == "local":
-            from lamina.transfer.cachefolder import FolderPlace
+            from lamina.transfer.cache.folder import FolderPlace
 
             return FolderPlace(self._ctx, cache.place, cache.tag, cache.digest)
         from lamina.oci import reference
-        from lamina.transfer.cacheplaces import RegistryPlace
+        from lamina.transfer.cache.places import RegistryPlace
 
         if self._registries is None:
             raise Unsupported("no registry is asked here")
@@ -235,7 +235,7 @@ class Shared:
 def _sought(run: StageRun, work: Work) -> Sought:
     """What a cache is asked for."""
     from lamina.build.adopting import ingredients_of  # as above
-    from lamina.transfer.cacheopen import Sought
+    from lamina.transfer.cache.opening import Sought
 
     keys = [(key.digest, ingredients_of(key)) for key in (work.key, work.alias) if key is not None]
     return Sought(tuple(keys), plain(work.created_by), run.top.chain_id if run.top else "")

@@ -321,7 +321,7 @@ _SHIPPING = (
         PRIMARY KEY (repository, tag),
         FOREIGN KEY (repository, digest) REFERENCES hosted_manifests (repository, digest) ON DELETE CASCADE
         ) WITHOUT ROWID""",
-    # `added`: when it was last counted on, in seconds since 1970; 0 once no manifest of the repository names it
+    # `added`: when it was last counted on, in seconds since 1970; 0 once no manifest there names it
     """CREATE TABLE hosted_blobs (
         repository TEXT NOT NULL,
         digest TEXT NOT NULL,

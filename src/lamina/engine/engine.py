@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lamina.insight.pruned import Pruned
     from lamina.oci.digest import ImageID
     from lamina.serving.settings import ServeSettings
-    from lamina.transfer.copy import Copied
+    from lamina.transfer.copying.copy import Copied
     from lamina.transfer.loaded import LoadedImage
     from lamina.transfer.pull import Pulled
     from lamina.transfer.push import Pushed
@@ -263,7 +263,7 @@ class Engine(Asking):
         referrers: bool = False,
         format: str = "",
     ) -> Copied:
-        """Copies an image between registries, OCI layouts, archives and the store (transfer.copyplaces).
+        """Copies an image between registries, OCI layouts, archives and the store (transfer.copying.places).
 
         Of an index the image for `platform`, else for this machine, or with `all` the whole of it; with
         `referrers` what refers to it; `format` oci or v2s2 makes other manifests.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lamina.engine.base import Inside
     from lamina.engine.opened import Opened
     from lamina.events import Observer
-    from lamina.transfer.copy import Copied
+    from lamina.transfer.copying.copy import Copied
     from lamina.transfer.drafts import Draft, IndexChanges
 
 

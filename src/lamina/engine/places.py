@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from lamina.engine.base import Inside
     from lamina.engine.opened import Opened
     from lamina.events import Observer
-    from lamina.transfer.copy import Copied
-    from lamina.transfer.copysources import Setting
+    from lamina.transfer.copying.copy import Copied
+    from lamina.transfer.copying.sources import Setting
 
 _SPOOL = "/var/tmp"  # for copies of compressed archives
 
@@ -34,8 +34,8 @@ def copy(
     format: str = "",
 ) -> Copied:
     """Copies an image; where the store is neither end of it, it is not opened."""
-    from lamina.transfer import copy as copying
-    from lamina.transfer import copyplaces
+    from lamina.transfer.copying import copy as copying
+    from lamina.transfer.copying import places as copyplaces
 
     wish = copying.Wish(all, joined.platform(platform), referrers, format)
     places = copyplaces.parse(source), copyplaces.parse(target)
@@ -51,7 +51,7 @@ def copy(
 def setting(opened: Opened, environ: Mapping[str, str]) -> Setting:
     """What places are looked for in."""
     from lamina.oci.platform import host
-    from lamina.transfer.copysources import Setting
+    from lamina.transfer.copying.sources import Setting
 
     machine = host(os.uname().machine)
     return Setting(opened.registries, lambda: opened.ctx, machine, environ.get("TMPDIR") or _SPOOL)

@@ -103,7 +103,7 @@ class Authority:
         try:
             body = json.loads(answer.body)
             token = body.get("token") or body.get("access_token")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             token = None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise Denied(f"{self._name}: what {host_of(realm)} gives is no token")

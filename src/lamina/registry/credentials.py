@@ -42,7 +42,7 @@ def credentials_for(host: str, path: str, settings: Settings) -> Credentials | N
         try:
             document = json.loads(data)
             found = _in_helper(document, host, settings) or _in_auths(document, host, path)
-        except (AttributeError, TypeError, ValueError):  # its text is secret
+        except (AttributeError, TypeError, ValueError, RecursionError):  # its text is secret
             raise InvalidInput(f"{place}: cannot be understood", hint="log in again") from None
         if found is not None:
             return found

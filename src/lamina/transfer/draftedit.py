@@ -17,9 +17,9 @@ from lamina.oci import reference as references
 from lamina.oci.manifest import Index
 from lamina.transfer import drafts
 from lamina.transfer.attest import is_attestation
-from lamina.transfer.copy import Wish, chosen, config_of
-from lamina.transfer.copyplaces import FILES, REGISTRY, STORE, Place, parse
-from lamina.transfer.copysources import StoreSource, source_at
+from lamina.transfer.copying.copy import Wish, chosen, config_of
+from lamina.transfer.copying.places import FILES, REGISTRY, STORE, Place, parse
+from lamina.transfer.copying.sources import StoreSource, source_at
 from lamina.transfer.drafts import Draft, Entry, IndexChanges
 from lamina.transfer.ship import parse as parse_document
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.layers.context import Layers
     from lamina.oci.descriptor import Descriptor
-    from lamina.transfer.copysources import Setting
+    from lamina.transfer.copying.sources import Setting
     from lamina.transfer.ends import Source
 
 

@@ -16,10 +16,11 @@ from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import sha256
 from lamina.oci.manifest import Index
-from lamina.transfer import copyforms, drafts
-from lamina.transfer.copy import Copied, Wish, send
-from lamina.transfer.copyplaces import LAYOUT, REGISTRY, STORE, Place, parse
-from lamina.transfer.copysources import source_at
+from lamina.transfer import drafts
+from lamina.transfer.copying import forms as copyforms
+from lamina.transfer.copying.copy import Copied, Wish, send
+from lamina.transfer.copying.places import LAYOUT, REGISTRY, STORE, Place, parse
+from lamina.transfer.copying.sources import source_at
 from lamina.transfer.draftedit import full_name
 from lamina.transfer.ship import named_by
 from lamina.transfer.ship import parse as parse_document
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.layers.context import Layers
     from lamina.oci.digest import Digest
-    from lamina.transfer.copysources import Setting
+    from lamina.transfer.copying.sources import Setting
     from lamina.transfer.drafts import Draft
     from lamina.transfer.ends import Source
 
@@ -45,7 +46,7 @@ def push_draft(
     form: str = "",
     purge: bool = False,
 ) -> Copied:
-    """Makes the index at `target` (copyplaces; "" for the draft's own name in its registry).
+    """Makes the index at `target` (copying.places; "" for the draft's own name in its registry).
 
     With `purge` the draft is removed then. NotFound for what is no more where it was; InvalidInput for an
     index of nothing; errors as of copy.
@@ -109,7 +110,7 @@ def _with_pushed(ctx: Layers, draft: Draft, place: Place, setting: Setting, obse
 
 def _into_store(source: Source, place: Place, setting: Setting, observer: Observer) -> Copied:
     """By way of a layout: the store takes images from one place only."""
-    from lamina.transfer.copystore import into_store  # with all that unpacks layers
+    from lamina.transfer.copying.store import into_store  # with all that unpacks layers
 
     os.makedirs(setting.spool, exist_ok=True)
     folder = tempfile.mkdtemp(prefix="lamina-index-", dir=setting.spool)

@@ -23,7 +23,7 @@ _LEAST_DIGITS = 7  # of a digest that is not written in full
 
 
 class Entry(NamedTuple):
-    """One manifest of a draft: how the index is to describe it, where it is (copyplaces), what was typed."""
+    """One manifest of a draft: how the index describes it, where it is (copying.places), what was typed."""
 
     descriptor: Descriptor
     place: str

@@ -4,7 +4,7 @@ An image, for what moves it, is a root descriptor, documents (manifests and inde
 `transfer.ship` moves them from any Source to any Sink, so an end says only how it reads and writes:
 
     RegistrySource(repository), RegistrySink(destination)     in transfer.registry_ends
-    of the store, OCI layouts and archives                    in transfer.copysources, copysinks and copyends
+    of the store, OCI layouts and archives                    in transfer.copying
 
 Blobs may be asked for and put by several threads at once; documents, `root` and `finish` by one. Whatever
 `open` gives is checked against its digest: the read that meets the end of the stream raises Corrupt.

@@ -99,7 +99,7 @@ class Lazy:
         with ctx.db.write(durable=False) as tx:
             leases.hold(tx, ctx.lease.id, leases.BLOB, digest)
         for folder in packed.folders(ctx.db.read(), digest):
-            from lamina.transfer.cachefolder import keep_blob  # only who shares a cache by folders has some
+            from lamina.transfer.cache.folder import keep_blob  # only who shares a cache by folders has some
 
             if keep_blob(ctx, folder, descriptor):
                 return
@@ -187,7 +187,7 @@ class _Fetch:
         return True
 
     def _from_folder(self, form: Packed, folder: str) -> bool:
-        from lamina.transfer.cachefolder import unpack  # only who shares a cache by folders has some
+        from lamina.transfer.cache.folder import unpack  # only who shares a cache by folders has some
 
         try:
             unpack(self._ctx, folder, form.descriptor, form.diff_id)

@@ -12,8 +12,8 @@ from lamina.registry.destination import Destination
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
 from lamina.transfer.attest import REFERENCE_DIGEST, REFERENCE_TYPE, is_attestation
-from lamina.transfer.copy import Wish, chosen
-from lamina.transfer.copyreferrers import referrers_of
+from lamina.transfer.copying.copy import Wish, chosen
+from lamina.transfer.copying.referrers import referrers_of
 from lamina.transfer.pullable import choose
 from lamina.transfer.registry_ends import RegistrySource
 from lamina.transfer.ship import parse

@@ -20,9 +20,7 @@ def configure(command: Command) -> None:
     command.takes("[SERVER]", 0, 1)
     command.option("username", "string", "Username", "u")
     command.switch("password-stdin", "Take the password or access token from stdin")
-    command.option(
-        "password", "string", "Refused: others could read it in the list of processes", "p"
-    )
+    command.option("password", "string", "Refused: others could read it in the list of processes", "p")
     command.option("authfile", "path", "Keep the credentials in this file")
     command.details = (
         "SERVER is a registry, or a part of one (HOST/PATH); Docker Hub if none is given.\n"

@@ -16,13 +16,13 @@ from lamina.oci import config as configs
 from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.manifest import Index
-from lamina.transfer import copyforms
-from lamina.transfer.copyends import ArchiveSink, FolderSink
-from lamina.transfer.copyforms import Converted
-from lamina.transfer.copyplaces import LAYOUT, OCI_ARCHIVE, REGISTRY, STORE
-from lamina.transfer.copyreferrers import Referrer, referrers_of
-from lamina.transfer.copysinks import sink_at
-from lamina.transfer.copysources import StoreSource, source_at
+from lamina.transfer.copying import forms as copyforms
+from lamina.transfer.copying.ends import ArchiveSink, FolderSink
+from lamina.transfer.copying.forms import Converted
+from lamina.transfer.copying.places import LAYOUT, OCI_ARCHIVE, REGISTRY, STORE
+from lamina.transfer.copying.referrers import Referrer, referrers_of
+from lamina.transfer.copying.sinks import sink_at
+from lamina.transfer.copying.sources import StoreSource, source_at
 from lamina.transfer.pullable import check_platform, choose
 from lamina.transfer.ship import EXISTS, PUSHED, parse, plan_of, send_blob, short
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.oci.digest import Digest
     from lamina.oci.platform import Platform
-    from lamina.transfer.copyplaces import Place
-    from lamina.transfer.copysources import Setting
+    from lamina.transfer.copying.places import Place
+    from lamina.transfer.copying.sources import Setting
     from lamina.transfer.ends import Sink, Source
     from lamina.transfer.ship import Plan
 
@@ -68,11 +68,11 @@ def copy(source: Place, target: Place, wish: Wish, setting: Setting, observer: O
     """
     _check(source, target, wish)
     if target.kind == STORE:
-        from lamina.transfer.copystore import into_store  # with all that unpacks layers
+        from lamina.transfer.copying.store import into_store  # with all that unpacks layers
 
         return into_store(source, target, wish, setting, observer)
     if source.kind == STORE and target.kind == REGISTRY:
-        from lamina.transfer.copystore import from_store
+        from lamina.transfer.copying.store import from_store
 
         return from_store(source, target, wish, setting, observer)
     stop = Stop(NeverStops())

@@ -12,7 +12,7 @@ from lamina.archive import oci_layout
 from lamina.archive.files import MAX_JSON
 from lamina.errors import InvalidInput, Unsupported
 from lamina.registry.repository import Repository
-from lamina.transfer.copyends import LayoutSource
+from lamina.transfer.copying.ends import LayoutSource
 from lamina.transfer.registry_ends import RegistrySource
 from lamina.transfer.ship import parse
 

@@ -14,9 +14,9 @@ from lamina.oci import reference as references
 from lamina.oci.digest import sha256
 from lamina.oci.manifest import Index
 from lamina.registry.repository import Repository
-from lamina.transfer.copy import Copied, Wish, chosen
-from lamina.transfer.copyplaces import REGISTRY, STORE
-from lamina.transfer.copysources import StoreSource, image_of
+from lamina.transfer.copying.copy import Copied, Wish, chosen
+from lamina.transfer.copying.places import REGISTRY, STORE
+from lamina.transfer.copying.sources import StoreSource, image_of
 from lamina.transfer.load import load_image
 from lamina.transfer.pull import pull
 from lamina.transfer.registry_ends import RegistrySource, type_of
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.platform import Platform
-    from lamina.transfer.copyplaces import Place
-    from lamina.transfer.copysources import Setting
+    from lamina.transfer.copying.places import Place
+    from lamina.transfer.copying.sources import Setting
 
 
 def into_store(

@@ -14,9 +14,9 @@ from lamina.graph.reason import MASKED
 from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import ChainID, Digest
-from lamina.transfer import cachelisting
-from lamina.transfer.cacheplaces import described
-from lamina.transfer.cacherecords import MOST_FORMS, Records, SharedLayer, SharedStep
+from lamina.transfer.cache import listing as cachelisting
+from lamina.transfer.cache.places import described
+from lamina.transfer.cache.records import MOST_FORMS, Records, SharedLayer, SharedStep
 
 if TYPE_CHECKING:
     from lamina.db.cachedb import Step

@@ -1,7 +1,7 @@
 """Records: what a shared cache says: layers, the steps that made them, what these read. Pure data, to bytes.
 
 A cache is an OCI image manifest: its config is the records as JSON (MEDIA_TYPE), its layers are the layers
-that are kept with it and the listings of all (cachelisting). cacheparse reads the records of others: all of
+that are kept with it and the listings of all (`listing`). `parse` reads the records of others: all of
 them, before anybody sees one; chain IDs are not read but computed. Which layer a step made is the word of
 whoever wrote it: use the caches of people whose images you would run.
 """

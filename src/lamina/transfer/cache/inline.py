@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID
     from lamina.oci.platform import Platform
-    from lamina.transfer.cacheopen import Sought
-    from lamina.transfer.cacheplaces import CachePlace
+    from lamina.transfer.cache.opening import Sought
+    from lamina.transfer.cache.places import CachePlace
 
 KEY = "lamina.cache.v1"  # of the config
 
@@ -69,7 +69,7 @@ def open_inline(
 
 
 class InlineCache:
-    """The steps of one image (transfer.cacheopen.OpenedCache)."""
+    """The steps of one image (transfer.cache.opening.OpenedCache)."""
 
     def __init__(
         self,

@@ -19,10 +19,10 @@ from lamina.oci.digest import DiffID, Digest
 from lamina.oci.platform import Platform
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
-from lamina.transfer.copydocker import DockerSource
-from lamina.transfer.copyends import LayoutSource
-from lamina.transfer.copynames import find_image, find_row
-from lamina.transfer.copyplaces import DOCKER_ARCHIVE, REGISTRY, STORE
+from lamina.transfer.copying.docker import DockerSource
+from lamina.transfer.copying.ends import LayoutSource
+from lamina.transfer.copying.names import find_image, find_row
+from lamina.transfer.copying.places import DOCKER_ARCHIVE, REGISTRY, STORE
 from lamina.transfer.find import hold
 from lamina.transfer.registry_ends import RegistrySource, type_of
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.digest import ImageID
     from lamina.registry.settings import Settings
-    from lamina.transfer.copyplaces import Place
+    from lamina.transfer.copying.places import Place
     from lamina.transfer.ends import Source
 
 

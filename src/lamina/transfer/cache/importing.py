@@ -13,9 +13,9 @@ from lamina.events import Notice
 from lamina.layers.absent import put_absent
 from lamina.layers.commit import stack
 from lamina.oci.digest import ChainID, chain_id
-from lamina.transfer import cachelisting
-from lamina.transfer.cachekept import put_kept
-from lamina.transfer.cacheplaces import checked
+from lamina.transfer.cache import listing as cachelisting
+from lamina.transfer.cache.kept import put_kept
+from lamina.transfer.cache.places import checked
 
 if TYPE_CHECKING:
     import sqlite3
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID
-    from lamina.transfer.cacheopen import Sought
-    from lamina.transfer.cacheplaces import CachePlace
-    from lamina.transfer.cacherecords import Records, SharedLayer, SharedStep
+    from lamina.transfer.cache.opening import Sought
+    from lamina.transfer.cache.places import CachePlace
+    from lamina.transfer.cache.records import Records, SharedLayer, SharedStep
     from lamina.tree.entry import Entry
 
 _AT_ONCE = 8  # listings that are fetched, and held in memory

@@ -1,4 +1,4 @@
-"""FolderPlace: a shared cache as an OCI image layout, in a folder (transfer.cacheplaces).
+"""FolderPlace: a shared cache as an OCI image layout, in a folder (transfer.cache.places).
 
 Blobs are files named by their digests, so exports to one folder share them; a lock keeps two exports from
 writing index.json at once. Nobody removes blobs that no name stands for any more: throw the folder away.
@@ -23,7 +23,7 @@ from lamina.oci import canonical, media
 from lamina.oci import manifest as manifests
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest, sha256
-from lamina.transfer.cacheplaces import checked, described, note
+from lamina.transfer.cache.places import checked, described, note
 from lamina.transfer.packing import form_of, pack_into, type_of
 
 if TYPE_CHECKING:

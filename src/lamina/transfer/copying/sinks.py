@@ -13,8 +13,8 @@ from lamina.errors import InvalidInput, NotFound
 from lamina.oci import reference as references
 from lamina.registry.destination import Destination
 from lamina.registry.failures import check_online
-from lamina.transfer.copyends import ArchiveSink, FolderSink, row_notes
-from lamina.transfer.copyplaces import DOCKER_ARCHIVE, LAYOUT, REGISTRY
+from lamina.transfer.copying.ends import ArchiveSink, FolderSink, row_notes
+from lamina.transfer.copying.places import DOCKER_ARCHIVE, LAYOUT, REGISTRY
 from lamina.transfer.registry_ends import RegistrySink
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from lamina.fetch.stopping import Stop
     from lamina.oci.config import ImageConfig
     from lamina.oci.descriptor import Descriptor
-    from lamina.transfer.copyplaces import Place
-    from lamina.transfer.copysources import Setting
+    from lamina.transfer.copying.places import Place
+    from lamina.transfer.copying.sources import Setting
     from lamina.transfer.ends import Sink
 
     # The config and the manifest's config and layers of the image that manifest.json is to show.

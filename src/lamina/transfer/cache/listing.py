@@ -17,7 +17,7 @@ from lamina.fs.xattr import belongs
 from lamina.oci import canonical
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import sha256
-from lamina.transfer.cachekept import is_content
+from lamina.transfer.cache.kept import is_content
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tree import parent_of
 from lamina.tree.whiteout import whiteout
@@ -42,7 +42,7 @@ _DEVICES = (Kind.CHAR, Kind.BLOCK)
 
 
 def pack(entries: Iterable[Entry], kept: Mapping[bytes, bytes] | None = None) -> bytes:
-    """The listing of a layer's entries, sorted by path; `kept` is content of files by path (cachekept).
+    """The listing of a layer's entries, sorted by path; `kept` is content of files by path (`kept`).
 
     The same always gives the same bytes.
     """

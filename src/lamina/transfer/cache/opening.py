@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from lamina.errors import Corrupt, InvalidInput, NotFound
 from lamina.oci import manifest as manifests
 from lamina.oci.manifest import Index, Manifest
-from lamina.transfer import cacheparse, cacherecords
+from lamina.transfer.cache import parse as cacheparse
+from lamina.transfer.cache import records as cacherecords
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID, Digest
     from lamina.oci.platform import Platform
-    from lamina.transfer.cacheplaces import CachePlace
-    from lamina.transfer.cacherecords import Records
+    from lamina.transfer.cache.places import CachePlace
+    from lamina.transfer.cache.records import Records
 
 
 class Sought(NamedTuple):
@@ -70,10 +71,10 @@ def open_cache(ctx: Layers, place: CachePlace, platform: Platform, tell: Observe
         raise NotFound(f"{place.shown}: not found")
     manifest, records = read_records(ctx, place, digest)
     if records is not None:
-        from lamina.transfer.cacheimport import RecordsCache  # which imports this room
+        from lamina.transfer.cache.importing import RecordsCache  # which imports this room
 
         return RecordsCache(ctx, place, records, tell)
-    from lamina.transfer.cacheinline import open_inline  # most caches are no images
+    from lamina.transfer.cache.inline import open_inline  # most caches are no images
 
     return open_inline(ctx, place, manifest, platform, tell)
 

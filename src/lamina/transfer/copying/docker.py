@@ -15,7 +15,7 @@ from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import Digest, sha256
 from lamina.oci.manifest import Manifest
-from lamina.transfer.copynames import find_image
+from lamina.transfer.copying.names import find_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

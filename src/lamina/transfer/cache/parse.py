@@ -15,8 +15,8 @@ from lamina.oci import canonical, media
 from lamina.oci import descriptor as descriptors
 from lamina.oci import digest as digests
 from lamina.oci.digest import DiffID
-from lamina.transfer import cachelisting
-from lamina.transfer.cacherecords import MOST_FORMS, VERSION, Records, SharedLayer, SharedStep
+from lamina.transfer.cache import listing as cachelisting
+from lamina.transfer.cache.records import MOST_FORMS, VERSION, Records, SharedLayer, SharedStep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

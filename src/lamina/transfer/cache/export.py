@@ -21,11 +21,12 @@ from lamina.events import Notice
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci import media
 from lamina.oci.manifest import Index, Manifest
-from lamina.transfer import cachelisting, cacherecords
-from lamina.transfer.cachegather import UNLISTED, Gathered
-from lamina.transfer.cachekept import read_kept
-from lamina.transfer.cacheopen import keep, read_records
-from lamina.transfer.cacherecords import Records
+from lamina.transfer.cache import listing as cachelisting
+from lamina.transfer.cache import records as cacherecords
+from lamina.transfer.cache.gather import UNLISTED, Gathered
+from lamina.transfer.cache.kept import read_kept
+from lamina.transfer.cache.opening import keep, read_records
+from lamina.transfer.cache.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import ChainID, DiffID, Digest
-    from lamina.transfer.cachegather import Exported
-    from lamina.transfer.cacheplaces import CachePlace
+    from lamina.transfer.cache.gather import Exported
+    from lamina.transfer.cache.places import CachePlace
     from lamina.transfer.packing import Packing
 
 _ATTEMPTS = 8  # to give merged records the name, while others do the same
