@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -71,3 +72,17 @@ def test_size_is_bounded() -> None:
 def test_an_object_is_asked_for() -> None:
     with pytest.raises(InvalidInput, match="not a JSON object"):
         canonical.loads_object(b"[]", "x")
+
+
+def test_a_key_twice_among_many_is_found_at_once() -> None:
+    """A manifest of 4 MB may come from anybody, also to `registry serve`."""
+    text = "{" + ",".join([f'"{n}":0' for n in range(300_000)]) + ',"299999":0}'
+    began = time.monotonic()
+    with pytest.raises(InvalidInput, match="key '299999' appears twice"):
+        canonical.loads(text.encode(), "manifest")
+    assert time.monotonic() - began < 5
+
+
+def test_a_number_of_many_digits() -> None:
+    with pytest.raises(InvalidInput, match="^manifest: not valid JSON: a number with too many digits$"):
+        canonical.loads(b'{"size": ' + b"9" * 5000 + b"}", "manifest")

@@ -16,7 +16,7 @@ from lamina.oci.descriptor import from_json
 from lamina.oci.digest import DiffID, sha256
 from lamina.registry.repository import Repository
 from lamina.registry.settings import Settings
-from lamina.transfer.delta import try_delta
+from lamina.transfer.delta.attempt import try_delta
 from lamina.transfer.incoming import Wanted
 from lamina.tree.entry import Entry, Kind
 from tests.archive.chunked_layers import Layer, written

@@ -137,7 +137,7 @@ def test_what_is_pushed_is_pulled_in_parts(counted: Registry, make_store: Callab
 def test_a_file_under_another_name_in_another_image_counts(
     counted: Registry, store: Layers, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lamina.transfer.present._LARGE", 1 << 20)
+    monkeypatch.setattr("lamina.transfer.delta.present._LARGE", 1 << 20)
     get(store, counted.push(before().layout(place / "1"), "one:1", "--preserve-digests"))
     moved = chunked(ours({"elsewhere/" + name: data for name, data in FILES.items()}))
     name = counted.push(moved.layout(place / "2"), "two:1", "--preserve-digests")
@@ -200,8 +200,8 @@ def test_estargz(liar: Liar, store: Layers, place: Path, monkeypatch: pytest.Mon
         os.mknod(place / "null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
     except PermissionError:
         pytest.skip("the sample has a device, which only root can make")
-    monkeypatch.setattr("lamina.transfer.delta._SMALLEST", 0)
-    monkeypatch.setattr("lamina.transfer.link.Link.gap", 0)
+    monkeypatch.setattr("lamina.transfer.delta.attempt._SMALLEST", 0)
+    monkeypatch.setattr("lamina.transfer.delta.link.Link.gap", 0)
     blob = (SAMPLES / "estargz-chunks.blob").read_bytes()
     layer = Layer(blob, json.loads((SAMPLES / "estargz-chunks.json").read_text()))
     tar = gzip.decompress(blob)

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.archive.chunked.errors import Doubt
-from lamina.transfer.ahead import Ahead
-from lamina.transfer.link import Link
-from lamina.transfer.parts import Parts
-from lamina.transfer.ranges import PIECE, Cost, Range, cost, is_worth_it, joined, work
+from lamina.transfer.delta.ahead import Ahead
+from lamina.transfer.delta.link import Link
+from lamina.transfer.delta.parts import Parts
+from lamina.transfer.delta.ranges import PIECE, Cost, Range, cost, is_worth_it, joined, work
 
 BLOB = bytes(range(256)) * (100 << 10)  # 25 MiB
 

@@ -41,7 +41,8 @@ def loads(data: bytes, what: str, *, max_size: int = MAX_SIZE) -> object:
     except RecursionError:
         raise InvalidInput(f"{what}: {_TOO_DEEP}") from None
     except ValueError as e:  # JSONDecodeError and UnicodeDecodeError are ValueErrors too
-        raise InvalidInput(f"{what}: not valid JSON: {e}") from None
+        reason = "a number with too many digits" if str(e).startswith("Exceeds the limit") else str(e)
+        raise InvalidInput(f"{what}: not valid JSON: {reason}") from None
     _check_depth(value, what)
     return value
 
@@ -57,9 +58,10 @@ def loads_object(data: bytes, what: str, *, max_size: int = MAX_SIZE) -> dict[st
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {twice[:100]!r} appears twice")
+        for key, _ in reversed(pairs):  # the first that is there no more was there twice
+            if made.pop(key, pairs) is pairs:
+                break
+        raise ValueError(f"key {key[:100]!r} appears twice")
     return made
 
 

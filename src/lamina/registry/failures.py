@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from lamina.oci.reference import Reference
     from lamina.registry.settings import Settings
 
-_RIGHTS = {"push": "push", "delete": "delete"}  # what one must be allowed to do for it
+# What one must be allowed to do for it; who looks for a blob is about to push it.
+_RIGHTS = {"push": "push", "look for": "push", "delete": "delete"}
 _LONGEST = 300  # characters of a registry's own words
 LOGIN = "is the name right? `lamina login HOST` keeps credentials; those of docker and podman count too"
 

@@ -17,7 +17,7 @@ from lamina.layers.commit import reuse_diff
 from lamina.oci.digest import Digest
 from lamina.store.blobs import CHUNK
 from lamina.transfer.arriving import Arriving, Interrupted, StartedAgain
-from lamina.transfer.delta import try_delta
+from lamina.transfer.delta.attempt import try_delta
 from lamina.transfer.downloads import Downloads
 
 if TYPE_CHECKING:

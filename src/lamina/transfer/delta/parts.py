@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from lamina.archive.chunked.errors import Doubt
-from lamina.transfer.link import STREAMS
-from lamina.transfer.ranges import PIECE, Range
+from lamina.transfer.delta.link import STREAMS
+from lamina.transfer.delta.ranges import PIECE, Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from lamina.transfer.link import Link
+    from lamina.transfer.delta.link import Link
 
 _AHEAD = 4 * PIECE  # bytes that were asked for and not taken yet
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from lamina.fetch.stopping import Stop
     from lamina.layers.context import Layers
     from lamina.registry.repository import Repository
+    from lamina.transfer.delta.ranges import Cost, Range
     from lamina.transfer.incoming import Wanted
-    from lamina.transfer.ranges import Cost, Range
 
 _SMALLEST = 256 << 10  # bytes of a blob that is worth a look at its table
 _MOST_TABLE = 0.5  # of a blob
@@ -57,7 +57,7 @@ class _Delta:
     def __init__(
         self, ctx: Layers, repository: Repository, wanted: Wanted, stop: Stop, observer: Observer
     ) -> None:
-        from lamina.transfer.link import link_of  # as above
+        from lamina.transfer.delta.link import link_of  # as above
 
         self._ctx = ctx
         self._repository = repository
@@ -85,13 +85,13 @@ class _Delta:
     def _run(self) -> bool:
         from lamina.archive.chunked.opening import opened, table_size
         from lamina.archive.chunked.recipe import size_of
-        from lamina.transfer.ahead import Ahead
-        from lamina.transfer.assembling import Assembly, Here, needs
-        from lamina.transfer.ours import seems_ours
-        from lamina.transfer.parts import Parts
-        from lamina.transfer.present import find, may_have
-        from lamina.transfer.ranges import work
-        from lamina.transfer.similar import find_chunks
+        from lamina.transfer.delta.ahead import Ahead
+        from lamina.transfer.delta.assembling import Assembly, Here, needs
+        from lamina.transfer.delta.ours import seems_ours
+        from lamina.transfer.delta.parts import Parts
+        from lamina.transfer.delta.present import find, may_have
+        from lamina.transfer.delta.ranges import work
+        from lamina.transfer.delta.similar import find_chunks
 
         layer = self._layer
         if not self._link.has_ranges or table_size(layer.annotations, layer.size) > layer.size * _MOST_TABLE:
@@ -120,7 +120,7 @@ class _Delta:
 
     def _part(self, start: int, end: int) -> bytes:
         """Bytes of the blob; Cancelled when it is over."""
-        from lamina.transfer.link import timed_part
+        from lamina.transfer.delta.link import timed_part
 
         self._stop.check()
         data = timed_part(self._repository, self._link, self._layer, start, end)
@@ -137,7 +137,7 @@ class _Delta:
 
     def _plan(self, ranges: list[Range], work: float) -> Cost | None:
         """What these ranges cost, with `work` seconds beside; None when the whole blob is sooner here."""
-        from lamina.transfer.ranges import cost, is_worth_it
+        from lamina.transfer.delta.ranges import cost, is_worth_it
 
         size, link = self._layer.size, self._link
         planned = cost(ranges, link, work)
@@ -163,7 +163,7 @@ class _Delta:
         """The tar into the store; of one in another form than ours a packed copy is kept."""
         from lamina.layers.apply import apply_layer, apply_verified
         from lamina.oci import media
-        from lamina.transfer.assembling import compressed, stream
+        from lamina.transfer.delta.assembling import compressed, stream
 
         diff_id, check = self._diff_id, self._stop.check
         if ours:

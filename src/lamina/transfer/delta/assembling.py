@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from lamina.archive.chunked.errors import Doubt
 from lamina.archive.chunked.recipe import Gap
 from lamina.errors import Corrupt
-from lamina.transfer.ranges import Range
-from lamina.transfer.similar import read
+from lamina.transfer.delta.ranges import Range
+from lamina.transfer.delta.similar import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from lamina.archive.chunked.recipe import Recipe
     from lamina.archive.chunked.toc import Chunk, Content
     from lamina.layers.context import Layers
-    from lamina.transfer.parts import Parts
-    from lamina.transfer.present import Place
-    from lamina.transfer.similar import Piece
+    from lamina.transfer.delta.parts import Parts
+    from lamina.transfer.delta.present import Place
+    from lamina.transfer.delta.similar import Piece
 
 _WHOLE = 1 << 20  # files up to so many bytes are verified before any of them is used
 _PIECE = 1 << 20

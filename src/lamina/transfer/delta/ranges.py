@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.transfer.link import PER_REQUEST, STREAMS
+from lamina.transfer.delta.link import PER_REQUEST, STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from lamina.transfer.link import Link
+    from lamina.transfer.delta.link import Link
 
 PIECE = 4 << 20  # bytes asked for at once: what is held in memory, and lost when a connection breaks
 # What putting a layer together takes beyond unpacking its blob (bench/delta), in seconds: for a file of it,

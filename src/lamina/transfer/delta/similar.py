@@ -14,7 +14,7 @@ from posixpath import normpath
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import Corrupt
-from lamina.transfer.present import Place, at_paths
+from lamina.transfer.delta.present import Place, at_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,0 +1,1 @@
+"""Delta: a layer from the files that are here and the parts of its blob that are not (docs/delta.md)."""
