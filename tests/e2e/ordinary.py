@@ -110,10 +110,13 @@ def _as_nobody(folder: Path, ids: Ids) -> tuple[str, ...]:
         shutil.copytree(place, folder / "packages" / name)
     for python in (sys.executable, "/usr/bin/python3"):
         command = (str(script), python)
-        if _suits((*command, "-c", "import sys; sys.exit(sys.version_info < (3, 11))")):
+        if _suits((*command, "-c", "import isal.isal_zlib, zstandard"), folder / "packages"):
             return (*command, "-m", "lamina")
-    pytest.skip(f"no Python 3.11 or newer that nobody may run: {sys.executable} belongs to root")
+    version = ".".join(map(str, sys.version_info[:2]))
+    pytest.skip(f"no Python {version} that nobody may run: {sys.executable} belongs to root")
 
 
-def _suits(command: tuple[str, ...]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+def _suits(command: tuple[str, ...], packages: Path) -> bool:
+    """Whether it can be run, and is of the version that the compiled parts of the packages were made for."""
+    environ = os.environ | {"PYTHONPATH": str(packages)}
+    return subprocess.run(command, capture_output=True, check=False, env=environ).returncode == 0

@@ -89,6 +89,8 @@ def test_questions(forked: Forked, registry: Registry, place: Path) -> None:
     assert forked("registry", "list-tags", "--format", "json", name, **ONLINE).splitlines()[0] == json.dumps(
         {"Repository": name, "Tag": "0"}, separators=(",", ":")
     )
+    _, err = forked.both("registry", "tags", f"{name}:1", status=1, **ONLINE)
+    assert f"{name}:1 is one image" in err and f"hint: write the name alone: {name}\n" in err
     found = json.loads(forked("registry", "inspect", f"docker://{name}:1", **ONLINE))
     assert (found["Name"], found["Digest"], found["Layers"]) == (name, TWO.digest, ONE.layers)
     assert found["Platforms"] == [str(OTHER), str(HOST)] and "0" in found["RepoTags"]

@@ -1,4 +1,7 @@
-"""Done when 2 of shipping layers: one source file of a 500 MB image changes, and hardly anything travels."""
+"""Done when 2 of shipping layers: one source file of a large image changes, and hardly anything travels.
+
+The image has 500 MB of files that do not get smaller when they are packed.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def moved(registry: Registry) -> int:
     return found
 
 
-@pytest.mark.skipif(_free() < 3_000 * MEGABYTE, reason="needs 3 GB for an image of 500 MB, in several places")
+@pytest.mark.skipif(_free() < 3_000 * MEGABYTE, reason="needs 3 GB: 500 MB are in several places")
 def test_one_source_file_of_a_large_image(registry: Registry, place: Path) -> None:
     name = registry.name("app:1")
     context = make_context(place / "context")

@@ -36,7 +36,12 @@ def entries() -> st.SearchStrategy[Entry]:
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(ROOMS), st.lists(st.one_of(entries(), st.tuples(NAMES)), max_size=12))
 def test_it_is_a_sorted_dictionary(room: int, acts: list[Entry | tuple[bytes]]) -> None:
-    ours, model = Entries(room=room), dict[bytes, Entry]()
+    with Entries(room=room) as ours:
+        check(ours, acts)
+
+
+def check(ours: Entries, acts: list[Entry | tuple[bytes]]) -> None:
+    model = dict[bytes, Entry]()
     for act in acts:
         if isinstance(act, Entry):
             ours.put(act)
@@ -58,15 +63,15 @@ def test_it_is_a_sorted_dictionary(room: int, acts: list[Entry | tuple[bytes]]) 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_names_and_entries_may_change_while_they_are_read(room: int) -> None:
-    ours = Entries(room=room)
-    for number in range(300):
-        ours.put(Entry(b"%03d" % number, Kind.HARDLINK, link=b"old"))
-    for name in ours.names(b"old"):
-        ours.put(Entry(name, Kind.HARDLINK, link=b"new"))
-    assert len(list(ours.names(b"new"))) == 300 and not list(ours.names(b"old"))
-    for entry in ours:
-        ours.put(entry._replace(uid=1))
-    assert {entry.uid for entry in ours} == {1}
+    with Entries(room=room) as ours:
+        for number in range(300):
+            ours.put(Entry(b"%03d" % number, Kind.HARDLINK, link=b"old"))
+        for name in ours.names(b"old"):
+            ours.put(Entry(name, Kind.HARDLINK, link=b"new"))
+        assert len(list(ours.names(b"new"))) == 300 and not list(ours.names(b"old"))
+        for entry in ours:
+            ours.put(entry._replace(uid=1))
+        assert {entry.uid for entry in ours} == {1}
 
 
 def test_its_file_has_no_name(tmp_path: Path) -> None:

@@ -84,5 +84,5 @@ def test_a_key_twice_among_many_is_found_at_once() -> None:
 
 
 def test_a_number_of_many_digits() -> None:
-    with pytest.raises(InvalidInput, match="^manifest: not valid JSON: a number with too many digits$"):
+    with pytest.raises(InvalidInput, match="a number with too many digits"):
         canonical.loads(b'{"size": ' + b"9" * 5000 + b"}", "manifest")

@@ -180,7 +180,9 @@ def test_challenges_that_lead_nowhere(liar: Liar, challenge: str, words: str) ->
         resolve(name, Settings())
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"[" * 100_000, b"<html>", b'{"token": 1}', b'{"token": "a\\nb"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"[" * 100_000, b"<html>", b'{"token": 1}', b'{"token": "a\\nb"}']
+)
 def test_what_is_no_token(liar: Liar, body: bytes) -> None:
     name = liar.put(MADE, "app")
     guard_all(liar, "Bearer abc", token_page(liar, "abc"))

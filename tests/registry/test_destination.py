@@ -227,6 +227,8 @@ def test_who_may_not_push(place: Path) -> None:
                     upload(to, b"x")
                 with pytest.raises(Denied, match="push access denied"):
                     to.put_manifest(MADE.data, MADE.media_type, "1")
+                with pytest.raises(Denied, match="push access denied"):
+                    to.has_blob(sha256(b"x"))
 
 
 def test_who_may(place: Path) -> None:

@@ -11,11 +11,13 @@ from collections.abc import Callable
 import pytest
 
 from lamina.db import imagedb
-from lamina.errors import Corrupt, InvalidInput, LaminaError
+from lamina.errors import Corrupt, InvalidInput, LaminaError, NoSpace
 from lamina.events import Event, Notice, Progress
 from lamina.fetch.stopping import NeverStops, Stop
 from lamina.layers.context import Layers
 from lamina.layers.lookup import Lookup
+from lamina.mount import apply
+from lamina.mount.types import Mount
 from lamina.oci import media
 from lamina.oci import reference as references
 from lamina.oci.config import parse as parse_config
@@ -23,10 +25,12 @@ from lamina.oci.digest import DiffID, Digest, ImageID, sha256
 from lamina.oci.manifest import parse_manifest
 from lamina.registry.repository import Repository
 from lamina.registry.settings import Settings
+from lamina.testing import isolate
 from lamina.transfer.image_view import read_config
 from lamina.transfer.incoming import Wanted, bring_layers
 from lamina.transfer.pull import pull
 from tests.fetch.server import Handler
+from tests.layers.stores import open_store
 from tests.registry.conftest import liar, quick
 from tests.registry.images import Made, image, layer, manifest, noise
 from tests.registry.liar import Liar
@@ -209,3 +213,19 @@ def test_what_is_told_of_a_layer_that_is_here(liar: Liar, store: Layers) -> None
     ]
     assert [each for each in told if isinstance(each, Progress)][-1].what == second
     assert store.blobs.has(Digest(BIG.layers[1]))
+
+
+def test_a_full_disk_is_told_with_the_name(liar: Liar) -> None:
+    name = liar.put(image({f"f{number}": noise(3_000_000 + number) for number in range(4)}), "app")
+
+    def fetch(folder: str) -> None:
+        apply.apply(Mount("tmpfs", folder, options="size=8m,mode=700"))
+        ctx = open_store(folder + "/store")
+        with pytest.raises(NoSpace, match=f"^cannot unpack the layers of {name}: "):
+            get(ctx, name)
+        assert is_clean(ctx)
+
+    try:
+        isolate.run(fetch, "root" if os.geteuid() == 0 else "one")
+    except isolate.Skip as skip:
+        pytest.skip(str(skip))

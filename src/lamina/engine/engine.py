@@ -228,9 +228,7 @@ class Engine(Asking):
             from lamina.transfer.pull import pull_all
 
             wanted = joined.platform(platform)
-            return pull_all(
-                opened.ctx, reference.parse(name), opened.registries(), wanted, observer=tell
-            )
+            return pull_all(opened.ctx, reference.parse(name), opened.registries(), wanted, observer=tell)
 
         return self._inside(work, observer)
 

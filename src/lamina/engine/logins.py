@@ -79,7 +79,5 @@ def _parts(server: str) -> tuple[str, str]:
     except InvalidInput:
         meant = None
     if meant is None or meant.domain != host or meant.tag or meant.digest:
-        raise InvalidInput(
-            f"{server[:200]!r} is no registry", hint="it is written HOST[:PORT]"
-        )
+        raise InvalidInput(f"{server[:200]!r} is no registry", hint="it is written HOST[:PORT]")
     return host, path

@@ -45,10 +45,17 @@ class Remote:
         return remote.resolve(reference_of(name), self._settings())
 
     def tags(self, name: str) -> list[str]:
-        """All tags of a repository."""
+        """All tags of a repository. InvalidInput for the name of one image."""
+        from lamina.errors import InvalidInput
         from lamina.transfer import remote
 
-        return remote.tags(reference_of(name), self._settings())
+        reference = reference_of(name)
+        if reference.tag or reference.digest:
+            raise InvalidInput(
+                f"{reference.familiar()} is one image, and tags are a repository's",
+                hint=f"write the name alone: {reference.familiar_name}",
+            )
+        return remote.tags(reference, self._settings())
 
     def referrers(
         self, name: str, *, platform: str = "", artifact_type: str = ""

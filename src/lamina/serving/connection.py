@@ -298,7 +298,7 @@ class Connection:
 
 
 def _check_framing(head: h11.Request | None) -> None:
-    """RemoteProtocolError when the length of a body is told twice: a proxy before us may read it otherwise."""
+    """RemoteProtocolError when a body's length is told twice: a proxy may read it otherwise than we."""
     names = {name for name, _ in head.headers} if head is not None else set()
     if {b"content-length", b"transfer-encoding"} <= names:
         raise h11.RemoteProtocolError("Content-Length and Transfer-Encoding")

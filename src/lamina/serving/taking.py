@@ -246,10 +246,12 @@ class Taker:
         row = register_index(own, data, parts, (), self._host)
         return row.image_id, row.digest
 
-    def _parts(self, own: Layers, index: Index, depth: int = 3, seen: set[Digest] | None = None) -> list[Part]:
-        """The images that are named, in inner indexes too; of those each is `seen` once, however often named."""
+    def _parts(
+        self, own: Layers, index: Index, depth: int = 3, among: set[Digest] | None = None
+    ) -> list[Part]:
+        """The images that are named, in inner indexes too: each of those is read once."""
         found: list[Part] = []
-        seen = set() if seen is None else seen
+        seen = set() if among is None else among
         c = own.db.read()
         for each in index.manifests:
             image_id = indexdb.find_manifest(c, each.digest)

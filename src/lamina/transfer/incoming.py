@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from lamina.db import packed
-from lamina.errors import Corrupt, InvalidInput, LaminaError
+from lamina.errors import Corrupt, InvalidInput, LaminaError, NoSpace
 from lamina.events import Notice, Progress, ignore
 from lamina.layers.apply import apply_layer, apply_verified
 from lamina.layers.commit import reuse_diff
@@ -48,7 +48,11 @@ def bring_layers(
     says; InvalidInput for a broken or hostile archive; NoSpace, Cancelled. What came whole stays for the
     next try.
     """
-    _Incoming(ctx, repository, stop, observer).run(wanted)
+    try:
+        _Incoming(ctx, repository, stop, observer).run(wanted)
+    except NoSpace as error:
+        shown = repository.reference.familiar()
+        raise NoSpace(f"cannot unpack the layers of {shown}: {error.message}", hint=error.hint) from None
 
 
 class _Incoming:

@@ -29,7 +29,7 @@ def check(form: str) -> None:
     if form == "v2s1":
         raise Unsupported("format v2s1 is not supported: Docker gave schema 1 up", hint="use v2s2")
     if form not in ("", OCI, V2S2, DOCKER):
-        raise InvalidInput(f"unknown format {form!r}", hint="use oci or v2s2")
+        raise InvalidInput(f"unknown format {form!r}", hint="use oci or docker")
 
 
 class Converted:
