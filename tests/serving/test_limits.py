@@ -9,8 +9,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from lamina.layers.apply import apply_layer
 from lamina.layers.context import Layers
 from lamina.oci import media
 from lamina.oci.digest import sha256
+from lamina.serving.taking import Taker
 from lamina.store.blobio import BlobWriter
 from tests.layers.stores import state
 from tests.registry.images import image, noise
@@ -305,3 +308,26 @@ def test_indexes_that_name_each_other_often(store: Layers) -> None:
             assert site.ask("PUT", "/v2/app/manifests/2", data, Content_Type=media.INDEX).status == 201
             assert time.monotonic() - began < 5
             entry = {"mediaType": media.INDEX, "digest": sha256(data), "size": len(data)}
+
+
+def test_large_manifests_come_one_after_the_other(store: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them takes some 30 MB while it is looked at, and a client may send many at once."""
+    hold, inside, most = Taker._hold, [0], [0]
+
+    def counted(self: Taker, *args: Any) -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        try:
+            hold(self, *args)
+        finally:
+            inside[0] -= 1
+
+    monkeypatch.setattr(Taker, "_hold", counted)
+    entries = [{"mediaType": MADE.media_type, "digest": f"sha256:{n:064}", "size": 1} for n in range(2500)]
+    data = json.dumps({"schemaVersion": 2, "mediaType": media.INDEX, "manifests": entries}).encode()
+    with running(store) as site:
+        ask = lambda: site.ask("PUT", "/v2/app/manifests/1", data, Content_Type=media.INDEX).status  # noqa: E731
+        with ThreadPoolExecutor(4) as pool:
+            assert [each.result() for each in [pool.submit(ask) for _ in range(4)]] == [400] * 4
+        assert site.push(MADE).status == 201
+    assert most == [1]

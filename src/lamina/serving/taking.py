@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 _FOREIGN = "nondistributable"
 _AT_ONCE = 2  # layers that are unpacked
+_LARGE = 256 << 10  # bytes of a document; those of images are much smaller
 _STEP = 0.5  # seconds between two looks whether the server ends
 
 
@@ -72,6 +73,7 @@ class Taker:
         self._shelf = shelf
         self._check = check
         self._host = platforms.host(os.uname().machine)
+        self._large = threading.Lock()
         self._change = threading.Condition()
         self._unpacking: set[DiffID] = set()
 
@@ -85,6 +87,23 @@ class Taker:
         digest = sha256(data)
         if named is not None and named != digest:
             raise Failure(DIGEST_INVALID, f"the manifest's digest is {digest}", details=[named])
+        with self._room(len(data)):
+            return self._take(repository, data, digest, media_type, tag)
+
+    @contextmanager
+    def _room(self, size: int) -> Iterator[None]:
+        """Large documents come one after the other: each takes memory for many times its size."""
+        if size <= _LARGE:
+            yield
+            return
+        while not self._large.acquire(timeout=_STEP):
+            self._check()
+        try:
+            yield
+        finally:
+            self._large.release()
+
+    def _take(self, repository: Repository, data: bytes, digest: Digest, media_type: str, tag: str) -> Taken:
         try:
             document = manifests.parse(data, media_type)
         except InvalidInput as error:
