@@ -108,6 +108,9 @@ def _as_nobody(folder: Path, ids: Ids) -> tuple[str, ...]:
         assert found is not None
         (place,) = found.submodule_search_locations or ()
         shutil.copytree(place, folder / "packages" / name)
+    subprocess.run(
+        ["chown", "-hR", f"{NOBODY}:{NOBODY}", folder], check=True
+    )  # else nobody cannot look inside
     for python in (sys.executable, "/usr/bin/python3"):
         command = (str(script), python)
         if _suits((*command, "-c", "import isal.isal_zlib, zstandard"), folder / "packages"):
