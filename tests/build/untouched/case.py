@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -84,3 +86,8 @@ def can_be_had(case: Case) -> bool:
     if case.needs == "root":
         return userns.current_ids().uids[0].length == 2**32 - 1
     return not (case.needs == "ids" and userns.current_ids().single)
+
+
+def some(cases: Sequence[Case]) -> list[Case]:
+    """Every second one; all with `./test --peers`."""
+    return list(cases) if os.environ.get("LAMINA_PEERS") else list(cases[::2])
