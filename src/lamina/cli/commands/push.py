@@ -36,8 +36,9 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Says what happens to each layer as Docker does, then the digest of each tag."""
-    from lamina.cli.progress.transfer import Transfer, silent
+    from lamina.cli.progress.transfer import Transfer
     from lamina.engine.pushing import PushRequest, target_of
+    from lamina.events import silent
     from lamina.oci import reference as references
 
     request = PushRequest(

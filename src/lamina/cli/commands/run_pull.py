@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.errors import Denied, InvalidInput, NotFound
-from lamina.events import ignore
 from lamina.fetch.failures import FetchFailed
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ def pull(engine: Engine, request: RunRequest, missing: NoImage | None, *, quiet:
 
     NotFound with what the registry says, and other errors of a pull.
     """
-    from lamina.cli.progress.transfer import Transfer
+    from lamina.cli.commands.pull import pull_one
     from lamina.oci import reference as references
 
     try:
@@ -28,24 +27,11 @@ def pull(engine: Engine, request: RunRequest, missing: NoImage | None, *, quiet:
         if missing is None:
             raise
         raise missing from None  # no name: an ID that nothing has
-    if missing is not None:
-        _say(f"Unable to find image '{name.familiar()}' locally", quiet=quiet)
-    title = f"{name.digest or name.tag}: Pulling from {name.path}"
-    shown = Transfer(sys.stderr, title, "Downloading", is_terminal=sys.stderr.isatty())
+    if missing is not None and not quiet:
+        print(f"Unable to find image '{name.familiar()}' locally", file=sys.stderr)
     try:
-        done = engine.pull(request.image, ignore if quiet else shown, platform=request.platform)
+        pull_one(engine, name, sys.stderr, quiet=quiet, platform=request.platform)
     except (NotFound, Denied, FetchFailed) as error:
         if missing is None:
             raise
         raise NotFound(f"{missing.message}; {error.message}", hint=missing.hint) from None
-    finally:
-        shown.end()
-    if not quiet:
-        shown.begin()
-    status = "Downloaded newer image" if done.is_new else "Image is up to date"
-    _say(f"Digest: {done.digest}\nStatus: {status} for {name.familiar()}", quiet=quiet)
-
-
-def _say(text: str, *, quiet: bool) -> None:
-    if not quiet:
-        print(text, file=sys.stderr)

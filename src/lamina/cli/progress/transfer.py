@@ -119,10 +119,6 @@ class Transfer:
         self._out.flush()
 
 
-def silent(event: Event) -> None:
-    """The Observer of --quiet. Not `events.ignore`: for that the Engine tells what it fetches by the way."""
-
-
 def _text(name: str, line: _Line, verb: str, columns: int) -> str:
     """`5f70bf18a086: Pushing [====>      ]  1.2MB/3.4MB`"""
     if not line.done and not line.total:
