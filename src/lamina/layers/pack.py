@@ -58,7 +58,7 @@ def _damaged(diff_id: DiffID, what: str) -> Corrupt:
 
 def open_packed(ctx: Layers, diff_id: DiffID) -> BinaryIO:
     """The same as a stream; the read that meets its end raises Corrupt if the bytes were not right."""
-    return cast("BinaryIO", io.BufferedReader(_Pieces(packed(ctx, diff_id)), CHUNK))
+    return cast("BinaryIO", io.BufferedReader(Pieces(packed(ctx, diff_id)), CHUNK))
 
 
 def _from_blob(ctx: Layers, blob: Digest) -> Iterator[bytes]:
@@ -112,8 +112,8 @@ def canonical_size(entries: Iterable[Entry]) -> int:
     return writer.written + size
 
 
-class _Pieces(io.RawIOBase):
-    """A stream over pieces of bytes."""
+class Pieces(io.RawIOBase):
+    """A stream over pieces of bytes, which ends them when it is closed."""
 
     def __init__(self, pieces: Generator[bytes, None, None]) -> None:
         self._pieces = pieces

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from lamina.archive.chunked.errors import Doubt
 from lamina.archive.chunked.recipe import Gap
 from lamina.errors import Corrupt
+from lamina.layers.pack import Pieces
 from lamina.transfer.delta.ranges import Range
 from lamina.transfer.delta.similar import read
 
@@ -168,35 +169,18 @@ def compressed(pieces: Generator[bytes, None, None]) -> Generator[bytes, None, N
         yield from out
 
 
-class _Stream(io.RawIOBase):
-    """Pieces as a file that is read from start to end."""
-
-    def __init__(self, pieces: Generator[bytes, None, None], check: Callable[[], object]) -> None:
-        self._pieces = pieces
-        self._check = check
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        while not self._rest:
-            self._check()
-            piece = next(self._pieces, None)
-            if piece is None:
-                return 0
-            self._rest = memoryview(piece)
-        view = memoryview(cast("bytearray", buffer)).cast("B")
-        count = min(len(view), len(self._rest))
-        view[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def close(self) -> None:
-        self._pieces.close()
-        super().close()
-
-
 def stream(pieces: Generator[bytes, None, None], check: Callable[[], object]) -> BinaryIO:
     """`pieces` as a stream; `check` is called before each of them, and may raise."""
-    return cast("BinaryIO", io.BufferedReader(_Stream(pieces, check), 1 << 18))
+    return cast("BinaryIO", io.BufferedReader(Pieces(_watched(pieces, check)), 1 << 18))
+
+
+def _watched(
+    pieces: Generator[bytes, None, None], check: Callable[[], object]
+) -> Generator[bytes, None, None]:
+    with closing(pieces):
+        while True:
+            check()
+            piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
