@@ -59,5 +59,5 @@ def _layers(row: dict[str, object]) -> list[tuple[DiffID, str]]:
     name, image_id = row["image"], row["id"]
     if not isinstance(name, str) or not isinstance(image_id, str) or not _ID.fullmatch(image_id):
         raise TypeError("an image without a name or an ID")
-    shown = name[:_LONGEST] if name == image_id else f"{name[:_LONGEST]} ({image_id[7:19]})"
+    shown = name[:_LONGEST] if name == image_id else f"{name[:_LONGEST]} ({digests.short(image_id)})"
     return [(DiffID(digests.parse(each)), shown) for each in cast("list[str]", row["layers"])]

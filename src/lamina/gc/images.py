@@ -12,7 +12,7 @@ from lamina.db import containerdb, hosted, imagedb, indexdb, names, repodigests
 from lamina.errors import Conflict
 from lamina.gc.collect import collect
 from lamina.oci import reference
-from lamina.oci.digest import Digest, ImageID, hex_of
+from lamina.oci.digest import Digest, ImageID, short
 
 if TYPE_CHECKING:
     import sqlite3
@@ -123,7 +123,7 @@ def _check_last_tag(tx: sqlite3.Connection, image_id: ImageID, name: str, force:
     if containers and not force:
         raise Conflict(
             f'conflict: unable to remove repository reference "{name}" (must force) - '
-            f"container {containers[0].id[:12]} is using its referenced image {_short(image_id)}",
+            f"container {containers[0].id[:12]} is using its referenced image {short(image_id)}",
             hint=f"remove the container first: lamina rm {containers[0].name}",
         )
     _check_image(tx, image_id, force, several=False)
@@ -144,8 +144,4 @@ def _check_image(tx: sqlite3.Connection, image_id: ImageID, force: bool, *, seve
 
 
 def _conflict(image_id: ImageID, how: str, why: str) -> Conflict:
-    return Conflict(f"conflict: unable to delete {_short(image_id)} ({how}) - {why}")
-
-
-def _short(image_id: ImageID) -> str:
-    return hex_of(image_id)[:12]
+    return Conflict(f"conflict: unable to delete {short(image_id)} ({how}) - {why}")

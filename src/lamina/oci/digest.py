@@ -37,6 +37,11 @@ def hex_of(name: str) -> str:
     return name[7:]
 
 
+def short(name: str) -> str:
+    """The first 12 of these digits: what people are shown of one."""
+    return hex_of(name)[:12]
+
+
 def chain_id(parent: ChainID | None, diff_id: DiffID) -> ChainID:
     """Names the stack that has `diff_id` on top of `parent` (config.md#layer-chainid)."""
     if parent is None:

@@ -14,7 +14,7 @@ from lamina.fetch.exchange import Request
 from lamina.fetch.failures import FetchFailed
 from lamina.fetch.stopping import NeverStops
 from lamina.oci import reference as references
-from lamina.oci.digest import sha256
+from lamina.oci.digest import sha256, short
 from lamina.registry import discovery, fallback, manifests
 from lamina.registry.failures import LOGIN, ManifestRefused, codes, refused, told
 from lamina.registry.reach import Reach
@@ -108,10 +108,10 @@ class Destination:
 
     def delete_blob(self, digest: Digest) -> None:
         """Removes a blob of this repository. NotFound; Unsupported when deletes are off."""
-        self._delete(f"blobs/{digest}", f"blob {digest[7:19]} of {self.reference.familiar_name}")
+        self._delete(f"blobs/{digest}", f"blob {short(digest)} of {self.reference.familiar_name}")
 
     def _session(self, digest: Digest) -> Session:
-        return Session(self._at, self.reference, f"blob {digest[7:19]} to {self.reference.familiar_name}")
+        return Session(self._at, self.reference, f"blob {short(digest)} to {self.reference.familiar_name}")
 
     # --- manifests
 
@@ -147,7 +147,7 @@ class Destination:
         """Removes a manifest, and so every tag of it. NotFound; Unsupported when deletes are off."""
         at = self._at
         subject = fallback.referring(at, self.reference, digest)
-        self._delete(f"manifests/{digest}", f"manifest {digest[7:19]} of {self.reference.familiar_name}")
+        self._delete(f"manifests/{digest}", f"manifest {short(digest)} of {self.reference.familiar_name}")
         if subject is not None and not discovery.keeps_referrers(at, subject):
             fallback.remove(at, self.reference, subject, digest, lambda *it: self._put_manifest(at, *it))
 

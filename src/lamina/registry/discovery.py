@@ -10,6 +10,7 @@ from lamina.fetch.exchange import Request
 from lamina.fetch.failures import FetchFailed
 from lamina.oci import manifest as manifest_json
 from lamina.oci import media
+from lamina.oci.digest import short
 from lamina.registry import manifests
 from lamina.registry.failures import refused
 
@@ -28,7 +29,7 @@ _MOST_PAGES = 10_000
 
 def has_blob(at: Reached, reference: Reference, digest: Digest) -> bool:
     """Whether a blob is there. Denied, FetchFailed."""
-    shown = f"blob {digest[7:19]} of {reference.familiar_name}"
+    shown = f"blob {short(digest)} of {reference.familiar_name}"
     request = Request(f"{at.url}/blobs/{digest}", "HEAD", shown=shown, verb="look for", follow=False)
     answer = at.ask(request)
     if answer.ok or 300 <= answer.status < 400:  # storage elsewhere has it, and is often open to GET alone
@@ -57,7 +58,7 @@ def referrers(at: Reached, reference: Reference, digest: Digest, artifact_type: 
     """What refers to a manifest, of this kind if one is given."""
     from urllib.parse import quote
 
-    shown = f"the referrers of {digest[7:19]} in {reference.familiar_name}"
+    shown = f"the referrers of {short(digest)} in {reference.familiar_name}"
     query = f"?artifactType={quote(artifact_type, safe='')}" if artifact_type else ""
     found: list[Descriptor] = []
     try:
@@ -72,7 +73,7 @@ def referrers(at: Reached, reference: Reference, digest: Digest, artifact_type: 
 
 def keeps_referrers(at: Reached, digest: Digest) -> bool:
     """Whether the registry has the API for referrers; else they are in the fallback tag."""
-    request = Request(f"{at.url}/referrers/{digest}", shown=f"the referrers of {digest[7:19]}")
+    request = Request(f"{at.url}/referrers/{digest}", shown=f"the referrers of {short(digest)}")
     answer = at.ask(request)
     return answer.ok and answer.media_type == media.INDEX
 

@@ -14,6 +14,7 @@ from lamina.fetch.exchange import Request
 from lamina.fetch.failures import FetchFailed
 from lamina.fetch.http import fetch
 from lamina.fetch.stopping import NeverStops
+from lamina.oci.digest import short
 from lamina.registry import discovery, manifests
 from lamina.registry.failures import LOGIN
 from lamina.registry.reach import MAX_MANIFEST as MAX_MANIFEST
@@ -197,7 +198,7 @@ class Repository:
         return self._streams.setdefault(descriptor.digest, made)
 
     def _shown(self, descriptor: Descriptor) -> str:
-        return f"blob {descriptor.digest[7:19]} of {self.reference.familiar()}"
+        return f"blob {short(descriptor.digest)} of {self.reference.familiar()}"
 
     # --- what there is
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from lamina.archive.compression import CHUNK, decompressed
 from lamina.db import layerdb, packed
 from lamina.errors import Corrupt, InvalidInput
+from lamina.oci.digest import short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def note_forms(ctx: Layers, reference: Reference, layers: Sequence[Wanted], conf
 
 def _check(ctx: Layers, reference: Reference, layer: Wanted) -> None:
     digest = hashlib.sha256()
-    shown = f"layer {layer.descriptor.digest[7:19]} of {reference.familiar()}"
+    shown = f"layer {short(layer.descriptor.digest)} of {reference.familiar()}"
     try:
         with ctx.blobs.open(layer.descriptor.digest) as blob, decompressed(blob)[0] as stream:
             while chunk := stream.read(CHUNK):

@@ -14,7 +14,7 @@ from lamina.errors import Corrupt, InvalidInput, LaminaError, NoSpace
 from lamina.events import Notice, Progress, ignore
 from lamina.layers.apply import apply_layer, apply_verified
 from lamina.layers.commit import reuse_diff
-from lamina.oci.digest import Digest
+from lamina.oci.digest import Digest, short
 from lamina.store.blobs import CHUNK
 from lamina.transfer.arriving import Arriving, Interrupted, StartedAgain
 from lamina.transfer.delta.attempt import try_delta
@@ -74,7 +74,7 @@ class _Incoming:
         missing = {layer.digest for layer in todo}
         for layer, _ in wanted if todo else ():
             state = "Pulling fs layer" if layer.digest in missing else "Already exists"
-            self._tell(Notice(f"{_short(layer.digest)}: {state}"))
+            self._tell(Notice(f"{short(layer.digest)}: {state}"))
         downloads = Downloads(todo, self._fetch, self._stop)
         self._coming = {digest: Arriving(downloads.check) for digest in missing}
         self._left = list(wanted)
@@ -92,7 +92,7 @@ class _Incoming:
         """Tells of those that are done, in their order; `untold` is the rest then."""
         left = {layer.digest for layer, _ in self._left}
         while untold and untold[0] not in left and self._coming[untold[0]].is_over:
-            self._tell(Notice(f"{_short(untold.pop(0))}: Pull complete"))
+            self._tell(Notice(f"{short(untold.pop(0))}: Pull complete"))
 
     def _has(self, wanted: Wanted) -> bool:
         """Whether the blob is there, or can be had: an uncompressed layer is what we pack ourselves.
@@ -111,7 +111,7 @@ class _Incoming:
 
     def _fetch(self, descriptor: Descriptor) -> None:
         """Brings a blob into the store, told to its Arriving."""
-        arriving, name = self._coming[descriptor.digest], _short(descriptor.digest)
+        arriving, name = self._coming[descriptor.digest], short(descriptor.digest)
         wanted = Wanted(descriptor, self._diff_ids[descriptor.digest])
         if try_delta(self._ctx, self._repository, wanted, self._stop, self._tell):
             arriving.end()
@@ -193,7 +193,7 @@ class _Incoming:
             apply_layer(self._ctx, stream, diff_id=diff_id, blob=layer.digest, media_type=layer.media_type)
 
     def _about(self, layer: Descriptor, error: LaminaError) -> LaminaError:
-        message = f"layer {_short(layer.digest)} of {self._shown}: {error.message}"
+        message = f"layer {short(layer.digest)} of {self._shown}: {error.message}"
         return type(error)(message, hint=error.hint)
 
 
@@ -207,7 +207,3 @@ def is_sound(ctx: Layers, digest: Digest) -> bool:
         ctx.blobs.delete(digest)
         return False
     return True
-
-
-def _short(digest: str) -> str:
-    return digest.partition(":")[2][:12]

@@ -25,7 +25,7 @@ from lamina.layers.commit import commit_empty
 from lamina.layers.lookup import EMPTY_DIFF
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import hex_of
+from lamina.oci.digest import hex_of, short
 from lamina.registry.endpoints import endpoints
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
@@ -116,7 +116,7 @@ class Lazy:
         raise last
 
     def _progress(self, digest: Digest) -> Callable[[int, int], object]:
-        name = hex_of(digest)[:12]
+        name = short(digest)
         return lambda done, total: self._observer(Progress(name, done, total))
 
 

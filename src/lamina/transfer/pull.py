@@ -23,6 +23,7 @@ from lamina.oci import media
 from lamina.oci import platform as platforms
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import short
 from lamina.oci.manifest import Index
 from lamina.registry.failures import check_online
 from lamina.registry.repository import Repository
@@ -31,7 +32,6 @@ from lamina.transfer.incoming import Wanted, bring_layers, is_sound
 from lamina.transfer.index import Part, register_index
 from lamina.transfer.pullable import check, check_platform, choose, config_of
 from lamina.transfer.register import register_image
-from lamina.transfer.ship import short
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

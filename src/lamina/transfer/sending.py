@@ -24,11 +24,11 @@ from lamina.layers.pack import open_packed
 from lamina.oci import media
 from lamina.oci import reference as references
 from lamina.oci.descriptor import Descriptor
-from lamina.oci.digest import Digest, sha256
+from lamina.oci.digest import Digest, sha256, short
 from lamina.registry.repository import Repository
 from lamina.transfer.elsewhere import NotThere, from_elsewhere
 from lamina.transfer.packing import UNCOMPRESSED, form_of, pack_into, type_of
-from lamina.transfer.ship import EXISTS, PUSHED, is_elsewhere, mounted, short
+from lamina.transfer.ship import EXISTS, PUSHED, is_elsewhere, mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

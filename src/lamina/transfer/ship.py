@@ -13,6 +13,7 @@ from lamina.errors import InvalidInput
 from lamina.events import Notice, Progress, ignore
 from lamina.oci import manifest as manifests
 from lamina.oci import media
+from lamina.oci.digest import short
 from lamina.oci.manifest import Index
 
 if TYPE_CHECKING:
@@ -117,8 +118,3 @@ def is_elsewhere(descriptor: Descriptor) -> bool:
 def mounted(place: str) -> str:
     """Docker's word for a blob that another repository of the registry had: `place` in full."""
     return f"{MOUNTED} {place.partition('/')[2]}"
-
-
-def short(digest: str) -> str:
-    """What lines of progress call a blob."""
-    return digest.partition(":")[2][:12]

@@ -15,6 +15,7 @@ from lamina.fetch.stopping import NeverStops, Stop
 from lamina.oci import config as configs
 from lamina.oci import media
 from lamina.oci.descriptor import Descriptor
+from lamina.oci.digest import short
 from lamina.oci.manifest import Index
 from lamina.transfer.copying import forms as copyforms
 from lamina.transfer.copying.ends import ArchiveSink, FolderSink
@@ -24,7 +25,7 @@ from lamina.transfer.copying.referrers import Referrer, referrers_of
 from lamina.transfer.copying.sinks import sink_at
 from lamina.transfer.copying.sources import StoreSource, source_at
 from lamina.transfer.pullable import check_platform, choose
-from lamina.transfer.ship import EXISTS, PUSHED, parse, plan_of, send_blob, short
+from lamina.transfer.ship import EXISTS, PUSHED, parse, plan_of, send_blob
 
 if TYPE_CHECKING:
     from lamina.events import Observer

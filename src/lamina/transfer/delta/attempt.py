@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import Corrupt, Denied, InvalidInput, NotFound
 from lamina.events import Notice, Progress, ignore
+from lamina.oci.digest import short
 
 if TYPE_CHECKING:
     import sqlite3
@@ -62,7 +63,7 @@ class _Delta:
         self._ctx = ctx
         self._repository = repository
         self._layer, self._diff_id = wanted
-        self._name = self._layer.digest.partition(":")[2][:12]
+        self._name = short(self._layer.digest)
         self._stop = stop
         self._tell = observer
         self._link = link_of(repository)
