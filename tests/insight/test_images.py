@@ -7,13 +7,14 @@ import os
 import pytest
 
 from lamina.errors import LaminaError
-from lamina.insight.history import history, pair
+from lamina.insight.history import history
 from lamina.insight.image_json import image_json
 from lamina.insight.images import images
 from lamina.insight.info import counts
 from lamina.insight.layers import layers
 from lamina.oci.config import History
 from lamina.oci.digest import DiffID, ImageID, sha256
+from lamina.oci.history import pair
 from tests.insight.conftest import MOMENT, Shelf
 
 APP, BASE, OTHER = (f"docker.io/library/{name}:latest" for name in ("app", "base", "other"))

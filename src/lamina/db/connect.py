@@ -12,7 +12,7 @@ from lamina.errors import Conflict, Corrupt, Denied, InvalidInput, LaminaError, 
 if TYPE_CHECKING:
     from types import TracebackType
 
-SCHEMA_VERSION = 7  # how many migrations there are
+SCHEMA_VERSION = 8  # how many migrations there are
 BUSY_SECONDS = 60.0
 _SHARED = 64 << 10  # bytes that lamina.db-shm and the beginning of lamina.db-wal may need
 _orphans: list[object] = []  # a parent's connections in a forked child: never used, never closed

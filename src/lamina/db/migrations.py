@@ -329,6 +329,8 @@ _SHIPPING = (
         PRIMARY KEY (repository, digest)) WITHOUT ROWID""",
 )
 
+_QUESTIONS = ("CREATE INDEX build_steps_chain ON build_steps (chain_id)",)
+
 _PAUSES = (0.001, 0.01) + (0.1,) * 100  # seconds between tries
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -339,6 +341,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("what servers said of URLs", _URLS),
     Migration("what steps read of the layers below them, and why they were done", _TRACES),
     Migration("where layers are elsewhere, and what others put here", _SHIPPING),
+    Migration("what questions look up", _QUESTIONS),
 )
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lamina.engine.opened import Opened
     from lamina.engine.pushing import PushRequest
     from lamina.engine.remote import Remote
+    from lamina.engine.surgery import Surgery
     from lamina.events import Observer
     from lamina.gc.images import Deleted, Untagged
     from lamina.insight.pruned import Pruned
@@ -287,6 +288,13 @@ class Engine(Asking):
         from lamina.engine.indexes import Indexes
 
         return Indexes(self._inside, lambda: self._opened, self._environ)
+
+    @property
+    def surgery(self) -> Surgery:
+        """New images from old ones: squash, rebase, edit, ... Nothing is run, and the old image stays."""
+        from lamina.engine.surgery import Surgery
+
+        return Surgery(self._inside)
 
     @property
     def registry(self) -> Remote:

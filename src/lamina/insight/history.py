@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.db import layerdb
 from lamina.insight.config import config_of
 from lamina.insight.images import tags_of
-from lamina.oci.config import History
+from lamina.oci.history import pair
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from lamina.insight.rows import Rows
     from lamina.oci.digest import DiffID, ImageID
 
@@ -47,19 +45,6 @@ def history(rows: Rows, image_id: ImageID) -> list[HistoryItem]:
         items = [HistoryItem("<missing>", config.created, "", 0, "", (), "")]
     items[-1] = items[-1]._replace(image_id=image_id, tags=tags_of(rows, image_id))
     return items[::-1]
-
-
-def pair(entries: Iterable[History], layers: Iterable[DiffID]) -> list[tuple[History, DiffID | None]]:
-    """Each entry with the layer that it made: one that is not empty_layer takes the next layer.
-
-    Histories of others can be short, long or absent: an entry too many has no layer, a layer too many has
-    an empty entry.
-    """
-    rest = list(layers)
-    pairs: list[tuple[History, DiffID | None]] = [
-        (entry, rest.pop(0) if rest and not entry.empty_layer else None) for entry in entries
-    ]
-    return pairs + [(History(), diff_id) for diff_id in rest]
 
 
 def size_of(rows: Rows, diff_id: DiffID | None) -> int:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, layerdb, packed
 from lamina.insight.config import config_of
-from lamina.insight.history import pair, size_of
+from lamina.insight.history import size_of
 from lamina.insight.images import label
 from lamina.oci.digest import ChainID, chain_id
+from lamina.oci.history import pair
 
 if TYPE_CHECKING:
     from lamina.insight.rows import Rows

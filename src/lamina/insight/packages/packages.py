@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.events import ignore
-from lamina.insight.history import pair
 from lamina.insight.packages import apk, dpkg, node, python, rpm
 from lamina.insight.packages.distro import Distro, distro
 from lamina.insight.packages.package import APK, DEB, NODE, PYTHON, RPM, Package
 from lamina.insight.packages.view import View
 from lamina.oci import config as configs
 from lamina.oci.digest import DiffID, Digest
+from lamina.oci.history import pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

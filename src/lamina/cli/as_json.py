@@ -1,0 +1,35 @@
+"""The answers of the library as JSON: each NamedTuple an object with the names of its fields.
+
+Bytes and names that are not UTF-8 keep each odd byte as a lone surrogate (U+DC80 to U+DCFF): Python's
+json.loads and os.fsencode give the bytes back. All that is printed is ASCII, so no name can touch a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+
+def dumps(value: object) -> str:
+    """`value` on several lines."""
+    return json.dumps(plain(value), indent=2)
+
+
+def plain(value: Any) -> object:
+    """`value` as dicts, lists, texts and numbers; a NamedTuple also has its public properties."""
+    if isinstance(value, bytes):
+        return os.fsdecode(value)
+    if isinstance(value, str):
+        return str(value)
+    if hasattr(value, "_asdict"):
+        fields = {name: plain(item) for name, item in value._asdict().items()}
+        kind = type(value)
+        shown = [name for name in vars(kind) if isinstance(vars(kind)[name], property) and name[0] != "_"]
+        return fields | {name: plain(getattr(value, name)) for name in shown}
+    if isinstance(value, dict):
+        return {str(plain(name)): plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [plain(item) for item in items]
+    return value

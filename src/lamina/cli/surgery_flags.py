@@ -1,0 +1,81 @@
+"""What all operations on images have in common on the command line: names, --push, and the last line."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from lamina.cli import units
+from lamina.errors import InvalidInput
+from lamina.events import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.cli.flags import Args, Command
+    from lamina.engine.operating import Operated, Target
+    from lamina.events import Event, Observer
+
+_EPOCH = "SOURCE_DATE_EPOCH"
+
+
+def add(command: Command) -> None:
+    """The flags that say where the new image goes."""
+    command.option(
+        "tag", "list", "Name of the new image (name or name:tag); may be given several times", "t", many=True
+    )
+    command.switch("push", "Send the new image to the registry of its name, too: only layers that it lacks")
+    command.option("platform", "string", "Only the image for this platform, of an index")
+    command.switch("quiet", "Only print the ID of the new image", "q")
+    command.switch("json", "Print what was done as JSON")
+
+
+def target(args: Args, environ: Mapping[str, str]) -> Target:
+    """What the flags say. InvalidInput."""
+    from lamina.engine.operating import Target
+
+    return Target(tuple(args.texts("tag")), args.on("push"), args.text("platform"), created(environ))
+
+
+def created(environ: Mapping[str, str]) -> str:
+    """The time of SOURCE_DATE_EPOCH (RFC 3339), "" where that is not set. InvalidInput."""
+    text = environ.get(_EPOCH, "")
+    if not text:
+        return ""
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise InvalidInput(f"invalid {_EPOCH}: {text}", hint="it is a time in whole seconds since 1970")
+    from lamina.oci.timestamp import rfc3339
+
+    return rfc3339(int(text))
+
+
+def observer(args: Args) -> Observer:
+    """Draws layers on their way on standard error, and tells of what is left out."""
+    from lamina.cli.progress.transfer import Transfer
+
+    shown = Transfer(sys.stderr, "", "Pushing", is_terminal=sys.stderr.isatty())
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Notice):
+            print(f"[Warning] {event.text}", file=sys.stderr)
+        elif not (args.on("quiet") or args.on("json")):
+            shown(event)
+
+    return tell
+
+
+def told(done: Operated, args: Args) -> None:
+    """Prints the end of an operation: names and ID."""
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps(done))
+        return
+    if args.on("quiet"):
+        print(done.image_id)
+        return
+    names = ", ".join(done.names) or "an image without a name"
+    platforms = f", {len(done.images)} platforms" if len(done.images) > 1 else ""
+    print(f"Made {names}: {units.short_id(done.image_id)}{platforms}")
+    for pushed in done.pushed:
+        print(f"Pushed {pushed.reference.familiar()}: digest: {pushed.descriptor.digest}")

@@ -1,0 +1,35 @@
+"""Where a layer's instruction stands: the Dockerfile, the line and the stage, as records of builds say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from lamina.oci.digest import ChainID
+
+
+class Origin(NamedTuple):
+    """The newest recorded step that made a layer, or took it from the build cache."""
+
+    build: str  # ID of the build
+    dockerfile: str  # its name, as the build was given it
+    stage: str
+    text: str  # the instruction as it is written
+    line: int  # in the Dockerfile, from 1
+
+
+def origins(c: sqlite3.Connection, chain_ids: Sequence[ChainID]) -> dict[ChainID, Origin]:
+    """The origin of each layer, by its chain ID, where a build is recorded that made it."""
+    marks = ", ".join("?" * len(chain_ids))
+    rows = c.execute(
+        f"""SELECT s.chain_id, b.id, b.dockerfile, s.stage, s.text, s.line
+        FROM build_steps AS s JOIN layers AS l ON l.chain_id = s.chain_id AND l.diff_id = s.diff_id
+        JOIN builds AS b ON b.num = s.build
+        WHERE s.chain_id IN ({marks}) AND s.line > 0 AND s.status IN ('run', 'cached') AND s.place > 1
+        ORDER BY s.build, s.step""",
+        tuple(chain_ids),
+    )
+    return {row[0]: Origin(*row[1:]) for row in rows}

@@ -1,0 +1,89 @@
+"""Stack: the layers of one image with what is known of each: the start of nearly every question.
+
+What made a layer is what the image's history says, and what the records of builds say where they know it:
+the Dockerfile, the line and the stage.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.db import imagedb, layerdb
+from lamina.db.bases import bases
+from lamina.db.origins import origins
+from lamina.insight.config import config_of
+from lamina.insight.images import label
+from lamina.oci import reference
+from lamina.oci.history import pair
+
+if TYPE_CHECKING:
+    from lamina.db.origins import Origin
+    from lamina.insight.rows import Rows
+    from lamina.oci.config import History, ImageConfig
+    from lamina.oci.digest import ChainID, DiffID, ImageID
+
+
+class StackLayer(NamedTuple):
+    """One layer of an image."""
+
+    number: int  # from 1, the bottom
+    diff_id: DiffID
+    chain_id: ChainID
+    size: int  # bytes in its files
+    history: History  # the line that made it; an empty one where the history says nothing
+    origin: Origin | None  # where that line stands, if a build of it, or of its base, is recorded
+    base: str  # the image whose FROM brought it, as it is called here; "" for a layer of the image's own
+
+    @property
+    def created_by(self) -> str:
+        """The instruction on one line: as it is written where that is known, else as the history has it."""
+        return " ".join((self.origin.text if self.origin else self.history.created_by).split())
+
+    @property
+    def line(self) -> int:
+        """Of the instruction in its Dockerfile, from 1; 0 where it is not known."""
+        return self.origin.line if self.origin else 0
+
+
+class Stack(NamedTuple):
+    """An image and its layers, the bottom first."""
+
+    image_id: ImageID
+    name: str  # what to call it: its first name, else its short ID
+    config: ImageConfig
+    layers: tuple[StackLayer, ...]
+
+    @property
+    def diff_ids(self) -> tuple[DiffID, ...]:
+        """The bottom one first."""
+        return self.config.diff_ids
+
+    @property
+    def base_layers(self) -> int:
+        """How many of the lowest layers are of a base image that the store knows."""
+        return sum(1 for layer in self.layers if layer.base)
+
+
+def stack(rows: Rows, image_id: ImageID) -> Stack:
+    """The layers of an image of the store. NotFound, Corrupt, InvalidInput."""
+    c = rows.connection
+    config = config_of(rows, image_id)
+    chain = imagedb.layers_of(c, image_id)
+    known = origins(c, chain)
+    owners = _owners(rows, image_id)
+    lines = [line for line, diff_id in pair(config.history, config.diff_ids) if diff_id is not None]
+    layers = []
+    for number, (diff_id, chain_id, line) in enumerate(zip(config.diff_ids, chain, lines, strict=True), 1):
+        diff = layerdb.need_diff(c, diff_id)
+        base = next((name for count, name in owners if number <= count), "")
+        layers.append(StackLayer(number, diff_id, chain_id, diff.size, line, known.get(chain_id), base))
+    return Stack(image_id, label(rows, image_id), config, tuple(layers))
+
+
+def _owners(rows: Rows, image_id: ImageID) -> list[tuple[int, str]]:
+    """The bases of an image with how many layers they have, the smallest first."""
+    found = []
+    for base in reversed(bases(rows.connection, image_id)):
+        name = reference.parse(base.names[0]).familiar() if base.names else base.image_id[7:19]
+        found.append((base.layers, name))
+    return found

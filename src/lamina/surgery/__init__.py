@@ -1,0 +1,1 @@
+"""New images from old ones, without a build: nothing is run, and the old image stays."""
