@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lamina.dockerfile import Add, DockerfileError, Run, SourceRange, locate
 from lamina.errors import InvalidInput, Unsupported
+from lamina.gobool import FALSE, TRUE, truth
 from lamina.graph.scope import HOSTNAME, SPEAKING, SYNTAX
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ _KEEP_GIT_DIR = "BUILDKIT_CONTEXT_KEEP_GIT_DIR"
 _OWN = "lamina"  # host name
 _LONGEST = 64  # bytes of a host name, for Linux
 _BUILT_IN = "dockerfile.v0"  # what BuildKit calls the front end that it has itself
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _IDLE = {
     "BUILDKIT_BUILD_NAME": "a build is called after its context",
     "BUILDKIT_INLINE_BUILDINFO_ATTRS": "--provenance says how an image was built",
@@ -62,15 +61,16 @@ def keeps_git_dir(build_args: Mapping[str, str]) -> bool:
 
 def wants_inline_cache(build_args: Mapping[str, str]) -> bool:
     """Whether the image gets its cache inside, as with --cache-to type=inline. No error, as in BuildKit."""
-    return build_args.get("BUILDKIT_INLINE_CACHE", "") in _TRUE
+    return build_args.get("BUILDKIT_INLINE_CACHE", "") in TRUE
 
 
 def _truth(build_args: Mapping[str, str], name: str) -> bool | None:
     """What an argument says; None without it. InvalidInput for what Go does not read as a boolean."""
     text = build_args.get(name, "")
-    if text and text not in _TRUE + _FALSE:
+    said = truth(text)
+    if text and said is None:
         raise InvalidInput(f"invalid boolean value for {name}: {text}", hint="true or false")
-    return text in _TRUE if text else None
+    return said
 
 
 def check(request: BuildRequest, dockerfile: Dockerfile) -> None:
@@ -114,7 +114,7 @@ def _at_directive(dockerfile: Dockerfile, word: str, detail: str, hint: str) -> 
 def notices(request: BuildRequest, plan: Plan) -> Iterator[str]:
     """What was asked for and has no effect."""
     for name, why in _IDLE.items():
-        if request.build_args.get(name) not in (None, "", *_FALSE):
+        if request.build_args.get(name) not in (None, "", *FALSE):
             yield f"[Warning] {name} has no effect: {why}"
     for stage in plan.stages:
         for instruction in stage.instructions:

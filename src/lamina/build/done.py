@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb
 from lamina.events import Notice
+from lamina.gobool import TRUE
 from lamina.graph.scope import SCAN_CONTEXT, SCAN_STAGE
 from lamina.layers.clock import now
 
@@ -132,7 +133,7 @@ def _value(run: StageRun, name: str) -> str:
 
 
 def _is_named(stage: str, value: str) -> bool:
-    if value in ("1", "t", "T", "true", "TRUE", "True"):
+    if value in TRUE:
         return True
     return stage in value.split(",")
 

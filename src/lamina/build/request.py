@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.build.builtin import wants_index
 from lamina.errors import NotFound
+from lamina.gobool import TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +33,7 @@ class Output(NamedTuple):
     @property
     def is_pushed(self) -> bool:
         """Whether it goes to a registry."""
-        return self.type == "registry" or self.options.get("push", "").lower() in ("1", "t", "true")
+        return self.type == "registry" or self.options.get("push", "") in TRUE
 
 
 class BuildRequest(NamedTuple):

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, NoReturn, TypedDict
 
 from lamina.build.given import CacheFrom, CacheTo
 from lamina.errors import InvalidInput, Unsupported
+from lamina.gobool import truth
 from lamina.oci import digest as digests
 from lamina.oci import reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
-_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 _OTHERS = ("gha", "s3", "azblob")  # places that only BuildKit writes to
 _FROM_HINT = "type=registry,ref=NAME or type=local,src=FOLDER; NAME alone is the first"
 _TO_HINT = "type=registry,ref=NAME, type=local,dest=FOLDER or type=inline"
@@ -129,9 +128,10 @@ def _packing(fields: dict[str, str]) -> tuple[str, int | None, bool]:
 
 def _flag(fields: dict[str, str], name: str) -> bool:
     value = fields.pop(name, "false")
-    if value not in _TRUE + _FALSE:
+    said = truth(value)
+    if said is None:
         raise InvalidInput(f"--cache-to: {name}={value} is neither true nor false")
-    return value in _TRUE
+    return said
 
 
 def _refuse(kind: str, flag: str, hint: str) -> NoReturn:

@@ -12,6 +12,7 @@ from lamina.build.given import Secret, SshForward, Ulimit
 from lamina.build.request import Output
 from lamina.cli.units import bytes_of
 from lamina.errors import Denied, InvalidInput, NotFound, Unsupported
+from lamina.gobool import truth
 from lamina.graph.rules import RULES, VERIFY
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 _LARGEST_SECRET = 1 << 20  # bytes; a build takes half of that
 _OUTPUTS = "type=oci|docker|tar|local|image|registry|cacheonly,dest=PATH"
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
-_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}  # in seconds
 _ALLOWED = ("security.insecure", "network.host")
 _LIMITS = frozenset(
@@ -323,9 +322,10 @@ def attestations(args: Args) -> tuple[str, dict[str, str], bool]:
 
 
 def _is_disabled(value: str) -> bool:
-    if value not in _TRUE + _FALSE:
+    said = truth(value)
+    if said is None:
         raise InvalidInput(f"invalid value disabled={value}", hint="true or false")
-    return value in _TRUE
+    return said
 
 
 def _attest_fields(args: Args) -> Sequence[dict[str, str]]:
@@ -333,8 +333,7 @@ def _attest_fields(args: Args) -> Sequence[dict[str, str]]:
     for name in ("provenance", "sbom"):
         if args.given(name):
             text = args.text(name)
-            fields = {"disabled": "true"} if text in _FALSE else {}
-            if text not in _TRUE + _FALSE:
-                fields = fields_of(text, name)
+            said = truth(text)
+            fields = fields_of(text, name) if said is None else {} if said else {"disabled": "true"}
             found.append({"type": name, **fields})
     return found

@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.errors import InvalidInput, Unsupported
+from lamina.gobool import truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
-_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 
 class UsageError(InvalidInput):
@@ -202,11 +200,10 @@ class Command:
                 raise self.wrong(f"flag needs an argument: {letter!r} in -{word}", 125)
 
     def _truth(self, flag: Flag, value: str) -> str:
-        if value in _TRUE:
-            return "true"
-        if value in _FALSE:
-            return "false"
-        raise self.wrong(f'invalid argument "{value}" for "--{flag.name}" flag: not true or false', 125)
+        said = truth(value)
+        if said is None:
+            raise self.wrong(f'invalid argument "{value}" for "--{flag.name}" flag: not true or false', 125)
+        return "true" if said else "false"
 
     def _count(self, operands: list[str]) -> None:
         least, most = self._least, self._most

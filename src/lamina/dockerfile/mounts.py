@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput
+from lamina.gobool import truth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,8 +28,6 @@ _IDLE = {
     "tmpfs": ("from", "source", "id", "env"),
     "ssh": ("from", "env"),
 }
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
 _SIZE = re.compile(r"(\d+(?:\.\d*)?|\.\d+) ?(?:([kmgtp])?(i?b)?)", re.IGNORECASE)
 
 
@@ -201,9 +200,10 @@ def _one_of(known: tuple[str, ...], message: str, value: str, field: str) -> str
 
 
 def _yes_or_no(name: str, value: str, field: str) -> bool:
-    if value not in _TRUE + _FALSE:
+    said = truth(value)
+    if said is None:
         raise BadMount(f"invalid value for {name}: {value}", field, hint="true or false")
-    return value in _TRUE
+    return said
 
 
 def _bytes(name: str, value: str, field: str) -> int:

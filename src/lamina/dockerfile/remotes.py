@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 from lamina.errors import InvalidInput
+from lamina.gobool import truth
 
 _HTTP = ("http://", "https://")
 _SCHEME = re.compile(r"^[a-zA-Z0-9]+://")
@@ -18,10 +19,6 @@ _SCP = re.compile(r"^([a-zA-Z0-9_-]+)@([a-zA-Z0-9.-]+):(.*?)(?:\?(.*?))?(?:#(.*)
 _GIT_SCHEMES = frozenset({"http", "https", "ssh", "git"})
 _COMMIT = re.compile(r"^(?:[0-9a-f]{40}|[0-9a-f]{64})$")
 _HEX = re.compile(r"^[0-9a-fA-F]{1,64}$")
-_BOOLS = {
-    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
-    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
-}
 _UNNAMED = "__unnamed__"
 
 
@@ -184,6 +181,7 @@ def _bool(given: dict[str, str], name: str) -> bool | None:
         return None
     if given[name] == "":
         return True
-    if given[name] not in _BOOLS:
+    said = truth(given[name])
+    if said is None:
         raise InvalidInput(f'invalid {name} value: "{given[name]}"')
-    return _BOOLS[given[name]]
+    return said

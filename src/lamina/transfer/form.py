@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput, Unsupported
+from lamina.gobool import truth
 from lamina.oci import annotations as notes
 from lamina.oci import reference as references
 from lamina.transfer.packing import CHUNKED, GZIP, KINDS, UNCOMPRESSED, Packing, check
@@ -35,8 +36,6 @@ _OPTIONS: dict[str, frozenset[str]] = {
     "cacheonly": frozenset(),
 }
 _LEVELS = {"gzip": range(10), "zstd": range(23), CHUNKED: range(23)}
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
-_FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 
 class Form(NamedTuple):
@@ -140,11 +139,10 @@ def _flag(options: Mapping[str, str], name: str, *, default: bool) -> bool:
     value = options.get(name)
     if value is None:
         return default
-    if value in _TRUE:
-        return True
-    if value in _FALSE:
-        return False
-    raise InvalidInput(f"non-bool value specified for {name}: {value!r}", hint="true or false")
+    said = truth(value)
+    if said is None:
+        raise InvalidInput(f"non-bool value specified for {name}: {value!r}", hint="true or false")
+    return said
 
 
 def _names(text: str) -> tuple[str, ...]:

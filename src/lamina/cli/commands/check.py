@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TextIO
 from lamina.cli.listing import table
 from lamina.cli.progress.failure import marked
 from lamina.errors import InvalidInput, LaminaError
+from lamina.gobool import TRUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from lamina.graph.lint.outline import Outline, Parameter, Target
 
 _METHODS = ("build", "check", "lint", "outline", "targets")
-_TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 
 class Call(NamedTuple):
@@ -47,7 +47,7 @@ def parse_call(args: Args) -> Call:
         if name == "format" and value in ("text", "json"):
             call = call._replace(form=value)
         elif name == "ignorestatus" and equals:
-            call = call._replace(ignore_status=value in _TRUE)
+            call = call._replace(ignore_status=value in TRUE)
         else:
             raise InvalidInput(f"invalid --call field {field!r}", hint="format=json or ignorestatus=true")
     asked = args.text("format")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.dockerfile.source import SourceRange, error_at, quote
 from lamina.errors import InvalidInput
+from lamina.gobool import truth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from lamina.dockerfile.parser import Dockerfile
 
 BUILD_ARG = "BUILDKIT_DOCKERFILE_CHECK"
-_TRUE = ("1", "t", "T", "TRUE", "true", "True")
-_FALSE = ("0", "f", "F", "FALSE", "false", "False")
 
 
 class Options(NamedTuple):
@@ -102,8 +101,9 @@ def _names(value: str) -> frozenset[str]:
 
 
 def _bool(part: str, value: str) -> bool:
-    if value not in _TRUE + _FALSE:
+    said = truth(value)
+    if said is None:
         raise InvalidInput(
             f"failed to parse check option {quote(part)}: {quote(value)} is no boolean", hint="true or false"
         )
-    return value in _TRUE
+    return said
