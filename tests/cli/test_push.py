@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -30,7 +29,7 @@ from tests.e2e.ordinary import ordinary_lamina
 from tests.faults.proxy import Phase, Proxy, Spoiled, before
 from tests.machine import quick_place
 from tests.registry.conftest import place
-from tests.registry.distribution import PASSWORD, USER, Registry, running
+from tests.registry.distribution import PASSWORD, USER, Registry, own_registry, running
 
 __all__ = ["lamina", "place"]
 ONLINE = {"LAMINA_OFFLINE": ""}
@@ -40,12 +39,8 @@ DOCKERFILE = 'FROM scratch\nCOPY a /a\nCOPY b /b\nCMD ["/a"]\n'
 @pytest.fixture(scope="module")
 def registry() -> Iterator[Registry]:
     """One for all tests here; each has a repository of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="lamina-cli-push-", dir=quick_place()))
-    try:
-        with running(folder / "registry") as made:
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_registry() as made:
+        yield made
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.machine import quick_place
 from tests.registry.counting import Requests, counting
 
 USER, PASSWORD = "worker", "a secret"
@@ -160,3 +162,14 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
         except (URLError, OSError):
             time.sleep(0.05)
     raise AssertionError("the registry does not answer")
+
+
+@contextmanager
+def own_registry(**more: bool) -> Iterator[Registry]:
+    """`running` in a new folder of its own, which is gone afterwards: for fixtures that many tests share."""
+    folder = Path(tempfile.mkdtemp(prefix="lamina-registry-", dir=quick_place()))
+    try:
+        with running(folder / "r", **more) as made:
+            yield made
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from lamina.testing.isolate import Skip
 from lamina.testing.registries import CHECKS, Target, run
-from tests.machine import quick_place
-from tests.registry.distribution import PASSWORD, USER, Registry, running
+from tests.registry.distribution import PASSWORD, USER, Registry, own_registry
 
 # What Distribution 2.8 does without.
 _LACKS = {"referrers", "delete-tags", "order", "limits", "pages", "resume", "range-errors", "strict"}
@@ -20,12 +16,8 @@ _LACKS = {"referrers", "delete-tags", "order", "limits", "pages", "resume", "ran
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[Registry]:
-    folder = Path(tempfile.mkdtemp(prefix="lamina-registry-", dir=quick_place()))
-    try:
-        with running(folder / "r", users=True) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_registry(users=True) as made:
+        yield made
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
-import shutil
 import subprocess
-import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,8 +22,7 @@ from lamina.registry.destination import Destination
 from lamina.registry.failures import ManifestRefused
 from lamina.registry.repository import Repository
 from lamina.registry.settings import Settings
-from tests.machine import quick_place
-from tests.registry.distribution import Registry, running
+from tests.registry.distribution import Registry, own_registry, running
 from tests.registry.images import Made, descriptor, image, manifest, noise
 from tests.registry.test_auth import auths, entry
 
@@ -35,12 +32,8 @@ MADE = image({"a": b"1"}, {"b": noise(300_000)})
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Registry]:
     """One registry for all tests here, which counts; each has repositories of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="lamina-registry-", dir=quick_place()))
-    try:
-        with running(folder / "r", count=True) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_registry(count=True) as made:
+        yield made
 
 
 @pytest.fixture

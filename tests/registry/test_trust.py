@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import ssl
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,20 +19,15 @@ from lamina.registry.destination import Destination
 from lamina.registry.repository import Repository
 from lamina.registry.settings import Rule, Settings
 from tests.fetch.server import Site, make_certificate, serve
-from tests.machine import quick_place
-from tests.registry.distribution import Registry, running
+from tests.registry.distribution import Registry, own_registry
 from tests.registry.liar import Liar
 
 
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Registry]:
     """A registry with a CA of its own, which wants a certificate of its clients too."""
-    folder = Path(tempfile.mkdtemp(prefix="lamina-registry-", dir=quick_place()))
-    try:
-        with running(folder / "r", clients=True) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with own_registry(clients=True) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -26,34 +22,23 @@ from lamina.transfer.image_view import image_view
 from lamina.transfer.packing import Packing
 from lamina.transfer.pull import Pulled, pull
 from lamina.transfer.push import Pushed, push
-from tests.machine import quick_place
-from tests.registry.distribution import Registry, running
+from tests.registry.distribution import Registry, own_registry
 from tests.registry.images import image, noise
 from tests.transfer.images import make_image
 
 MADE = image({"a": b"1", "b": b"1"}, {".wh.a": b"", "c": noise(3000)}, env=["A=b"])
 
 
-@contextmanager
-def registry_of_all() -> Iterator[Registry]:
-    """Debian's docker-registry, whose requests are written down."""
-    folder = Path(tempfile.mkdtemp(prefix="lamina-push-", dir=quick_place()))
-    try:
-        with running(folder, count=True) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="module")
 def first() -> Iterator[Registry]:
-    with registry_of_all() as made:
+    """Debian's docker-registry, whose requests are written down."""
+    with own_registry(count=True) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def second() -> Iterator[Registry]:
-    with registry_of_all() as made:
+    with own_registry(count=True) as made:
         yield made
 
 

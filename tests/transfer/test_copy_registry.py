@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +24,9 @@ from lamina.transfer import remote
 from lamina.transfer.pull import pull
 from lamina.transfer.push import push
 from tests.fetch.server import Handler
-from tests.machine import quick_place
 from tests.registry.conftest import liar, place, quick
 from tests.registry.counting import counting
-from tests.registry.distribution import Registry, running
+from tests.registry.distribution import Registry, own_registry, running
 from tests.registry.images import image, noise
 from tests.registry.liar import Liar
 from tests.transfer.copying import HOST, ONE, OTHER, SBOM, TWO, files, layout, put, seen, signed, skopeo
@@ -45,12 +42,8 @@ BIG = image({"big": noise(300_000)}, {"small": b"x"})
 @pytest.fixture(scope="module")
 def here() -> Iterator[Registry]:
     """A registry that the tests of this module share; each has repositories of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="lamina-copy-", dir=quick_place()))
-    try:
-        with running(folder) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with own_registry() as made:
+        yield made
 
 
 @pytest.fixture
@@ -63,12 +56,8 @@ def counted(here: Registry) -> Iterator[Registry]:
 @pytest.fixture(scope="module")
 def there() -> Iterator[Registry]:
     """Another one, which does not delete."""
-    folder = Path(tempfile.mkdtemp(prefix="lamina-copy-", dir=quick_place()))
-    try:
-        with running(folder, deletes=False) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with own_registry(deletes=False) as made:
+        yield made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,9 +24,8 @@ from lamina.transfer import draftedit, drafts, remote
 from lamina.transfer.copying.copy import Copied
 from lamina.transfer.draftpush import push_draft
 from lamina.transfer.drafts import Draft, IndexChanges
-from tests.machine import quick_place
 from tests.registry.conftest import place, quick
-from tests.registry.distribution import Registry, running
+from tests.registry.distribution import Registry, own_registry
 from tests.registry.images import image
 from tests.transfer.copying import HOST, ONE, OTHER, TWO, artifact, layout, put, seen, setting
 from tests.transfer.images import make_image
@@ -40,12 +38,8 @@ NAME = "docker.io/library/multi:1"
 @pytest.fixture(scope="module")
 def registry() -> Iterator[Registry]:
     """A registry that the tests of this module share."""
-    folder = Path(tempfile.mkdtemp(prefix="lamina-index-", dir=quick_place()))
-    try:
-        with running(folder) as made:
-            yield made
-    finally:
-        shutil.rmtree(folder)
+    with own_registry() as made:
+        yield made
 
 
 @pytest.fixture
