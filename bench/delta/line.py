@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from bench.relaying import between, in_background
+
 _CHUNK = 1 << 16
 _WINDOW = 64  # chunks under way on one connection
 
@@ -41,28 +43,18 @@ class Line:
 @contextmanager
 def line(upstream: int) -> Iterator[Line]:
     """Listens on a port of its own until the block ends."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
-        made = Line(server.getsockname()[1])
-        threading.Thread(target=_accept, args=(server, upstream, made), daemon=True).start()
-        yield made
+    made = Line(0)
 
-
-def _accept(server: socket.socket, upstream: int, made: Line) -> None:
-    while True:
-        try:
-            client, _ = server.accept()
-        except OSError:
-            return
-        there = socket.create_connection(("127.0.0.1", upstream))
+    def connect(client: socket.socket, there: socket.socket) -> None:
         for each in (client, there):
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         way: queue.Queue[tuple[float, bytes]] = queue.Queue(_WINDOW)
-        for target, args in (
-            (_ask, (client, there, made.rtt)),
-            (_take, (there, way, made)),
-            (_give, (way, client)),
-        ):
-            threading.Thread(target=target, args=args, daemon=True).start()
+        in_background(_ask, client, there, made.rtt)
+        in_background(_take, there, way, made)
+        in_background(_give, way, client)
+
+    with between(upstream, connect) as made.port:
+        yield made
 
 
 def _ask(client: socket.socket, there: socket.socket, rtt: float) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from bench.relaying import between, in_background
+
 _CHUNK = 1 << 20
 
 
@@ -37,21 +39,14 @@ class Relay:
 @contextmanager
 def relay(upstream: int) -> Iterator[Relay]:
     """Listens on a port of its own until the block ends."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
-        made = Relay(server.getsockname()[1])
-        threading.Thread(target=_accept, args=(server, upstream, made), daemon=True).start()
+    made = Relay(0)
+
+    def connect(client: socket.socket, there: socket.socket) -> None:
+        in_background(_pump, client, there, lambda n: made.add(n, 0))
+        in_background(_pump, there, client, lambda n: made.add(0, n))
+
+    with between(upstream, connect) as made.port:
         yield made
-
-
-def _accept(server: socket.socket, upstream: int, made: Relay) -> None:
-    while True:
-        try:
-            client, _ = server.accept()
-        except OSError:
-            return
-        there = socket.create_connection(("127.0.0.1", upstream))
-        threading.Thread(target=_pump, args=(client, there, lambda n: made.add(n, 0)), daemon=True).start()
-        threading.Thread(target=_pump, args=(there, client, lambda n: made.add(0, n)), daemon=True).start()
 
 
 def _pump(source: socket.socket, sink: socket.socket, count: object) -> None:

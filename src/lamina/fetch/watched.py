@@ -79,14 +79,8 @@ class _Plain(HTTPConnection):
             return super().getresponse()
 
 
-class _Secure(HTTPSConnection):
-    def request(self, *args: Any, **options: Any) -> None:
-        _note(self)
-        super().request(*args, **options)
-
-    def getresponse(self) -> Any:
-        with _awaited():
-            return super().getresponse()
+class _Secure(_Plain, HTTPSConnection):
+    """The same over TLS."""
 
 
 def _awaited() -> AbstractContextManager[None]:
