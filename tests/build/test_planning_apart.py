@@ -11,7 +11,7 @@ import pytest
 
 from lamina.build.planning import plan
 from lamina.db.connect import SCHEMA_VERSION, Connection
-from lamina.db.migrations import migrate
+from lamina.db.migrate import migrate
 from lamina.dockerfile import DockerfileError
 from lamina.errors import LaminaError, Unsupported
 from lamina.layers.planned import PlannedLayers

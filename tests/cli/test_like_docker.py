@@ -121,7 +121,7 @@ class Facts:
             ImageSummary(BARE, (), moment(NOW - 100), 133_456_789, *kind),
         ]
 
-    def history(self, name: str, *, platform: str = "") -> list[HistoryItem]:
+    def history(self, name: str, *, platform: str = "", counted: bool = True) -> list[HistoryItem]:
         return [
             HistoryItem(APP, moment(NOW - 3 * 86400), LONG, 1_240_000, "by hand", ("app:latest",), ""),
             HistoryItem("<missing>", moment(NOW - 4 * 86400), 'CMD ["x"]', 0, "", (), ""),

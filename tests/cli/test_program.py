@@ -137,7 +137,7 @@ def test_history_and_layers(program: Lamina, context: Path) -> None:
     newest, *_ = program("history", "--no-trunc", "app:layers").splitlines()[1:]
     assert 'CMD ["cat" "/made"]' in newest or 'CMD ["cat", "/made"]' in newest
     lines = program("layers", "app:layers").splitlines()
-    assert lines[0].split()[:3] == ["LAYER", "SIZE", "INSTRUCTION"]
+    assert lines[0].split()[:7] == ["#", "LAYER", "SIZE", "FILES", "WHERE", "BASE", "INSTRUCTION"]
     assert "busybox:latest" in lines[1]
     assert "COPY hello /hello" in lines[-2]
     rows = [json.loads(line) for line in program("layers", "--format", "json", "app:layers").splitlines()]

@@ -9,7 +9,8 @@ import pytest
 
 from lamina.db import imagedb
 from lamina.db.connect import SCHEMA_VERSION, Connection, Database
-from lamina.db.migrations import APPLICATION_ID, MIGRATIONS, migrate
+from lamina.db.migrate import APPLICATION_ID, migrate
+from lamina.db.migrations import MIGRATIONS
 from lamina.errors import LaminaError
 from tests.db.making import an_image
 
@@ -64,7 +65,7 @@ def test_migrating_twice_keeps_the_rows(tmp_path: Path) -> None:
 
 def test_one_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = MIGRATIONS[0]._replace(statements=(*MIGRATIONS[0].statements, "CREATE TABLE diffs (again)"))
-    monkeypatch.setattr("lamina.db.migrations.MIGRATIONS", (broken,))
+    monkeypatch.setattr("lamina.db.migrate.MIGRATIONS", (broken,))
     connection = connect(tmp_path / "lamina.db")
     with pytest.raises(LaminaError):
         migrate(connection, "file", 1)

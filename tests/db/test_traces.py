@@ -13,7 +13,7 @@ import pytest
 from lamina.db import cachedb, layerdb, readsets, traces
 from lamina.db.connect import Connection, Database
 from lamina.db.files import INSERT, rows_of
-from lamina.db.migrations import migrate
+from lamina.db.migrate import migrate
 from lamina.db.traces import KEPT, Trace
 from lamina.errors import Conflict
 from lamina.tree.entry import Entry, Kind

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ from lamina.mount import userns
 from lamina.store.files import remove_tree
 from tests.e2e.lamina_command import REPOSITORY, Lamina
 from tests.machine import has_sub_ids, quick_place
+
+if TYPE_CHECKING:
+    from tests.e2e.real_images import Real
 
 
 def _no_bases() -> str:
@@ -29,6 +33,14 @@ def _no_bases() -> str:
 
 
 NO_BASES = _no_bases()
+_LARGE = [pytest.mark.peers, pytest.mark.skipif(bool(NO_BASES), reason=NO_BASES or "-")]
+REAL_IMAGES = [
+    "static",
+    *(
+        pytest.param(kind, marks=_LARGE)
+        for kind in ("flask", "node", "debian-20", "docker-apt", "buildah-apt")
+    ),
+]
 
 
 @contextmanager
@@ -95,3 +107,11 @@ def remove(folder: str) -> None:
             os._exit(0)
     os.waitpid(child, 0)
     assert not os.path.exists(folder)
+
+
+@pytest.fixture(scope="session", params=REAL_IMAGES)
+def real(request: pytest.FixtureRequest, bases: Lamina) -> Real:
+    """A store with a real image, and what the oracle says of it; the large ones where peers are tested."""
+    from tests.e2e.real_images import make  # which has its bases from here
+
+    return make(request.param, bases)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.insight.packages.owners import owners
 from lamina.insight.packages.package import BadDatabase
-from lamina.insight.packages.packages import files_of, packages
+from lamina.insight.packages.packages import files_of, layers_of, packages
 from lamina.insight.packages.rpm import headers
 from lamina.insight.packages.rpmheader import Header
 from tests.insight.imaging import image, link
@@ -107,6 +108,11 @@ def test_each_package_is_of_the_layer_that_brought_it(store: Layers, rpms: Rpms)
     )
     assert (world.version, world.created_by) == ("0.1-3.fc40", "step 3")
     assert files_of(store, made, hello) == [b"usr/share/hello/page"]
+    diff_ids = [diff_id for diff_id, _ in layers_of(store, made)]
+    assert {path: owner.label for path, owner in owners(store, diff_ids).items()} == {
+        b"usr/share/hello/page": "hello@2:1.2-3.fc40",
+        b"usr/share/world/page": "world@0.1-3.fc40",
+    }
 
 
 def test_a_folder_that_is_a_link_gives_each_package_once(store: Layers, rpms: Rpms) -> None:

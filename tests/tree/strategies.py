@@ -7,7 +7,8 @@ import hashlib
 from hypothesis import strategies as st
 
 from lamina.tree.entry import Entry, Kind
-from lamina.tree.tree import Tree
+from lamina.tree.tree import Tree, ancestors
+from lamina.tree.whiteout import whiteout
 
 SECOND = 1_000_000_000
 NAMES = st.one_of(
@@ -100,3 +101,22 @@ def _with_first_names_as_files(made: dict[bytes, Entry]) -> dict[bytes, Entry]:
             else:
                 made[path] = made[path]._replace(kind=Kind.HARDLINK, link=first)
     return made
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> tuple[Entry, ...]:
+    """A layer: some tree, some of whose folders are opaque, and deletions of what may be there or not."""
+    tree = draw(trees())
+    made = {entry.path: entry for entry in tree}
+    for path, entry in made.items():
+        if entry.kind is Kind.DIR and draw(st.booleans()):
+            made[path] = entry._replace(opaque=draw(st.booleans()))
+    names = st.sampled_from([b"a", b"b", b"c", b"a-b"])
+    for path in draw(st.lists(st.lists(names, min_size=1, max_size=3).map(b"/".join), max_size=4)):
+        folders = ancestors(path)
+        if path in made or any(up in made and made[up].kind is not Kind.DIR for up in folders):
+            continue
+        for up in folders:
+            made.setdefault(up, Entry(up, Kind.DIR))
+        made[path] = whiteout(path)
+    return tuple(sorted(made.values()))

@@ -179,8 +179,10 @@ def _build(session: Session, enter: Callable[[], None], tags: tuple[str, ...]) -
         _bring(session, runs[session.plan.target])
     finally:
         session.close()
-    image_id = _register(session, runs[session.plan.target], tags, enter)
-    return BuiltImage(image_id, session.plan.scope.platform, session.facts(), session.scans(runs))
+    run = runs[session.plan.target]
+    image_id = _register(session, run, tags, enter)
+    lines = run.state.lines if not session.request.squash else (*run.state.lines, 0)
+    return BuiltImage(image_id, session.plan.scope.platform, session.facts(), session.scans(runs), lines)
 
 
 def _bring(session: Session, run: StageRun) -> None:

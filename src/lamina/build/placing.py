@@ -104,6 +104,13 @@ class Placement:
         """What this layer itself has at `path`."""
         return self._items.get(path)
 
+    def walk(self, path: bytes) -> list[Entry]:
+        """What a process would see at `path` and below it, sorted by path."""
+        inside = path + b"/" if path else b""
+        paths = {entry.path for entry in self._below.walk(path)}
+        paths |= {own for own in self._items if own == path or own.startswith(inside)}
+        return [entry for each in sorted(paths) if (entry := self.get(each)) is not None]
+
     def resolve(self, path: str | bytes, follow_last: bool = True) -> bytes:
         """Follows the links in an absolute path of the image."""
         text = path.encode(errors="surrogateescape") if isinstance(path, str) else path
@@ -205,15 +212,19 @@ class Placement:
     def put(self, entry: Entry, content: Content) -> None:
         """Takes an entry as it is, in place of whatever is there; folders stay where they were (archives)."""
         if not (entry.kind is Kind.DIR and self.is_folder(entry.path)):
-            self._remove(entry.path)
+            self.remove(entry.path)
         if self._style.epoch is not None:
             entry = entry._replace(mtime=self._style.epoch)
         if self._style.owner is not None:
             entry = entry._replace(uid=self._style.owner[0], gid=self._style.owner[1])
         self._set(LayerItem(entry, content))
 
-    def _remove(self, path: bytes) -> None:
-        """Afterwards nothing is at `path`."""
+    def change(self, item: LayerItem) -> None:
+        """Gives what is at the path of `item` other metadata, just as they are there."""
+        self._set(item)
+
+    def remove(self, path: bytes) -> None:
+        """Afterwards nothing is at `path`, which is no link's way and not the root."""
         if self.is_folder(path):
             inside = path + b"/"
             for below in [item for item in self._items if item.startswith(inside)]:

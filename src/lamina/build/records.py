@@ -83,6 +83,7 @@ class Recorder:
         self._logs: Logs | None = None
         self._error, self._error_line = "", 0
         self._image_id, self._tags = "", request.tags
+        self._lines: list[tuple[str, str]] = []
 
     def __call__(self, event: Event) -> None:
         """Notes an event of the build, and passes it on."""
@@ -131,6 +132,7 @@ class Recorder:
     def completed(self, result: BuildResult) -> BuildResult:
         """The build is done. The result, with the ID of the record."""
         self._image_id, self._tags = result.image_id, result.tags
+        self._lines = [(image.image_id, " ".join(map(str, image.lines))) for image in result.images]
         self._finish("completed")
         return result._replace(build_id=self.id)
 
@@ -241,6 +243,8 @@ class Recorder:
             states.count("run"), self._begun, self._logs.bytes if self._logs else 0,
         )  # fmt: skip
         builds.put(c, row, [step.row() for step in self.steps.values()])
+        for image_id, lines in self._lines:
+            builds.put_lines(c, image_id, plain(self.dockerfile), lines)
 
     def _put_changed(self, c: sqlite3.Connection) -> None:
         rows = []

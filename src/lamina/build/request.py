@@ -167,6 +167,7 @@ class BuiltImage(NamedTuple):
     platform: Platform
     facts: Facts | None = None  # for its provenance, when that was asked for
     scans: tuple[Scan, ...] = ()  # stages whose packages its SBOM is to have as well
+    lines: tuple[int, ...] = ()  # in the Dockerfile, of what the build added to the history
 
 
 class BuildResult(NamedTuple):

@@ -148,7 +148,8 @@ class StageRun:
         state, created_by, op = advance(self.state, instruction, find)
         self.state = state
         if op is None:
-            self.state = state.add_history(created_by) if created_by else state
+            at = instruction.source.start_line
+            self.state = state.add_history(created_by, at=at) if created_by else state
             return
         self._number += 1
         self.session.started(self._number, self.stage, instruction)
@@ -323,7 +324,8 @@ class StageRun:
     def take(self, diff_id: DiffID, created: str, top: Layer) -> None:
         """The step is done: its layer is the new top."""
         assert self.work is not None
-        self.state = self.state.add_history(self.work.created_by, diff_id, created)
+        at = self.work.instruction.source.start_line
+        self.state = self.state.add_history(self.work.created_by, diff_id, created, at)
         self.top = top
         self.session.record.reached(self.work.number, self.state, top.chain_id, self.work)
         if self.session.contexts.shared is not None:

@@ -8,12 +8,25 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 
 def dumps(value: object) -> str:
     """`value` on several lines."""
     return json.dumps(plain(value), indent=2)
+
+
+def array(values: Iterable[object]) -> Iterator[str]:
+    """A list of which the items come one by one, and are not kept: its text in parts."""
+    before = "["
+    for value in values:
+        yield before + "\n" + textwrap.indent(dumps(value), "  ")
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
 
 
 def plain(value: Any) -> object:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lamina.containers.context import Containers
+    from lamina.db.containerdb import Container
 
 
 class ContainerChange(NamedTuple):
@@ -23,13 +24,30 @@ class ContainerChange(NamedTuple):
     path: str  # absolute; os.fsencode gives its bytes
 
 
+class Written(NamedTuple):
+    """The writable layer of a container."""
+
+    entries: tuple[Entry, ...]  # without digests
+    folder: str  # where the files lie, by their paths
+
+
 def changes(ctx: Containers, name: str) -> list[ContainerChange]:
     """The changes of a container, sorted by path; a folder with a change in it counts as changed."""
     row = state.find(ctx, name)
     parent = Lookup(ctx.layers, creating.diffs(ctx, row))
+    return listed(_written(ctx, row, parent), parent)
+
+
+def written(ctx: Containers, row: Container) -> Written:
+    """What is in the writable layer of a container. NotFound when that has gone, Denied."""
+    entries = _written(ctx, row, Lookup(ctx.layers, creating.diffs(ctx, row)))
+    return Written(tuple(entries), creating.snapshotter_of(ctx, row).folder(row.id))
+
+
+def _written(ctx: Containers, row: Container, parent: Lookup) -> Iterable[Entry]:
     stubs = frozenset(map(os.fsencode, parse(row.config_json).stubs))
     found = creating.snapshotter_of(ctx, row).changes(row.id, hidden=parent.names)
-    return listed(_without_stubs([entry for entry in found if entry.path], parent, stubs), parent)
+    return _without_stubs([entry for entry in found if entry.path], parent, stubs)
 
 
 def listed(entries: Iterable[Entry], parent: Lookup) -> list[ContainerChange]:

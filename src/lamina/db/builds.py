@@ -33,6 +33,16 @@ def put(c: sqlite3.Connection, build: Sequence[Value], steps: Iterable[Sequence[
     put_steps(c, build[0], steps)
 
 
+def put_lines(c: sqlite3.Connection, image_id: str, dockerfile: str, lines: str) -> None:
+    """Afterwards an image's history is known to stand there; nothing when the image has no row."""
+    c.execute(
+        """INSERT INTO image_lines SELECT image_id, ?2, ?3 FROM images WHERE image_id = ?1
+        ON CONFLICT (image_id) DO UPDATE SET dockerfile = ?2, lines = ?3
+        WHERE dockerfile <> ?2 OR lines <> ?3""",
+        (image_id, dockerfile, lines),
+    )
+
+
 def put_steps(c: sqlite3.Connection, build_id: Value, steps: Iterable[Sequence[Value]]) -> None:
     """Afterwards these steps have these rows; nothing when the build's record was removed meanwhile."""
     found = c.execute("SELECT num FROM builds WHERE id = ?", (build_id,)).fetchone()

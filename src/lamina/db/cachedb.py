@@ -75,7 +75,15 @@ class Writable(NamedTuple):
 
 def put_files(c: sqlite3.Connection, diff_id: DiffID, entries: Iterable[Entry]) -> None:
     """Adds the file rows of a diff whose row was just put (layerdb.put_diff gave True). NotFound."""
-    c.executemany(INSERT, rows_of(_number(c, diff_id), entries))
+    _insert(c, _number(c, diff_id), entries)
+
+
+def _insert(c: sqlite3.Connection, number: int, entries: Iterable[Entry]) -> None:
+    from lamina.db.sieves import Sieves  # spares the cached path, which only reads
+
+    sieves = Sieves(number)
+    c.executemany(INSERT, sieves.watch(rows_of(number, entries)))
+    sieves.put(c)
 
 
 def same_files(c: sqlite3.Connection, diff_id: DiffID, entries: Iterable[Entry]) -> bool:
@@ -90,7 +98,8 @@ def replace_files(c: sqlite3.Connection, diff_id: DiffID, entries: Iterable[Entr
     """The file rows of a diff are these from now on. NotFound."""
     number = _number(c, diff_id)
     c.execute("DELETE FROM files WHERE diff = ?", (number,))
-    c.executemany(INSERT, rows_of(number, entries))
+    c.execute("DELETE FROM package_layers WHERE diff = ?", (number,))
+    _insert(c, number, entries)
 
 
 def _number(c: sqlite3.Connection, diff_id: DiffID) -> int:

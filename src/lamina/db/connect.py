@@ -179,7 +179,7 @@ def _connect(path: str, *, frozen: bool = False) -> Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         if version != SCHEMA_VERSION:
-            from lamina.db.migrations import migrate  # spares the schema's text once it is made
+            from lamina.db.migrate import migrate  # spares the schema's text once it is made
 
             migrate(connection, path)
     except BaseException:

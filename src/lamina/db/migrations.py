@@ -6,15 +6,7 @@ are 32 bytes. A table whose rows are found by their whole key has no rowid: the 
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, NamedTuple
-
-from lamina.errors import Conflict, Corrupt
-
-if TYPE_CHECKING:
-    import sqlite3
-
-APPLICATION_ID = 0x4C616D69  # "Lami": marks the file as ours
+from typing import NamedTuple
 
 
 class Migration(NamedTuple):
@@ -329,9 +321,47 @@ _SHIPPING = (
         PRIMARY KEY (repository, digest)) WITHOUT ROWID""",
 )
 
-_QUESTIONS = ("CREATE INDEX build_steps_chain ON build_steps (chain_id)",)
-
-_PAUSES = (0.001, 0.01) + (0.1,) * 100  # seconds between tries
+_QUESTIONS = (
+    "CREATE INDEX build_steps_chain ON build_steps (chain_id)",
+    # of the end of an image's history: where each entry stands in the Dockerfile (numbers, 0 for unknown)
+    """CREATE TABLE image_lines (
+        image_id TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE,
+        dockerfile TEXT NOT NULL,
+        lines TEXT NOT NULL) WITHOUT ROWID""",
+    # of each layer's files 4 bytes each, in any order (db.sieves): what has none of them is passed over
+    """CREATE TABLE digest_sieves (
+        diff INTEGER PRIMARY KEY REFERENCES diffs (num) ON DELETE CASCADE,
+        hashes BLOB NOT NULL)""",
+    """CREATE TABLE name_sieves (
+        diff INTEGER PRIMARY KEY REFERENCES diffs (num) ON DELETE CASCADE,
+        hashes BLOB NOT NULL)""",
+    # what package managers wrote (a database, or a file for each package), by kind and content
+    """CREATE TABLE package_files (
+        num INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        UNIQUE (kind, digest))""",
+    # key: the name as it is looked for; source: what the package was built from, "" where it is its name
+    """CREATE TABLE packages (
+        key TEXT NOT NULL,
+        name TEXT NOT NULL,
+        version TEXT NOT NULL,
+        architecture TEXT NOT NULL,
+        source TEXT NOT NULL,
+        file INTEGER NOT NULL REFERENCES package_files (num) ON DELETE CASCADE,
+        PRIMARY KEY (key, version, architecture, file)) WITHOUT ROWID""",
+    "CREATE INDEX packages_source ON packages (source) WHERE source <> ''",
+    "CREATE INDEX packages_file ON packages (file)",
+    # where such files are; a layer that was looked through for them has a row in package_layers
+    """CREATE TABLE package_layers (
+        diff INTEGER PRIMARY KEY REFERENCES diffs (num) ON DELETE CASCADE)""",
+    """CREATE TABLE package_places (
+        diff INTEGER NOT NULL REFERENCES package_layers (diff) ON DELETE CASCADE,
+        path BLOB NOT NULL,
+        file INTEGER NOT NULL REFERENCES package_files (num) ON DELETE CASCADE,
+        PRIMARY KEY (diff, path)) WITHOUT ROWID""",
+    "CREATE INDEX package_places_file ON package_places (file)",
+)
 
 MIGRATIONS: tuple[Migration, ...] = (
     Migration("the first tables", _LAYERS + _CACHE + _IMAGES + _CONTAINERS + _LEASES),
@@ -343,42 +373,3 @@ MIGRATIONS: tuple[Migration, ...] = (
     Migration("where layers are elsewhere, and what others put here", _SHIPPING),
     Migration("what questions look up", _QUESTIONS),
 )
-
-
-def migrate(connection: sqlite3.Connection, path: str, target: int = len(MIGRATIONS)) -> None:
-    """Applies the migrations that are missing, all of them or none; another process may do it at once.
-
-    Corrupt when the file is another program's, or has more migrations than this Lamina knows.
-    """
-    _use_wal(connection)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
-            raise Corrupt(
-                f"{path} was made by a newer Lamina: schema {version}, and this one knows {len(MIGRATIONS)}",
-                hint="upgrade Lamina, or set LAMINA_ROOT to another folder",
-            )
-        if version == 0 and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            raise Corrupt(f"{path} is another program's database", hint="set LAMINA_ROOT to another folder")
-        for migration in MIGRATIONS[version:target]:
-            for statement in migration.statements:
-                connection.execute(statement)
-        if version < target:
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version={target}")
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.rollback()
-
-
-def _use_wal(connection: sqlite3.Connection) -> None:
-    """Changes the journal to WAL. Conflict when another process keeps the new database for long."""
-    for pause in _PAUSES:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except Conflict:  # SQLite does not wait here, whatever the busy timeout
-            time.sleep(pause)
-    connection.execute("PRAGMA journal_mode=WAL")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-    from lamina.oci.digest import ChainID
+    from lamina.oci.digest import ChainID, ImageID
 
 
 class Origin(NamedTuple):
@@ -33,3 +33,12 @@ def origins(c: sqlite3.Connection, chain_ids: Sequence[ChainID]) -> dict[ChainID
         tuple(chain_ids),
     )
     return {row[0]: Origin(*row[1:]) for row in rows}
+
+
+def lines_of(c: sqlite3.Connection, image_id: ImageID) -> tuple[str, tuple[int, ...]]:
+    """Where the last entries of an image's history stand: the Dockerfile's name, and lines, 0 for unknown.
+
+    As its newest build had them; ("", ()) where none is recorded.
+    """
+    row = c.execute("SELECT dockerfile, lines FROM image_lines WHERE image_id = ?", (image_id,)).fetchone()
+    return (row[0], tuple(map(int, row[1].split()))) if row else ("", ())

@@ -59,7 +59,7 @@ class PlannedDatabase(Database):
             self._copy(path)
 
     def _copy(self, path: str) -> None:
-        from lamina.db.migrations import migrate  # few stores are older
+        from lamina.db.migrate import migrate  # few stores are older
 
         copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, factory=Connection)
         copy.pid = os.getpid()

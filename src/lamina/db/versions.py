@@ -72,7 +72,7 @@ def versions(
     Sorted by folder, then by name: a folder comes before what is in it, but what is in its folders comes
     after it all. With `deep` off only what lies directly in `under`. NotFound when a layer has no row.
     """
-    numbers = _numbers(c, diff_ids)
+    numbers = numbers_of(c, diff_ids)
     cleared = _cleared_above(c, numbers, under)
     at_top = _at(c, numbers, under)
     if at_top:
@@ -83,14 +83,28 @@ def versions(
     yield from _joined(merge(*rows), cleared)
 
 
+def merged(layers: Iterable[Iterable[Row]]) -> Iterator[Versions]:
+    """The same of rows that are chosen already: of each layer sorted, as `placed` columns have them.
+
+    Rows of a folder above each of them must be there, too, where a layer has one.
+    """
+    return _joined(merge(*layers), {})
+
+
+def placed(place: int) -> str:
+    """The columns of `files` AS f that `merged` reads, for the layer `place` (from 0, the bottom)."""
+    return COLUMNS.replace("f.name,", f"f.name, {place},", 1)
+
+
 def versions_at(c: sqlite3.Connection, diff_ids: Sequence[DiffID], path: bytes) -> Versions | None:
     """The same for one path; None when no layer has a row for it. A few look-ups by key."""
-    numbers = _numbers(c, diff_ids)
+    numbers = numbers_of(c, diff_ids)
     rows = _at(c, numbers, path)
     return next(_joined(rows, _cleared_above(c, numbers, path)), None) if rows else None
 
 
-def _numbers(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> list[int]:
+def numbers_of(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> list[int]:
+    """The number of each layer in the table `diffs`. NotFound."""
     known: dict[str, int] = {}
     wanted = list(dict.fromkeys(diff_ids))
     for start in range(0, len(wanted), 500):  # SQLite bounds the marks of a query
@@ -105,8 +119,7 @@ def _numbers(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> list[int]:
 
 def _rows(c: sqlite3.Connection, place: int, number: int, under: bytes, *, deep: bool) -> Iterator[Row]:
     """The rows of one layer below a folder, which begin with folder, name and the layer's place."""
-    columns = COLUMNS.replace("f.name,", f"f.name, {place},", 1)
-    select = f"SELECT {columns} FROM files AS f WHERE f.diff = ?"
+    select = f"SELECT {placed(place)} FROM files AS f WHERE f.diff = ?"
     order = "ORDER BY f.parent, f.name"
     direct = c.execute(f"{select} AND f.parent = ? AND f.name <> x'' {order}", (number, under))
     if not deep:
@@ -121,8 +134,7 @@ def _at(c: sqlite3.Connection, numbers: Sequence[int], path: bytes) -> list[Row]
     """The rows for one path, the bottom layer's first."""
     found: list[Row] = []
     for place, number in enumerate(numbers):
-        columns = COLUMNS.replace("f.name,", f"f.name, {place},", 1)
-        sql = f"SELECT {columns} FROM files AS f WHERE f.diff = ? AND f.parent = ? AND f.name = ?"
+        sql = f"SELECT {placed(place)} FROM files AS f WHERE f.diff = ? AND f.parent = ? AND f.name = ?"
         found += c.execute(sql, (number, *key_of(path))).fetchall()
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.errors import InvalidInput
 
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from lamina.build.request import BuildRequest, BuildResult
     from lamina.build.session import Tools
     from lamina.containers.context import Containers
+    from lamina.engine.base import Inside
     from lamina.engine.opened import Opened
     from lamina.events import Observer
     from lamina.insight.containers import ContainerSummary
+    from lamina.insight.packages.owners import Owner
     from lamina.insight.pruned import Pruned
     from lamina.insight.rows import Rows
     from lamina.oci.digest import ImageID
@@ -195,3 +197,15 @@ def let_go(opened: Opened) -> None:
 
     with opened.ctx.db.write(durable=False) as tx:
         leases.drop(tx, [opened.ctx.lease.id])
+
+
+def owners(inside: Inside, image_id: ImageID, observer: Observer) -> dict[bytes, Owner]:
+    """Which package owns which path of an image. Files of layers are read."""
+
+    def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> dict[bytes, Owner]:
+        from lamina.insight.config import config_of
+        from lamina.insight.packages.owners import owners
+
+        return owners(opened.ctx, config_of(opened.rows, image_id).diff_ids, tell)
+
+    return inside(work, observer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, indexdb, names
+from lamina.db import imagedb, indexdb, names, repodigests
 from lamina.engine import joined
 from lamina.errors import InvalidInput, NotFound
 from lamina.events import Notice
@@ -18,7 +18,7 @@ from lamina.surgery.parts import Parts, put_together, take_apart
 from lamina.transfer.index import make_index, part_of, register_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lamina.db.names import Named
     from lamina.engine.opened import Opened
@@ -52,6 +52,7 @@ class Subject(NamedTuple):
     platform: Platform
     parts: Parts
     created: str  # RFC 3339: the time of the operation
+    annotations: Mapping[str, str] = {}  # of its manifest
 
 
 class Operated(NamedTuple):
@@ -72,74 +73,96 @@ def operate(
     An image that the store lacks is pulled. What is attested of the old images is left out, with a Notice.
     """
     ctx = opened.ctx
-    opened.tell = tell
     tags = [str(references.parse_tagged(tag)) for tag in target.tags]
     if target.push and not tags:
         raise InvalidInput("a name is needed to push to a registry", hint="-t NAME")
-    opened.enter()
-    found = find(opened, name, target.platform, tell)
-    created = target.created or now()
-    shown = references.parse(found.tag).familiar() if found.tag else name
-    ids = _images(ctx, found)
-    made = []
-    for image_id in ids:
-        row = imagedb.need_image(ctx.db.read(), image_id)
-        platform = Platform(row.os, row.architecture, row.variant)
-        subject = Subject(image_id, shown, platform, take_apart(ctx, image_id), created)
-        made.append(put_together(ctx, change(ctx, subject), created).image_id)
-    digest, shown_id = _name(ctx, found, ids, made, tags, tell)
+    found, subjects = look(opened, name, target, tell)
+    changed = [change(ctx, subject) for subject in subjects]  # all of them, before anything is made
+    made = [_made(ctx, *pair) for pair in zip(subjects, changed, strict=True)]
+    digest, shown_id = _name(ctx, found, made, tags, tell)
     done = Operated(
         shown_id,
         digest,
-        tuple(zip(ids, made, strict=True)),
+        tuple([(old.image_id, new.image_id) for old, new in zip(subjects, made, strict=True)]),
         tuple([references.parse(tag).familiar() for tag in tags]),
     )
     return done._replace(pushed=_push(opened, tags, tell)) if target.push else done
 
 
+def look(opened: Opened, name: str, target: Target, tell: Observer) -> tuple[Named, list[Subject]]:
+    """What `name` stands for, and each image of it that is to be operated on. Errors as of `find`."""
+    opened.tell = tell
+    opened.enter()
+    ctx = opened.ctx
+    found = find(opened, name, target.platform, tell)
+    created = target.created or now()
+    shown = references.parse(found.tag).familiar() if found.tag else name
+    subjects = []
+    for image_id, manifest in _images(ctx, found):
+        row = imagedb.need_image(ctx.db.read(), image_id)
+        platform = Platform(row.os, row.architecture, row.variant)
+        said = manifests.parse_manifest(ctx.blobs.read(manifest)).annotations
+        subjects.append(Subject(image_id, shown, platform, take_apart(ctx, image_id), created, said))
+    return found, subjects
+
+
+def _made(ctx: Layers, subject: Subject, parts: Parts) -> Part:
+    """The image of these parts, with what the old manifest said; the old image where nothing was changed."""
+    said = dict(subject.annotations)
+    if parts == subject.parts:
+        return part_of(ctx, subject.image_id, said)
+    image_id = put_together(ctx, parts, subject.created).image_id
+    return part_of(ctx, image_id, _kept(said) | dict(parts.annotations))
+
+
 def find(opened: Opened, name: str, platform: str, tell: Observer) -> Named:
-    """The image or index that `name` stands for; it is pulled where the store lacks it. NotFound, Denied."""
-    c = opened.ctx.db.read()
+    """The image or index that `name` stands for; it is pulled where the store lacks it. NotFound, Denied.
+
+    With a platform that image of an index, which is pulled too where only others of the index are here.
+    """
     wanted = joined.platform(platform)
+    c = opened.ctx.db.read()
     try:
         found = names.resolve_image(c, name)
     except NotFound:
         if references.id_prefix(name) is not None and "/" not in name and ":" not in name:
             raise
-        from lamina.transfer.pull import pull
-
-        meant = references.parse(name).with_default_tag()
-        pull(opened.ctx, meant, opened.registries(), wanted, strict=wanted is not None, observer=tell)
-        found = names.resolve_image(opened.ctx.db.read(), str(meant))
-    return names.for_platform(c, found, wanted) if wanted is not None else found
-
-
-def for_platform(ctx: Layers, found: Named, platform: Platform) -> ImageID:
-    """The image of a second name (a new base) for the platform that is worked on. NotFound."""
-    return names.for_platform(ctx.db.read(), found, platform).image_id
+        found = _pulled(opened, name, wanted, tell)
+    if wanted is None:
+        return found
+    try:
+        return names.for_platform(opened.ctx.db.read(), found, wanted)
+    except NotFound:
+        if found.tag is None or not repodigests.of_image(c, found.image_id):
+            raise
+        return names.for_platform(opened.ctx.db.read(), _pulled(opened, name, wanted, tell), wanted)
 
 
-def _images(ctx: Layers, found: Named) -> list[ImageID]:
+def _pulled(opened: Opened, name: str, wanted: Platform | None, tell: Observer) -> Named:
+    from lamina.transfer.pull import pull
+
+    meant = references.parse(name).with_default_tag()
+    pull(opened.ctx, meant, opened.registries(), wanted, strict=wanted is not None, observer=tell)
+    return names.resolve_image(opened.ctx.db.read(), str(meant))
+
+
+def _images(ctx: Layers, found: Named) -> list[tuple[ImageID, Digest]]:
+    """The images of a name, each with its manifest."""
+    c = ctx.db.read()
     if found.index_digest is None:
-        return [found.image_id]
-    return [member.image_id for member in indexdb.members(ctx.db.read(), found.index_digest)]
+        return [(found.image_id, imagedb.need_image(c, found.image_id).manifest)]
+    return [(member.image_id, member.manifest) for member in indexdb.members(c, found.index_digest)]
 
 
 def _name(
-    ctx: Layers,
-    found: Named,
-    old: Sequence[ImageID],
-    made: Sequence[ImageID],
-    tags: Sequence[str],
-    tell: Observer,
+    ctx: Layers, found: Named, parts: Sequence[Part], tags: Sequence[str], tell: Observer
 ) -> tuple[Digest, ImageID]:
     """Makes the names stand for the new images, in an index where the old ones were in one."""
     machine = host(os.uname().machine)
     index = _index_of(ctx, found)
-    if index is not None and any(_ATTESTATION in each.annotations for each in index.manifests):
-        tell(Notice("what is attested of the old image (SBOM, provenance) is left out of the new one"))
-    parts = [_part(ctx, before, after) for before, after in zip(old, made, strict=True)]
     if index is not None:
+        if any(_ATTESTATION in each.annotations for each in index.manifests):
+            tell(Notice("what is attested of the old image (SBOM, provenance) is left out of the new one"))
         document = make_index(parts, annotations=_kept(index.annotations))
         row = register_index(ctx, document, parts, tags, machine)
         return row.digest, row.image_id
@@ -161,15 +184,7 @@ def _index_of(ctx: Layers, found: Named) -> Index | None:
     return document if isinstance(document, Index) else None
 
 
-def _part(ctx: Layers, old: ImageID, new: ImageID) -> Part:
-    """A new image with what the manifest of the old one said of it."""
-    row = imagedb.need_image(ctx.db.read(), old)
-    before = manifests.parse_manifest(ctx.blobs.read(row.manifest))
-    return part_of(ctx, new, _kept(before.annotations))
-
-
-def _kept(annotations: object) -> dict[str, str]:
-    assert isinstance(annotations, dict)
+def _kept(annotations: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in annotations.items() if not name.startswith(_BASE)}
 
 

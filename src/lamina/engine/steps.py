@@ -6,15 +6,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build import failed, stepstate, trimming
-from lamina.db import cachedb, containerdb, imagedb, indexdb, layerdb, leases, recorded
+from lamina.db import cachedb, layerdb, leases, recorded
 from lamina.engine import joined
+from lamina.engine.passing import make_image, remove_image
 from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.oci.config import History, ImageConfig, RootFS, container_from_json
-from lamina.oci.digest import ChainID, sha256
-from lamina.store.lease import alive
+from lamina.oci.digest import ChainID
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Sequence
 
     from lamina.build.stepstate import StepState
@@ -57,7 +56,7 @@ def run_step(
             return run(joined.containers_of(opened), request, stdio)
     finally:
         if request.remove:
-            _remove_image(opened, image_id)
+            remove_image(opened, image_id)
 
 
 def diff_step(opened: Opened, ref: StepRef) -> Sequence[ContainerChange]:
@@ -75,6 +74,33 @@ def diff_step(opened: Opened, ref: StepRef) -> Sequence[ContainerChange]:
     *below, top = _layers(opened, step, chain)
     parent = Lookup(opened.ctx, [layer.diff_id for layer in reversed(below)])
     return listed(cachedb.files(opened.ctx.db.read(), top.diff_id), parent)
+
+
+class StepFiles(NamedTuple):
+    """What there was before or after a step: its layers, bottom first, and the config so far."""
+
+    layers: tuple[Layer, ...]
+    config: ImageConfig
+
+
+def around(opened: Opened, ref: StepRef) -> tuple[str, StepFiles, StepFiles]:
+    """What to call a step, what it stood on, and what it left. NotFound. Of a FROM both are the same."""
+    build, steps, step = find(opened, ref)
+    name = f"{build.id}#{step.step}"
+    after = _files(opened, step, step, _chain_after(opened, build, steps, step, before=False))
+    if step.place == 1:
+        return name, after, after
+    last = next(one for one in steps if one.step == step.step - 1)
+    before = _files(opened, step, last, _chain_after(opened, build, steps, step, before=True))
+    return name, before, after
+
+
+def _files(opened: Opened, step: BuildStep, last: BuildStep, chain: ChainID | None) -> StepFiles:
+    state = stepstate.parse(last.state)
+    config = container_from_json(state.config)
+    layers = tuple(_layers(opened, step, chain))
+    image = ImageConfig(state.architecture, state.os, config=config, variant=state.variant)
+    return StepFiles(layers, image)
 
 
 def find(opened: Opened, ref: StepRef) -> tuple[Build, list[BuildStep], BuildStep]:
@@ -145,8 +171,6 @@ def _layers(opened: Opened, step: BuildStep, chain: ChainID | None) -> list[Laye
 
 def _image(opened: Opened, state: StepState, step: BuildStep, chain: ChainID | None) -> ImageID:
     """An image, which has no name, of what the stage was at that step."""
-    from lamina.transfer.register import register_image
-
     layers = _layers(opened, step, chain)
     image = ImageConfig(
         state.architecture,
@@ -157,10 +181,7 @@ def _image(opened: Opened, state: StepState, step: BuildStep, chain: ChainID | N
         layers[-1].created if layers else "",
         variant=state.variant,
     )
-    data, ctx = image.to_bytes(), opened.ctx
-    with ctx.db.write(durable=False) as tx:  # first, so that no other `run --step` takes it away
-        leases.hold(tx, ctx.lease.id, leases.IMAGE, sha256(data))
-    return register_image(ctx, data, image.diff_ids).image_id
+    return make_image(opened.ctx, image)
 
 
 def _request(request: RunRequest, state: StepState, image_id: ImageID) -> RunRequest:
@@ -177,18 +198,3 @@ def _request(request: RunRequest, state: StepState, image_id: ImageID) -> RunReq
         user=request.user or state.user,
         network=request.network or state.network,
     )
-
-
-def _remove_image(opened: Opened, image_id: ImageID) -> None:
-    """The container is gone, and so goes the image that only it needed; its blobs are a sweep's."""
-    with opened.ctx.db.write(durable=False) as tx:
-        named = imagedb.tags(tx, image_id) or indexdb.indexes_with(tx, image_id)
-        if not named and not containerdb.using_image(tx, image_id) and not _is_held(opened, tx, image_id):
-            imagedb.delete_image(tx, image_id)
-
-
-def _is_held(opened: Opened, tx: sqlite3.Connection, image_id: ImageID) -> bool:
-    """Whether another process is about to make a container of it."""
-    wanted, ctx = (leases.IMAGE, image_id), opened.ctx
-    others = {hold.lease for hold in leases.held(tx) if (hold.kind, hold.name) == wanted} - {ctx.lease.id}
-    return any(alive(ctx.layout, other) for other in others)

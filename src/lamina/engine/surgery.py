@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.engine.operating import Operated, Subject, Target, operate
 from lamina.events import ignore
+from lamina.surgery import squash as squashing
+from lamina.surgery.ranges import layers_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lamina.engine.base import Inside
+    from lamina.engine.editing import FileEdit
     from lamina.engine.opened import Opened
+    from lamina.engine.rebasing import Rebasing, Request
+    from lamina.engine.reordering import Picking
     from lamina.events import Observer
     from lamina.layers.context import Layers
+    from lamina.surgery.editing import ConfigEdit
     from lamina.surgery.parts import Parts
+
+_HERE = Target()
 
 
 class Surgery:
@@ -38,3 +46,114 @@ class Surgery:
             return operate(opened, name, target, change, tell)
 
         return self._inside(work, observer)
+
+    def squash(
+        self, name: str, layers: str = "", *, target: Target = _HERE, observer: Observer = ignore
+    ) -> Operated:
+        """Makes one layer of the range `layers`; without one, of all above the base image, else of all."""
+
+        def change(ctx: Layers, subject: Subject) -> Parts:
+            low, high = layers_meant(ctx, subject.image_id, subject.parts, layers)
+            return squashing.squash(ctx, subject.parts, low, high, subject.image_id, subject.created)
+
+        return self._operate(name, target, change, observer)
+
+    def flatten(self, name: str, *, target: Target = _HERE, observer: Observer = ignore) -> Operated:
+        """Makes one layer of all layers, those of the base image too."""
+
+        def change(ctx: Layers, subject: Subject) -> Parts:
+            return squashing.flatten(ctx, subject.parts, subject.image_id, subject.created)
+
+        return self._operate(name, target, change, observer)
+
+    def rebase(self, request: Request, target: Target = _HERE, observer: Observer = ignore) -> Rebasing:
+        """Puts the layers of an application on another base; tells what could break. Refused, NotFound."""
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Rebasing:
+            from lamina.engine.rebasing import run
+
+            return run(opened, request, target, tell)
+
+        return self._inside(work, observer)
+
+    def drop(
+        self,
+        name: str,
+        layers: Sequence[str],
+        target: Target = _HERE,
+        observer: Observer = ignore,
+        *,
+        force: bool = False,
+    ) -> Operated:
+        """Leaves layers out; Bound when one that stays rests on them, unless forced."""
+        from lamina.engine.reordering import dropping
+
+        return self._operate(name, target, dropping(layers, force=force), observer)
+
+    def reorder(
+        self, name: str, layers: Sequence[str], target: Target = _HERE, observer: Observer = ignore
+    ) -> Operated:
+        """Puts layers into this order (bottom first), at the places that they have; Bound if they may not."""
+        from lamina.engine.reordering import reordering
+
+        return self._operate(name, target, reordering(layers), observer)
+
+    def cherry_pick(
+        self,
+        layers: Sequence[str],
+        onto: str,
+        target: Target = _HERE,
+        observer: Observer = ignore,
+        *,
+        force: bool = False,
+    ) -> Picking:
+        """Puts layers of other images (IMAGE#N, IMAGE#A..B) on top of one; Unfit when something breaks."""
+
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Picking:
+            from lamina.engine.reordering import pick
+
+            return pick(opened, layers, onto, target, tell, force=force)
+
+        return self._inside(work, observer)
+
+    def edit(
+        self,
+        name: str,
+        config: ConfigEdit | None = None,
+        files: FileEdit | None = None,
+        target: Target = _HERE,
+        observer: Observer = ignore,
+    ) -> Operated:
+        """Changes the config, and files: all of these in one new layer. InvalidInput, NotFound for a path."""
+        from lamina.engine.editing import FileEdit, editing
+        from lamina.surgery.editing import ConfigEdit
+
+        change = editing(config or ConfigEdit(), files or FileEdit(), _epoch(target))
+        return self._operate(name, target, change, observer)
+
+    def append(
+        self,
+        name: str,
+        source: str,
+        target: Target = _HERE,
+        observer: Observer = ignore,
+        *,
+        prefix: str = "",
+    ) -> Operated:
+        """Puts a tar (plain or compressed), just as it is, or a folder's contents on top as a layer.
+
+        With `prefix`, a folder of the image, an archive is unpacked there as ADD does it, and a folder is
+        copied there. Conflict when a folder of an archive would replace a link of the image.
+        """
+        from lamina.engine.appending import appending
+
+        return self._operate(name, target, appending(source, prefix, _epoch(target)), observer)
+
+
+def _epoch(target: Target) -> int | None:
+    """The time of files that are added, in seconds: that of the image where somebody says it."""
+    if not target.created:
+        return None
+    from datetime import datetime
+
+    return int(datetime.fromisoformat(target.created).timestamp())

@@ -36,6 +36,7 @@ class StageState(NamedTuple):
     cmd_set: bool = False  # a CMD stood in this stage
     history: tuple[History, ...] = ()  # of the base, then one a step; "" where no time is known yet
     diff_ids: tuple[DiffID, ...] = ()
+    lines: tuple[int, ...] = ()  # where what the build added to the history stands in the Dockerfile
 
     @property
     def config(self) -> ContainerConfig:
@@ -59,11 +60,13 @@ class StageState(NamedTuple):
         """The ARGs in scope with the value that a RUN sees."""
         return [(name, self.env.get(name, value)) for name, value in self.args]
 
-    def add_history(self, created_by: str, diff_id: DiffID | None = None, created: str = "") -> StageState:
-        """The state after a step: with a layer, made at `created`, or without one."""
+    def add_history(
+        self, created_by: str, diff_id: DiffID | None = None, created: str = "", at: int = 0
+    ) -> StageState:
+        """The state after a step, which stands at line `at`: with a layer, made at `created`, or without."""
         line = History(created=created, created_by=created_by, comment=COMMENT, empty_layer=diff_id is None)
         layers = self.diff_ids if diff_id is None else (*self.diff_ids, diff_id)
-        return self._replace(history=(*self.history, line), diff_ids=layers)
+        return self._replace(history=(*self.history, line), diff_ids=layers, lines=(*self.lines, at))
 
 
 def from_scratch(scope: Scope) -> StageState:

@@ -1,17 +1,24 @@
-"""How an image came about (`lamina history`), and which instruction made which layer."""
+"""How an image came about (`lamina history`): each line of its history, with the layer that it made."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import layerdb
+from lamina.db.origins import lines_of
+from lamina.errors import LaminaError
 from lamina.insight.config import config_of
+from lamina.insight.counts import Counts, counts
 from lamina.insight.images import tags_of
+from lamina.insight.stack import stack
+from lamina.oci.digest import ImageID
 from lamina.oci.history import pair
 
 if TYPE_CHECKING:
     from lamina.insight.rows import Rows
-    from lamina.oci.digest import DiffID, ImageID
+    from lamina.insight.stack import Stack
+    from lamina.oci.config import History
+
+_MOST_BASES = 20  # that are looked at for lines
 
 
 class HistoryItem(NamedTuple):
@@ -24,30 +31,91 @@ class HistoryItem(NamedTuple):
     comment: str
     tags: tuple[str, ...]
     diff_id: str  # "" where it made no layer
+    layer: int = 0  # its number, from 1, the bottom; 0 where it made none
+    instruction: str = ""  # as it is written in the Dockerfile, where that is known; else created_by
+    dockerfile: str = ""  # where that line stands, if a build of it, or of its base, is recorded
+    line: int = 0  # from 1; 0 where it is not known
+    base: str = ""  # the base image that brought it; "" for what is the image's own
+    added: int = 0  # paths
+    changed: int = 0
+    deleted: int = 0
 
 
-def history(rows: Rows, image_id: ImageID) -> list[HistoryItem]:
-    """The entries of an image's history, the newest first; layers that it does not name get one each."""
-    config = config_of(rows, image_id)
-    items = [
-        HistoryItem(
-            "<missing>",
-            entry.created,
-            entry.created_by,
-            size_of(rows, diff_id),
-            entry.comment,
-            (),
-            diff_id or "",
-        )
-        for entry, diff_id in pair(config.history, config.diff_ids)
-    ]
+class _Place(NamedTuple):
+    """Where an entry stands, and whose it is."""
+
+    dockerfile: str = ""
+    line: int = 0
+    base: str = ""
+
+
+def history(rows: Rows, image_id: ImageID, *, counted: bool = True) -> list[HistoryItem]:
+    """The entries of an image's history, the newest first; layers that it does not name get one each.
+
+    Without `counted` no paths are counted.
+    """
+    found = stack(rows, image_id)
+    done = counts(rows.connection, found.diff_ids) if counted else [Counts()] * len(found.layers)
+    places = _places(rows, found)
+    items: list[HistoryItem] = []
+    layer = 0
+    for number, (entry, diff_id) in enumerate(pair(found.config.history, found.diff_ids)):
+        place = places[number] if number < len(places) else _Place()
+        if diff_id is not None:
+            layer += 1
+        items.append(_item(found, entry, layer if diff_id else 0, place, done))
     if not items:
-        items = [HistoryItem("<missing>", config.created, "", 0, "", (), "")]
+        items = [HistoryItem("<missing>", found.config.created, "", 0, "", (), "")]
     items[-1] = items[-1]._replace(image_id=image_id, tags=tags_of(rows, image_id))
     return items[::-1]
 
 
-def size_of(rows: Rows, diff_id: DiffID | None) -> int:
-    """Bytes in the files of a layer; 0 for none."""
-    diff = layerdb.get_diff(rows.connection, diff_id) if diff_id else None
-    return diff.size if diff else 0
+def _item(found: Stack, entry: History, number: int, place: _Place, done: list[Counts]) -> HistoryItem:
+    """One entry; `number` is that of its layer, 0 for none."""
+    item = HistoryItem(
+        "<missing>", entry.created, entry.created_by, 0, entry.comment, (), "", 0,
+        " ".join(entry.created_by.split()), place.dockerfile, place.line, place.base,
+    )  # fmt: skip
+    if not number:
+        return item
+    layer = found.layers[number - 1]
+    added, changed, deleted = done[number - 1]
+    item = item._replace(
+        size=layer.size,
+        diff_id=layer.diff_id,
+        layer=number,
+        instruction=layer.created_by,
+        base=layer.base,
+        added=added,
+        changed=changed,
+        deleted=deleted,
+    )
+    return item._replace(dockerfile=layer.origin.dockerfile, line=layer.line) if layer.origin else item
+
+
+def _places(rows: Rows, found: Stack) -> list[_Place]:
+    """Where each entry of the history stands, by the newest builds of the image and of its bases."""
+    entries = found.config.history
+    places = [_Place()] * len(entries)
+    held = [base for base in found.bases if base.known_by == "layers"]
+    for base in reversed(held[:_MOST_BASES]):
+        try:
+            below = config_of(rows, ImageID(base.digest)).history
+        except LaminaError:  # a config that is damaged says nothing
+            continue
+        if below == entries[: len(below)]:
+            _fill(rows, ImageID(base.digest), places, len(below), base.name)
+    _fill(rows, found.image_id, places, len(entries), "")
+    return places
+
+
+def _fill(rows: Rows, image_id: ImageID, places: list[_Place], end: int, base: str) -> None:
+    """Notes what is known of the first `end` entries, which are all that one image has."""
+    dockerfile, lines = lines_of(rows.connection, image_id)
+    start = end - len(lines)
+    for number in range(end):
+        place = places[number]
+        at = lines[number - start] if number >= start >= 0 else 0
+        if at:
+            place = place._replace(dockerfile=dockerfile, line=at)
+        places[number] = place if place.base else place._replace(base=base)

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, layerdb
-from lamina.db.bases import bases
 from lamina.db.origins import origins
+from lamina.insight.baseimage import base_images
 from lamina.insight.config import config_of
 from lamina.insight.images import label
-from lamina.oci import reference
 from lamina.oci.history import pair
 
 if TYPE_CHECKING:
     from lamina.db.origins import Origin
+    from lamina.insight.baseimage import BaseImage
     from lamina.insight.rows import Rows
     from lamina.oci.config import History, ImageConfig
     from lamina.oci.digest import ChainID, DiffID, ImageID
@@ -32,12 +32,18 @@ class StackLayer(NamedTuple):
     size: int  # bytes in its files
     history: History  # the line that made it; an empty one where the history says nothing
     origin: Origin | None  # where that line stands, if a build of it, or of its base, is recorded
-    base: str  # the image whose FROM brought it, as it is called here; "" for a layer of the image's own
+    base: str  # the base image that brought it, as it is called here; "" for a layer of the image's own
 
     @property
     def created_by(self) -> str:
-        """The instruction on one line: as it is written where that is known, else as the history has it."""
-        return " ".join((self.origin.text if self.origin else self.history.created_by).split())
+        """The instruction on one line: as it is written where that is known, else as the history has it.
+
+        Of one with a here-document the history has more.
+        """
+        text = self.origin.text if self.origin else ""
+        if not text or ("<<" in text and self.history.created_by):
+            text = self.history.created_by
+        return " ".join(text.split())
 
     @property
     def line(self) -> int:
@@ -52,6 +58,7 @@ class Stack(NamedTuple):
     name: str  # what to call it: its first name, else its short ID
     config: ImageConfig
     layers: tuple[StackLayer, ...]
+    bases: tuple[BaseImage, ...] = ()  # the highest first
 
     @property
     def diff_ids(self) -> tuple[DiffID, ...]:
@@ -60,7 +67,7 @@ class Stack(NamedTuple):
 
     @property
     def base_layers(self) -> int:
-        """How many of the lowest layers are of a base image that the store knows."""
+        """How many of the lowest layers are known to be of a base image."""
         return sum(1 for layer in self.layers if layer.base)
 
 
@@ -70,20 +77,12 @@ def stack(rows: Rows, image_id: ImageID) -> Stack:
     config = config_of(rows, image_id)
     chain = imagedb.layers_of(c, image_id)
     known = origins(c, chain)
-    owners = _owners(rows, image_id)
+    standing = base_images(rows, image_id, config)
+    owners = [(base.layers, base.name) for base in reversed(standing)]
     lines = [line for line, diff_id in pair(config.history, config.diff_ids) if diff_id is not None]
     layers = []
     for number, (diff_id, chain_id, line) in enumerate(zip(config.diff_ids, chain, lines, strict=True), 1):
         diff = layerdb.need_diff(c, diff_id)
         base = next((name for count, name in owners if number <= count), "")
         layers.append(StackLayer(number, diff_id, chain_id, diff.size, line, known.get(chain_id), base))
-    return Stack(image_id, label(rows, image_id), config, tuple(layers))
-
-
-def _owners(rows: Rows, image_id: ImageID) -> list[tuple[int, str]]:
-    """The bases of an image with how many layers they have, the smallest first."""
-    found = []
-    for base in reversed(bases(rows.connection, image_id)):
-        name = reference.parse(base.names[0]).familiar() if base.names else base.image_id[7:19]
-        found.append((base.layers, name))
-    return found
+    return Stack(image_id, label(rows, image_id), config, tuple(layers), tuple(standing))

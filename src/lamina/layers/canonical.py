@@ -28,7 +28,7 @@ class Canonical:
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
-        self._writer = TarWriter(self._hash.update)
+        self._writer = TarWriter(self._hash.update, exact=True)
         self.data = self._writer.data  # the content of the file added last, in pieces
 
     def add(self, entry: Entry) -> None:

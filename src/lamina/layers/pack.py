@@ -85,7 +85,7 @@ def canonical_pieces(folders: Folders, entries: Iterable[Entry]) -> Iterator[byt
     Content that is longer or shorter than its entry says is an error: Corrupt, TarError; OSError.
     """
     pieces: list[bytes] = []
-    writer = TarWriter(pieces.append)
+    writer = TarWriter(pieces.append, exact=True)
     for entry in entries:
         writer.add(entry)
         if entry.kind is Kind.FILE and entry.size:
@@ -102,7 +102,7 @@ def canonical_pieces(folders: Folders, entries: Iterable[Entry]) -> Iterator[byt
 
 def canonical_size(entries: Iterable[Entry]) -> int:
     """Bytes of the canonical tar of `entries`."""
-    writer = TarWriter(lambda _: None)
+    writer = TarWriter(lambda _: None, exact=True)
     size = 0
     for entry in entries:
         writer.add(entry._replace(size=0) if entry.kind is Kind.FILE else entry)

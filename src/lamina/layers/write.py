@@ -66,16 +66,17 @@ def _build(builder: Builder, canonical: Canonical, items: list[LayerItem]) -> li
             entry = made[entry.link]._replace(path=entry.path, kind=Kind.HARDLINK, link=entry.link)
         canonical.add(entry)
         if entry.kind is Kind.FILE:
-            entry = _put_file(builder, canonical, entry, source)
+            entry = put_file(builder, canonical, entry, source)
         else:
             builder.put(entry)
         made[entry.path] = entry
     return list(made.values())
 
 
-def _put_file(
+def put_file(
     builder: Builder, canonical: Canonical, entry: Entry, source: Callable[[], BinaryIO] | bytes | None
 ) -> Entry:
+    """Writes a FILE into the folder and the tar of a layer; returns it with its digest. InvalidInput."""
     if source is None or isinstance(source, bytes):
         data = source or b""
         digest = builder.put(entry, data)

@@ -31,6 +31,11 @@ class Backend:
         """Makes a read-only snapshot."""
         self._make(Info(key, False, tuple(parents), self.name))
 
+    def folder(self, key: str) -> str:
+        """Where the changed files lie."""
+        self._info(key)
+        return self._path(key)
+
     def stat(self, key: str) -> Info:
         """What is known about a snapshot."""
         return self._shelf.info(key)

@@ -124,6 +124,9 @@ class Snapshotter(Protocol):
         Folders on the way to a change are among them. The snapshot may be mounted.
         """
 
+    def folder(self, key: str) -> str:
+        """Where the files of changes() lie, by their paths; what else lies there is not to be counted on."""
+
     def stat(self, key: str) -> Info:
         """What is known about `key`. NotFound when there is no such key."""
 

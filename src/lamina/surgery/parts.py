@@ -31,10 +31,14 @@ class Line(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """An image in parts. The rootfs and the history of `config` do not count, `lines` do."""
+    """An image in parts. The rootfs and the history of `config` do not count, `lines` do.
+
+    `annotations` are what its manifest says from now on beside what it said; () nothing new.
+    """
 
     config: ImageConfig
     lines: tuple[Line, ...]
+    annotations: tuple[tuple[str, str], ...] = ()
 
     @property
     def diff_ids(self) -> tuple[DiffID, ...]:

@@ -92,7 +92,7 @@ def apply(tree: Tree, layer: Iterable[Entry]) -> Tree:
         if entry.kind is not Kind.WHITEOUT:
             _imply_folders(entry.path, merged)
             merged[entry.path] = entry._replace(opaque=False) if entry.opaque else entry
-    _relink(tree, {entry.path for entry in entries}, merged)
+    relink(tree, {entry.path for entry in entries}, merged)
     _complete_links(entries, merged)
     return Tree(merged.values())
 
@@ -142,8 +142,11 @@ def _imply_folders(path: bytes, merged: dict[bytes, Entry]) -> None:
         merged[folder] = Entry(folder, Kind.DIR)
 
 
-def _relink(tree: Tree, touched: Set[bytes], merged: dict[bytes, Entry]) -> None:
-    """Makes the first of the names that lost their file that file, and links the others to it."""
+def relink(tree: Tree, touched: Set[bytes], merged: dict[bytes, Entry]) -> None:
+    """Of the names in `merged` that lost their file, makes the first that file, and links the others to it.
+
+    `tree` is what they were in before, `touched` are the paths that were written since.
+    """
     heirs: dict[bytes, bytes] = {}
     for entry in tree:
         path, target = entry.path, entry.link

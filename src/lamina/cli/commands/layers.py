@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.listing import listing
+from lamina.cli.reasons import escaped
+from lamina.insight.counts import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
     from lamina.insight.layers import LayerItem
@@ -19,14 +23,22 @@ HEADINGS = {
     "DiffID": "DIFF ID",
     "ChainID": "CHAIN ID",
     "Size": "SIZE",
+    "Files": "FILES",
+    "Added": "ADDED",
+    "Changed": "CHANGED",
+    "Deleted": "DELETED",
     "CreatedSince": "CREATED",
     "CreatedAt": "CREATED AT",
+    "Where": "WHERE",
+    "Line": "LINE",
+    "Stage": "STAGE",
+    "Base": "BASE",
     "Instruction": "INSTRUCTION",
+    "CreatedBy": "CREATED BY",
     "SharedWith": "SHARED WITH",
     "Folder": "FOLDER",
     "Places": "PLACES",
 }
-_FORM = "{{.Layer}}\t{{.Size}}\t{{.Instruction}}\t{{.SharedWith}}"
 _INSTRUCTION, _SHARED = 60, 40  # characters shown
 
 
@@ -34,36 +46,64 @@ def configure(command: Command) -> None:
     """Flags of `lamina layers`."""
     command.takes("IMAGE", 1, 1)
     command.option("format", "string", "Format output: table, 'table TEMPLATE', json, or a template")
+    command.switch("json", "Print JSON: all that is known")
     command.switch("no-trunc", "Don't truncate output")
+    command.option("platform", "string", "Show the image for this platform (os/architecture[/variant])")
     command.switch("quiet", "Only show diff IDs", "q")
     command.details = (
-        "The bottom layer, the one that FROM began with, comes first. A layer whose files are not needed yet "
-        "may lie in registries alone: Folder is empty then, and Places names these."
+        "The bottom layer, the one that FROM began with, comes first. FILES are paths: +added ~changed "
+        "-deleted. WHERE is known where a build that made the layer is recorded (`lamina build ls`); BASE is "
+        "the base image that brought it, as its layers tell. A layer whose files are not needed yet may lie "
+        "in registries alone: Folder is empty then, and Places names these."
     )
 
 
 def run(session: Session, args: Args) -> int:
     """Prints the table."""
-    whole = args.on("no-trunc") or args.text("format") == "json"
-    now = time.time()
-    rows = [_row(item, now, whole=whole) for item in session.engine.layers(args.operands[0])]
+    form, name, platform = args.text("format"), args.operands[0], args.text("platform")
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps(session.engine.layers(name, platform=platform)))
+        return 0
     quiet = "{{.Layer}}" if args.on("quiet") else ""
-    print(listing(rows, HEADINGS, _FORM, args.text("format"), quiet=quiet), end="")
+    whole = args.on("no-trunc") or form == "json"
+    items = session.engine.layers(name, platform=platform, counted=not quiet)
+    now = time.time()
+    rows = [_row(item, now, whole=whole) for item in items]
+    print(listing(rows, HEADINGS, _form(items), form, quiet=quiet), end="")
     return 0
 
 
+def _form(items: Sequence[LayerItem]) -> str:
+    """The columns of the table: what nothing is known of has none."""
+    where = "\t{{.Where}}" if any(item.line for item in items) else ""
+    base = "\t{{.Base}}" if any(item.base for item in items) else ""
+    known = "{{.Number}}\t{{.Layer}}\t{{.Size}}\t{{.Files}}" + where + base
+    return known + "\t{{.Instruction}}\t{{.SharedWith}}"
+
+
 def _row(item: LayerItem, now: float, *, whole: bool) -> dict[str, str]:
-    instruction = " ".join(item.created_by.split())
+    instruction = escaped(" ".join(item.instruction.split()))
     shared = ", ".join(item.shared_with)
     return {
-        "Number": str(item.number),
+        "Number": f"#{item.number}",
         "Layer": item.diff_id if whole else units.short_id(item.diff_id),
         "DiffID": item.diff_id,
         "ChainID": item.chain_id,
         "Size": units.human_size(item.size),
+        "Files": Counts(item.added, item.changed, item.deleted).text,
+        "Added": str(item.added),
+        "Changed": str(item.changed),
+        "Deleted": str(item.deleted),
         "CreatedSince": units.ago(item.created, now),
         "CreatedAt": units.stamp(item.created),
+        "Where": escaped(f"{item.dockerfile}:{item.line}") if item.line else "",
+        "Line": str(item.line or ""),
+        "Stage": item.stage,
+        "Base": item.base,
         "Instruction": instruction if whole else units.ellipsis(instruction, _INSTRUCTION),
+        "CreatedBy": item.created_by,
         "SharedWith": shared if whole else units.ellipsis(shared, _SHARED),
         "Folder": item.folder,
         "Places": ", ".join(item.places),

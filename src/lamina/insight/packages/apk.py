@@ -22,7 +22,7 @@ MAX_SIZE = 64 << 20
 def apk(view: View, distro: Distro) -> Iterator[Package]:
     """The packages that apk has. /lib may be a link to /usr/lib: one database counts once."""
     for place in _places(view):
-        for package in listed(view, place, lambda file: _parse(view.read(file, MAX_SIZE), file.path)):
+        for package in listed(view, place, lambda file: parse(view.read(file, MAX_SIZE), file.path)):
             yield package._replace(purl=_purl(package, distro))
 
 
@@ -31,7 +31,8 @@ def _places(view: View) -> list[bytes]:
     return sorted(found.values())
 
 
-def _parse(data: bytes, path: bytes) -> list[Package]:
+def parse(data: bytes, path: bytes) -> list[Package]:
+    """The packages of a database at `path`. BadDatabase when no paragraph is one."""
     found: list[Package] = []
     strange = 0
     place = shown(path)
@@ -76,14 +77,29 @@ def owned(view: View, package: Package) -> list[bytes]:
         return []
     for paragraph in view.read(file, MAX_SIZE).split(b"\n\n"):
         lines = paragraph.splitlines()
-        if b"P:" + package.name.encode() not in lines or b"V:" + package.version.encode() not in lines:
-            continue
-        found: list[bytes] = []
-        folder = b""
-        for line in lines:
-            if line.startswith(b"F:"):
-                folder = line[2:]
-            elif line.startswith(b"R:"):
-                found.append((folder + b"/" + line[2:]).lstrip(b"/"))
-        return found
+        if b"P:" + package.name.encode() in lines and b"V:" + package.version.encode() in lines:
+            return _files(lines)
     return []
+
+
+def all_owned(view: View) -> Iterator[tuple[bytes, Package]]:
+    """Each path that a package brought, with the package. BadDatabase when a database cannot be read."""
+    for place in _places(view):
+        file = view.find(place)
+        for paragraph in view.read(file, MAX_SIZE).split(b"\n\n") if file else ():
+            if paragraph.strip():
+                for package in parse(paragraph, place):
+                    for path in _files(paragraph.splitlines()):
+                        yield path, package
+
+
+def _files(lines: list[bytes]) -> list[bytes]:
+    """The paths of a package's paragraph: folders (F), and names in the last one (R)."""
+    found: list[bytes] = []
+    folder = b""
+    for line in lines:
+        if line.startswith(b"F:"):
+            folder = line[2:]
+        elif line.startswith(b"R:"):
+            found.append((folder + b"/" + line[2:]).lstrip(b"/"))
+    return found

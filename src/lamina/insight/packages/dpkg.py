@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STATUS = b"var/lib/dpkg/status"
 STATUS_D = b"var/lib/dpkg/status.d"
 INFO = b"var/lib/dpkg/info"
+DIVERSIONS = b"var/lib/dpkg/diversions"
 MAX_SIZE = 64 << 20
 _MAX_ONE = 1 << 20
 _MOST = 10_000  # files in status.d
@@ -30,7 +31,7 @@ _ABSENT = ("not-installed", "config-files")  # no file of the package but its se
 
 def dpkg(view: View, distro: Distro) -> Iterator[Package]:
     """The packages that dpkg has, with the licences that their copyright files name."""
-    found = listed(view, STATUS, lambda file: _parse(view.read(file, MAX_SIZE), file.path))
+    found = listed(view, STATUS, lambda file: parse(view.read(file, MAX_SIZE), file.path))
     found += _single(view)
     known = licences(view, {package.name for package in found})
     for package in found:
@@ -48,14 +49,14 @@ def _single(view: View) -> Iterator[Package]:
         if file is None:
             continue
         try:
-            for package in _parse(view.read(file, _MAX_ONE), file.path):
+            for package in parse(view.read(file, _MAX_ONE), file.path):
                 yield package._replace(layer=file.diff_id)
         except BadDatabase as error:
             warn(view, file.path, error)
 
 
-def _parse(data: bytes, path: bytes) -> list[Package]:
-    """The packages of a status file (deb-control(5)). BadDatabase when no paragraph is one."""
+def parse(data: bytes, path: bytes) -> list[Package]:
+    """The packages of a status file (deb-control(5)) at `path`. BadDatabase when no paragraph is one."""
     found: list[Package] = []
     strange = 0
     place = shown(path)
@@ -93,6 +94,37 @@ def _purl(package: Package, distro: Distro) -> str:
         "upstream": package.source.replace(" ", "@"),
     }
     return purl(DEB, distro.id or "debian", package.name, package.version, qualifiers)
+
+
+def all_owned(view: View) -> Iterator[tuple[bytes, Package]]:
+    """Each path that a package brought, with the package. BadDatabase when the status cannot be read."""
+    view.top.prefetch(INFO)
+    moved = _diversions(view)
+    file = view.find(STATUS)
+    for package in parse(view.read(file, MAX_SIZE), file.path) if file else ():
+        for path in owned(view, package):
+            other, by = moved.get(path, (path, package.name))
+            yield (path if by == package.name else other), package
+    for package in _single(view):
+        for path in _listed_by_digests(view, package):
+            yield path, package
+
+
+def _diversions(view: View) -> dict[bytes, tuple[bytes, str]]:
+    """Where dpkg puts files of other packages (dpkg-divert(1)): by their path, and whose the path is then."""
+    file = view.find(DIVERSIONS)
+    lines = view.read(file, MAX_SIZE).splitlines() if file else []
+    return {
+        old.strip(b"/"): (new.strip(b"/"), by.decode("utf-8", "replace"))
+        for old, new, by in zip(lines[::3], lines[1::3], lines[2::3], strict=False)
+    }
+
+
+def _listed_by_digests(view: View, package: Package) -> list[bytes]:
+    """The paths in the list of digests beside a file of status.d."""
+    file = view.find(package.path.encode("utf-8", "surrogateescape").strip(b"/") + b".md5sums")
+    lines = view.read(file, MAX_SIZE).splitlines() if file else []
+    return [path.strip().strip(b"/") for path in (line.partition(b" ")[2] for line in lines) if path.strip()]
 
 
 def owned(view: View, package: Package) -> list[bytes]:

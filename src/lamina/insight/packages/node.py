@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from lamina.insight.packages.distro import Distro
 from lamina.insight.packages.history import shown, warn
 from lamina.insight.packages.package import NODE, BadDatabase, Package
 from lamina.oci.purl import purl
@@ -14,24 +15,30 @@ from lamina.tree.entry import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.insight.packages.distro import Distro
-    from lamina.insight.packages.view import FoundFile, View
+    from lamina.insight.packages.view import View
 
-_PACKAGE = re.compile(rb"(?:\A|/)node_modules/(?:@[^/]+/)?[^@./][^/]*/package\.json\Z")
+PACKAGE = re.compile(rb"(?:\A|/)node_modules/(?:@[^/]+/)?[^@./][^/]*/package\.json\Z")
 _LONE = re.compile("[\ud800-\udfff]")  # half a character: JSON can write it, UTF-8 cannot
-_MAX_SIZE = 4 << 20
+MAX_SIZE = 4 << 20
 
 
 def node(view: View, distro: Distro) -> Iterator[Package]:
     """The packages that npm, yarn or pnpm unpacked."""
-    for file in view.named(lambda path: _PACKAGE.search(path) is not None, (b"package.json",)):
+    for file in view.named(lambda path: PACKAGE.search(path) is not None, (b"package.json",)):
         try:
-            package = _package(view.read(file, _MAX_SIZE), file)
+            package = parse(view.read(file, MAX_SIZE), file.path)
         except BadDatabase as error:
             warn(view, file.path, error)
             continue
         if package is not None:
-            yield package
+            yield package._replace(layer=file.diff_id)
+
+
+def all_owned(view: View) -> Iterator[tuple[bytes, Package]]:
+    """Each file in a package's folder, with the package."""
+    for package in node(view, Distro()):
+        for path in owned(view, package):
+            yield path, package
 
 
 def owned(view: View, package: Package) -> list[bytes]:
@@ -42,8 +49,11 @@ def owned(view: View, package: Package) -> list[bytes]:
     return [each.path for each in entries if each.kind is not Kind.DIR and not each.path.startswith(nested)]
 
 
-def _package(data: bytes, file: FoundFile) -> Package | None:
-    """None for a package.json that only says how to read the files beside it."""
+def parse(data: bytes, path: bytes) -> Package | None:
+    """The package of a package.json at `path`; None for one that only says how to read the files beside it.
+
+    BadDatabase.
+    """
     try:
         document = json.loads(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -63,8 +73,7 @@ def _package(data: bytes, file: FoundFile) -> Package | None:
         homepage=_text(document.get("homepage")),
         description=_text(document.get("description")).partition("\n")[0],
         purl=purl(NODE, scope.lower(), last.lower(), version),
-        path=shown(file.path),
-        layer=file.diff_id,
+        path=shown(path),
     )
 
 

@@ -8,6 +8,7 @@ from posixpath import join, normpath
 from typing import TYPE_CHECKING
 
 from lamina.insight.packages import control
+from lamina.insight.packages.distro import Distro
 from lamina.insight.packages.history import shown, warn
 from lamina.insight.packages.package import PYTHON, BadDatabase, Package
 from lamina.oci.purl import purl
@@ -15,11 +16,10 @@ from lamina.oci.purl import purl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.insight.packages.distro import Distro
-    from lamina.insight.packages.view import FoundFile, View
+    from lamina.insight.packages.view import View
 
-_METADATA = re.compile(rb"\.dist-info/METADATA\Z|(\.egg-info|(^|/)EGG-INFO)/PKG-INFO\Z|\.egg-info\Z")
-_MAX_HEAD = 256 << 10  # the fields come before the description, which may be long
+METADATA = re.compile(rb"\.dist-info/METADATA\Z|(\.egg-info|(^|/)EGG-INFO)/PKG-INFO\Z|\.egg-info\Z")
+MAX_HEAD = 256 << 10  # the fields come before the description, which may be long
 _MAX_RECORD = 16 << 20
 _FIELDS = control.reader(
     (
@@ -42,16 +42,17 @@ _LONGEST = 60  # of what may be a licence's name; longer ones are the licence it
 def python(view: View, distro: Distro) -> Iterator[Package]:
     """The distributions that are installed (core metadata specifications)."""
     found = view.named(
-        lambda path: _METADATA.search(path) is not None, (b"METADATA", b"PKG-INFO"), (b".egg-info",)
+        lambda path: METADATA.search(path) is not None, (b"METADATA", b"PKG-INFO"), (b".egg-info",)
     )
     for file in found:
         try:
-            yield _package(view.head(file, _MAX_HEAD), file)
+            yield parse(view.head(file, MAX_HEAD), file.path)._replace(layer=file.diff_id)
         except BadDatabase as error:
             warn(view, file.path, error)
 
 
-def _package(data: bytes, file: FoundFile) -> Package:
+def parse(data: bytes, path: bytes) -> Package:
+    """The distribution whose metadata, or the head of them, are at `path`. BadDatabase."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n")
     head = next(control.paragraphs(text.partition("\n\n")[0]), "")
     fields = control.fields(_FIELDS, head)
@@ -67,8 +68,7 @@ def _package(data: bytes, file: FoundFile) -> Package:
         homepage=_known(fields, "home-page"),
         description=_known(fields, "summary"),
         purl=purl(PYTHON, "", re.sub(r"[-_.]+", "-", name).lower(), version),
-        path=shown(file.path),
-        layer=file.diff_id,
+        path=shown(path),
     )
 
 
@@ -88,6 +88,16 @@ def _person(fields: dict[str, str], role: str) -> str:
 def _known(fields: dict[str, str], name: str) -> str:
     value = fields.get(name, "")
     return "" if value.upper() == "UNKNOWN" else value
+
+
+def all_owned(view: View) -> Iterator[tuple[bytes, Package]]:
+    """Each path that an installed distribution's RECORD names, with the distribution."""
+    for package in python(view, Distro()):
+        try:
+            for path in owned(view, package):
+                yield path, package
+        except BadDatabase as error:
+            warn(view, package.path.strip("/").encode("utf-8", "surrogateescape"), error)
 
 
 def owned(view: View, package: Package) -> list[bytes]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.insight.packages.distro import Distro
-    from lamina.insight.packages.view import FoundFile, View
+    from lamina.insight.packages.view import View
 
 FOLDERS = (b"usr/lib/sysimage/rpm", b"var/lib/rpm", b"usr/share/rpm")
 _NAME, _LOG = b"/rpmdb.sqlite", b"/rpmdb.sqlite-wal"
@@ -34,7 +34,9 @@ def rpm(view: View, distro: Distro) -> Iterator[Package]:
     for folder in _folders(view):
         _tell_of_others(view, folder)
         if view.find(folder + _NAME) is not None:
-            for package in listed(view, folder + _NAME, lambda file: _parse(view, file)):
+            for package in listed(
+                view, folder + _NAME, lambda file: parse(view.read(file, MAX_SIZE), file.path)
+            ):
                 yield package._replace(purl=_purl(package, distro))
 
 
@@ -62,9 +64,10 @@ def _tell_of_others(view: View, folder: bytes) -> None:
         view.tell(Notice(text))
 
 
-def _parse(view: View, file: FoundFile) -> list[Package]:
-    place = shown(file.path)
-    found = [_package(header, place) for header in headers(view.read(file, MAX_SIZE))]
+def parse(data: bytes, path: bytes) -> list[Package]:
+    """The packages of a database at `path`. BadDatabase."""
+    place = shown(path)
+    found = [_package(header, place) for header in headers(data)]
     return [package for package in found if package.name not in ("", _KEYS)]
 
 
@@ -124,7 +127,21 @@ def owned(view: View, package: Package) -> list[bytes]:
     file = view.find(package.path.encode().strip(b"/"))
     for header in headers(view.read(file, MAX_SIZE)) if file else ():
         if _package(header, package.path).key == package.key:
-            folders = header.texts(tags.DIRNAMES)
-            pairs = zip(header.numbers(tags.DIRINDEXES), header.texts(tags.BASENAMES), strict=False)
-            return [(folders[n] + name).strip("/").encode() for n, name in pairs if n < len(folders)]
+            return _files(header)
     return []
+
+
+def all_owned(view: View) -> Iterator[tuple[bytes, Package]]:
+    """Each path that a package brought, with the package. BadDatabase when a database cannot be read."""
+    for folder in _folders(view):
+        file = view.find(folder + _NAME)
+        for header in headers(view.read(file, MAX_SIZE)) if file else ():
+            package = _package(header, shown(folder + _NAME))
+            for path in _files(header):
+                yield path, package
+
+
+def _files(header: Header) -> list[bytes]:
+    folders = header.texts(tags.DIRNAMES)
+    pairs = zip(header.numbers(tags.DIRINDEXES), header.texts(tags.BASENAMES), strict=False)
+    return [(folders[n] + name).strip("/").encode() for n, name in pairs if n < len(folders)]

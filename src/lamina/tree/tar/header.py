@@ -36,11 +36,11 @@ _MAX_PREFIX, _MAX_NAME = 155, 100
 _XATTR = b"SCHILY.xattr."
 
 
-def encode(entry: Entry, name: bytes) -> bytes:
+def encode(entry: Entry, name: bytes, *, exact: bool = False) -> bytes:
     """The header of `entry` under the tar name `name`, with its PAX header if one is needed.
 
-    Times are cut to whole seconds. The content of a FILE follows, padded to BLOCK. TarError for a
-    SOCKET, which tar has no type for.
+    Times are cut to whole seconds, unless they are to be `exact`. The content of a FILE follows, padded to
+    BLOCK. TarError for a SOCKET, which tar has no type for.
     """
     _, kind, mode, uid, gid, size, mtime, link, rdev, xattrs, _, _ = entry
     type_ = _TYPES.get(kind)
@@ -64,6 +64,8 @@ def encode(entry: Entry, name: bytes) -> bytes:
     seconds = mtime // SECOND
     if not (uid <= _MAX_ID and gid <= _MAX_ID and 0 <= seconds <= _MAX_LONG and size <= _MAX_LONG):
         uid, gid, seconds, size = _overflow(records, uid, gid, seconds, size)
+    if exact and mtime % SECOND:
+        records[b"mtime"], seconds = _decimal(mtime), max(seconds, 0)
     for key, value in xattrs:
         records[_XATTR + _xattr_key(key)] = value
     device = _device(rdev, name) if kind is Kind.CHAR or kind is Kind.BLOCK else _NO_DEVICE
@@ -134,6 +136,12 @@ def _overflow(
     if size > _MAX_LONG:
         records[b"size"], size = b"%d" % size, 0
     return uid, gid, seconds, size
+
+
+def _decimal(mtime: int) -> bytes:
+    """A time as decimal seconds; it is no whole number of them."""
+    seconds, rest = divmod(abs(mtime), SECOND)
+    return b"%b%d.%b" % (b"-" if mtime < 0 else b"", seconds, (b"%09d" % rest).rstrip(b"0"))
 
 
 def _long_name(records: dict[bytes, bytes], name: bytes) -> tuple[bytes, bytes]:

@@ -20,11 +20,13 @@ class TarWriter:
     """Pushes one archive into `sink`: for each entry `add`, then `data` until its size is reached; `finish`.
 
     Entries are written in the order in which they are added, which for a layer of ours is that of
-    their paths. `written` counts the bytes so far, those not yet given to the sink too.
+    their paths. `written` counts the bytes so far, those not yet given to the sink too. Times are cut to
+    whole seconds, unless they are to be `exact`.
     """
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, *, exact: bool = False) -> None:
         self._sink = sink
+        self._exact = exact
         self._parts: list[bytes] = []
         self._gathered = 0
         self._left = 0  # content that the entry still needs
@@ -40,7 +42,7 @@ class TarWriter:
         if self._left:
             self._short()
         self._entry = entry
-        self._put(encode(entry, tar_name(entry) if name is None else name))
+        self._put(encode(entry, tar_name(entry) if name is None else name, exact=self._exact))
         if entry.kind is Kind.FILE:
             self._left = entry.size
         elif entry.opaque:

@@ -1,0 +1,33 @@
+"""lamina append: an archive or a folder as one more layer of an image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.cli import surgery_flags
+
+if TYPE_CHECKING:
+    from lamina.cli.flags import Args, Command
+    from lamina.cli.session import Session
+
+
+def configure(command: Command) -> None:
+    """Flags of `lamina append`."""
+    command.takes("IMAGE TAR|FOLDER", 2, 2)
+    surgery_flags.add(command)
+    command.option("prefix", "path", "Folder of the image that the contents go to")
+    command.details = (
+        "An archive (a tar, plain or compressed) becomes a layer just as it is, whiteouts too. With --prefix "
+        "it is unpacked as ADD does it: links of the image are followed. What a folder holds is copied as "
+        "COPY does it, by default to /, and belongs to 0:0."
+    )
+
+
+def run(session: Session, args: Args) -> int:
+    """Makes the image."""
+    image, source = args.operands
+    target = surgery_flags.target(args, session.environ)
+    observer = surgery_flags.observer(args)
+    made = session.engine.surgery.append(image, source, target, observer, prefix=args.text("prefix"))
+    surgery_flags.told(made, args)
+    return 0

@@ -1,0 +1,66 @@
+"""lamina cherry-pick: layers of other images on top of one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.cli import findings, surgery_flags
+from lamina.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from lamina.cli.flags import Args, Command
+    from lamina.cli.session import Session
+    from lamina.surgery.findings import Findings
+
+
+def configure(command: Command) -> None:
+    """Flags of `lamina cherry-pick`."""
+    command.takes("IMAGE#LAYER [IMAGE#LAYER...] --onto IMAGE", 1, None)
+    command.option("onto", "string", "The image that gets the layers")
+    command.switch("force", "Make the image although something breaks")
+    command.switch("all", "Show all that could break")
+    surgery_flags.add(command)
+    command.details = (
+        "The layers come on top in the order in which they are named; IMAGE#2..4 names three. They stay as "
+        "they are, and so does the config of --onto. What they hide, and what their files do not find there, is "
+        "shown; it is refused when something breaks for certain."
+    )
+
+
+def run(session: Session, args: Args) -> int:
+    """Prints what could break, then what was made."""
+    from lamina.engine.reordering import Unfit
+
+    onto = args.text("onto")
+    if not onto:
+        raise InvalidInput("the image that gets the layers is missing", hint="--onto IMAGE")
+    target = surgery_flags.target(args, session.environ)
+    try:
+        done = session.engine.surgery.cherry_pick(
+            args.operands, onto, target, surgery_flags.observer(args), force=args.on("force")
+        )
+    except Unfit as unfit:
+        _show(unfit.findings, args)
+        raise
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps(done))
+        return 0
+    _show(done.findings, args)
+    surgery_flags.told(done.made, args)
+    return 0
+
+
+def _show(found: tuple[tuple[str, Findings], ...], args: Args) -> None:
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps({"findings": found, "made": None}))
+    elif not args.on("quiet"):
+        for platform, each in found:
+            shown = findings.lines(each, whole=args.on("all"))
+            if shown and len(found) > 1:
+                print(f"Platform {platform}:")
+            for line in shown:
+                print(line)

@@ -1,0 +1,37 @@
+"""lamina drop: an image without some of its layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.cli import surgery_flags
+
+if TYPE_CHECKING:
+    from lamina.cli.flags import Args, Command
+    from lamina.cli.session import Session
+
+
+def configure(command: Command) -> None:
+    """Flags of `lamina drop`."""
+    command.takes("IMAGE LAYER [LAYER...]", 2, None)
+    command.switch("force", "Leave a layer out although others touch the same paths")
+    surgery_flags.add(command)
+    command.details = (
+        "A layer is a number as `lamina layers` has it (1 is the bottom, -1 the top: write -- before it), "
+        "the beginning of its diff ID, or a range A..B. A layer can go when no layer above it touches what it "
+        "touched; else the paths are named."
+    )
+
+
+def run(session: Session, args: Args) -> int:
+    """Makes the image, and prints its name."""
+    name, *layers = args.operands
+    done = session.engine.surgery.drop(
+        name,
+        layers,
+        surgery_flags.target(args, session.environ),
+        surgery_flags.observer(args),
+        force=args.on("force"),
+    )
+    surgery_flags.told(done, args)
+    return 0

@@ -1,0 +1,90 @@
+"""lamina rebase: the layers of an application on another base, and what could break there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.cli import findings, surgery_flags, units
+from lamina.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from lamina.cli.flags import Args, Command
+    from lamina.cli.session import Session
+    from lamina.engine.rebasing import BaseUsed, RebasedImage, Rebasing
+
+_HOW = {
+    "annotations": "by the annotations of the image",
+    "layers": "by its layers",
+    "given": "as --from says",
+}
+
+
+def configure(command: Command) -> None:
+    """Flags of `lamina rebase`."""
+    command.takes("IMAGE --onto NEWBASE", 1, 1)
+    command.option("onto", "string", "The new base: an image, or scratch")
+    command.option("from", "string", "The old base (an image, IMAGE#LAYER, scratch), where it is not found")
+    command.switch("force", "Make the image although something breaks")
+    command.switch("dry-run", "Only show what would become of the image")
+    command.switch("all", "Show all that could break")
+    surgery_flags.add(command)
+    command.details = (
+        "Nothing is run, and the layers of the application stay as they are. Its config is merged with those "
+        "of both bases; what the application set itself stays. Refused when something breaks for certain: a "
+        "library, loader, interpreter, user or command that was there and is not any more."
+    )
+
+
+def run(session: Session, args: Args) -> int:
+    """Prints the report, then what was made."""
+    from lamina.engine.rebasing import Refused, Request
+
+    if not args.text("onto"):
+        raise InvalidInput("the new base is missing", hint="lamina rebase IMAGE --onto NEWBASE")
+    name, onto, base = args.operands[0], args.text("onto"), args.text("from")
+    request = Request(name, onto, base, force=args.on("force"), dry_run=args.on("dry-run"))
+    target = surgery_flags.target(args, session.environ)
+    try:
+        done = session.engine.surgery.rebase(request, target, surgery_flags.observer(args))
+    except Refused as refused:
+        _show(refused.images, args)
+        raise
+    _told(done, args)
+    return 0
+
+
+def _told(done: Rebasing, args: Args) -> None:
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps(done))
+        return
+    _show(done.images, args)
+    if done.made is not None:
+        surgery_flags.told(done.made, args)
+
+
+def _show(images: tuple[RebasedImage, ...], args: Args) -> None:
+    """The report on each image; of a refused rebase --json prints it, too."""
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps({"images": images, "made": None}))
+        return
+    if args.on("quiet"):
+        return
+    for image in images:
+        if len(images) > 1:
+            print(f"Platform {image.platform}:")
+        own = f"{image.layers} layers" if image.layers != 1 else "1 layer"
+        print(f"Old base: {_base(image.old_base)}, found {_HOW[image.found_by]}")
+        print(f"New base: {_base(image.new_base)}; {own} of the image on it")
+        for line in findings.config_lines(image.config) + findings.lines(
+            image.findings, whole=args.on("all")
+        ):
+            print(line)
+
+
+def _base(used: BaseUsed) -> str:
+    layers = "1 layer" if used.layers == 1 else f"{used.layers} layers"
+    return ", ".join(part for part in (used.name, units.short_id(used.image_id), layers) if part)

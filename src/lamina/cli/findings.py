@@ -1,0 +1,52 @@
+"""What could break, as people read it: findings of surgery, the worst first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lamina.cli.reasons import escaped
+from lamina.surgery.findings import Weight
+
+if TYPE_CHECKING:
+    from lamina.surgery.findings import Finding, Findings
+    from lamina.surgery.merging import Merged
+
+MOST = 12  # of one weight that are shown, unless all are wanted
+_TITLES = {Weight.BREAKS: "Breaks", Weight.RISK: "Could break", Weight.NOTE: "Good to know"}
+
+
+def lines(found: Findings, *, whole: bool = False) -> list[str]:
+    """A block for each weight; `whole` shows all that was kept."""
+    out = []
+    for weight, title in _TITLES.items():
+        fits = [finding for finding in found.listed if finding.weight is weight]
+        shown = fits if whole else fits[:MOST]
+        if fits:
+            out += [f"{title}:", *[f"  {_line(finding)}" for finding in shown]]
+        if len(shown) < len(fits):
+            out.append(f"  and {len(fits) - len(shown)} more; --all shows them")
+    out += [f"Not listed: {count} more of the kind {kind}" for kind, count in found.more]
+    return out
+
+
+def config_lines(merged: tuple[Merged, ...]) -> list[str]:
+    """What became of the config where the bases differ."""
+    return ["Config:", *[f"  {escaped(_merged(each))}" for each in merged]] if merged else []
+
+
+def _line(finding: Finding) -> str:
+    return escaped(" ".join(part for part in (finding.path, finding.text) if part))
+
+
+def _merged(each: Merged) -> str:
+    what = f"{each.field} {each.name}".strip()
+    if each.outcome == "conflict":
+        bases = f"the old base has {_value(each.old)}, the new one {_value(each.new)}"
+        return f"{what}: {_value(each.result)} of the application stays; {bases}"
+    if each.result is None:
+        return f"{what}: gone with the old base, which had {_value(each.old)}"
+    return f"{what}: {_value(each.result)}, with the new base; it was {_value(each.old)}"
+
+
+def _value(value: str | None) -> str:
+    return "nothing" if value is None else repr(value) if value in ("", " ") else value

@@ -1,0 +1,39 @@
+"""What files have in common, by their rows: several names for one file, one content in several files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Iterator
+
+    from lamina.oci.digest import DiffID
+
+_FROM = "FROM files AS f JOIN diffs AS d ON d.num = f.diff WHERE d.diff_id = ?"
+_ONCE, _OFTEN = 1, 2
+_DIGITS = 6  # of a digest that count
+
+
+def linked(c: sqlite3.Connection, diff_id: DiffID) -> Iterator[bytes]:
+    """The path of each FILE of a layer that has hard links, once for each of them; none without rows."""
+    return (row[0] for row in c.execute(f"SELECT f.link {_FROM} AND f.kind = 'h'", (diff_id,)))
+
+
+class Repeated:
+    """Which contents several files of some layers may have: a sieve of 16 MiB, however many there are."""
+
+    def __init__(self, c: sqlite3.Connection, diff_ids: Iterable[DiffID]) -> None:
+        """Reads the digests of all files that are not empty."""
+        self._seen = seen = bytearray(1 << 4 * _DIGITS)
+        for diff_id in diff_ids:
+            rows = c.execute(
+                f"SELECT substr(f.digest, 1, 3) {_FROM} AND f.kind = 'f' AND f.size > 0", (diff_id,)
+            )
+            for (head,) in rows:
+                place = int.from_bytes(head)
+                seen[place] = _OFTEN if seen[place] else _ONCE
+
+    def __contains__(self, digest: object) -> bool:
+        """False for the hex digest of a content that one file has; True can be chance, one time in many."""
+        return isinstance(digest, str) and self._seen[int(digest[:_DIGITS] or "0", 16)] == _OFTEN

@@ -1,0 +1,71 @@
+"""Appending: an archive as it is, or what it or a folder holds, as one more layer of an image."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from lamina.db.versions import versions
+from lamina.engine.editing import FileEdit, file_layer
+from lamina.errors import Conflict, InvalidInput, NotFound
+from lamina.fs.failures import failure, shown
+from lamina.layers.apply import apply_layer
+from lamina.layers.lookup import Lookup
+from lamina.surgery.parts import Parts, done
+from lamina.tree.entry import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lamina.engine.operating import Subject
+    from lamina.layers.context import Layers
+    from lamina.oci.digest import DiffID
+
+
+def appending(source: str, prefix: str, epoch: int | None) -> Callable[[Layers, Subject], Parts]:
+    """What adds the layer; see Surgery.append."""
+    if not os.path.lexists(source):
+        raise NotFound(f"{shown(os.fsencode(source))}: no such file or directory")
+    is_folder = os.path.isdir(source)
+    given = [f"--prefix={prefix}"] if prefix else []
+    what = shlex.join(["lamina", "append", *given, source])
+
+    def change(ctx: Layers, subject: Subject) -> Parts:
+        diff_ids = subject.parts.diff_ids
+        if is_folder:
+            edit = FileEdit(add=((source, prefix or "/"),))
+            diff_id = file_layer(ctx, diff_ids, edit, epoch)
+        elif prefix:
+            diff_id = file_layer(ctx, diff_ids, FileEdit(unpack=((source, prefix),)), epoch)
+        else:
+            diff_id = _as_it_is(ctx, diff_ids, source)
+        if diff_id is None:
+            raise InvalidInput(f"{shown(os.fsencode(source))} holds nothing")
+        line = done(what, subject.created, f"of {subject.image_id}", diff_id)
+        return Parts(subject.parts.config, (*subject.parts.lines, line))
+
+    return change
+
+
+def _as_it_is(ctx: Layers, diff_ids: Sequence[DiffID], source: str) -> DiffID:
+    """The layer that the archive is. Conflict when a folder of it would take the place of a link."""
+    try:
+        with open(source, "rb") as file:
+            diff = apply_layer(ctx, file)
+    except OSError as error:
+        raise failure(error, source) from error
+    except InvalidInput as error:
+        raise InvalidInput(f"{shown(os.fsencode(source))} cannot be read as a tar: {error.message}") from None
+    below = Lookup(ctx, diff_ids[::-1])
+    for each in versions(ctx.db.read(), [diff.diff_id]):
+        entry = each.versions[0].entry
+        if entry is None or entry.kind is not Kind.DIR:
+            continue
+        old = below.get(entry.path)
+        if old is not None and old.kind is Kind.SYMLINK:
+            raise Conflict(
+                f"the folder /{shown(entry.path)} of the archive would replace a link to {shown(old.link)}",
+                hint="--prefix=/ unpacks it through the links of the image, as ADD does",
+            )
+    return diff.diff_id

@@ -1,0 +1,83 @@
+"""The base images of an image: by layers that other images have, by records of builds, by annotations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.db import imagedb
+from lamina.db.bases import bases
+from lamina.db.recorded import bases_on
+from lamina.errors import LaminaError
+from lamina.oci import manifest as manifests
+from lamina.oci import reference
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.insight.rows import Rows
+    from lamina.oci.config import ImageConfig
+    from lamina.oci.digest import ImageID
+
+LAYERS, BUILD, ANNOTATIONS, LABELS = "layers", "build", "annotations", "labels"
+_NAME, _DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+
+
+class BaseImage(NamedTuple):
+    """An image that another one stands on."""
+
+    name: str  # as it is called here, else as the other says; a short ID where it has no name
+    digest: str  # image ID of one that the store has, else the digest that is said; "" for none
+    layers: int  # how many of the other's lowest layers are its own; 0 where nobody knows
+    known_by: str  # layers, build, annotations or labels: the first of them that told
+
+
+def base_images(rows: Rows, image_id: ImageID, config: ImageConfig) -> list[BaseImage]:
+    """The bases of an image, the highest first; one that only annotations or labels name comes last.
+
+    Annotations (image-spec annotations.md) count where no layer is known to be a base's.
+    """
+    found = [
+        BaseImage(_short(base.names, base.image_id), base.image_id, base.layers, LAYERS)
+        for base in bases(rows.connection, image_id)
+    ]
+    known = {base.layers for base in found}
+    found += [base for base in _built_on(rows, image_id) if base.layers not in known]
+    found.sort(key=lambda base: -base.layers)  # stable: named ones stay before others
+    return found or _said(rows, image_id, config)
+
+
+def _short(names: tuple[str, ...], image_id: str) -> str:
+    return reference.parse(names[0]).familiar() if names else image_id.removeprefix("sha256:")[:12]
+
+
+def _built_on(rows: Rows, image_id: ImageID) -> list[BaseImage]:
+    """What the FROMs of recorded builds named that ended with layers of this image; one for each height."""
+    c = rows.connection
+    chain = imagedb.layers_of(c, image_id)
+    heights = {chain_id: number for number, chain_id in enumerate(chain, 1)}
+    own = (image_id, imagedb.need_image(c, image_id).manifest)
+    found: dict[int, BaseImage] = {}
+    for start in range(0, len(chain), 500):  # SQLite bounds the marks of a query
+        for chain_id, key in bases_on(c, chain[start : start + 500]):
+            name, _, digest = key.partition("@")
+            height = heights[chain_id]  # type: ignore[index]
+            if name and digest not in own:
+                found.setdefault(height, BaseImage(name, digest, height, BUILD))
+    return list(found.values())
+
+
+def _said(rows: Rows, image_id: ImageID, config: ImageConfig) -> list[BaseImage]:
+    for known_by, texts in ((ANNOTATIONS, _annotations(rows, image_id)), (LABELS, config.config.labels)):
+        name, digest = texts.get(_NAME, ""), texts.get(_DIGEST, "")
+        if name or digest:
+            return [BaseImage(name or digest.rpartition(":")[2][:12], digest, 0, known_by)]
+    return []
+
+
+def _annotations(rows: Rows, image_id: ImageID) -> Mapping[str, str]:
+    """Those of the manifest; none where it is not in the store, or cannot be read."""
+    try:
+        data = rows.blobs.read(imagedb.need_image(rows.connection, image_id).manifest)
+        return manifests.parse_manifest(data).annotations
+    except LaminaError:
+        return {}

@@ -1,0 +1,1 @@
+"""What differs between two states: files, config, history, packages; and why two equal builds are not."""

@@ -1,0 +1,42 @@
+"""What files contained, on both sides, for those who compare more than digests."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from lamina.insight.diff.patch import MAX_SIZE, NONE, Content, is_text
+from lamina.layers.difffiles import open_in_diff
+
+if TYPE_CHECKING:
+    from lamina.insight.diff.change import FileFacts
+    from lamina.insight.states import State
+    from lamina.layers.context import Layers
+
+_CHUNK = 1 << 20
+
+
+def text_of(ctx: Layers, state: State, path: str, facts: FileFacts | None) -> Content:
+    """The text of a file, the target of a link; brings absent layers. Errors as of open_in_diff."""
+    if facts is None:
+        return NONE
+    if facts.type == "l":
+        return Content(os.fsencode(facts.link))
+    if facts.type != "f":
+        return Content(None)
+    if facts.size > MAX_SIZE:
+        return Content(None, f"over {MAX_SIZE >> 20} MiB: not compared")
+    data = read(ctx, state, path, facts)
+    return Content(data) if is_text(data) else Content(None)
+
+
+def read(ctx: Layers, state: State, path: str, facts: FileFacts, most: int = MAX_SIZE) -> bytes:
+    """The first `most` bytes of a file."""
+    parts: list[bytes] = []
+    left = most
+    diff_id = state.diff_ids[facts.layer - 1]
+    with open_in_diff(ctx, diff_id, os.fsencode(path).lstrip(b"/")) as stream:
+        while left > 0 and (part := stream.read(min(left, _CHUNK))):
+            parts.append(part)
+            left -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,46 @@
+"""The names of users and groups, as the image's own /etc/passwd and /etc/group have them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from lamina.errors import LaminaError
+from lamina.tree.entry import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lamina.insight.files.merged import Merged
+    from lamina.layers.context import Layers
+
+_MOST = 1 << 20  # bytes of each table that are read
+
+
+class Owners(NamedTuple):
+    """IDs by their names."""
+
+    users: Mapping[str, int] = {}
+    groups: Mapping[str, int] = {}
+
+
+def owners(ctx: Layers, merged: Merged) -> Owners:
+    """Those of this state of the image; no names where a table is not there, or cannot be had."""
+    return Owners(_ids(ctx, merged, b"etc/passwd"), _ids(ctx, merged, b"etc/group"))
+
+
+def _ids(ctx: Layers, merged: Merged, path: bytes) -> dict[str, int]:
+    """Of several names for an ID, and of several IDs for a name, the first one counts."""
+    try:
+        found = merged.need(path)
+        if found.entry.kind not in (Kind.FILE, Kind.HARDLINK):
+            return {}
+        with ctx.open_file(merged.diff_ids[found.layer - 1], found.entry.path) as file:
+            text = (file.read(_MOST) or b"").decode(errors="surrogateescape")
+    except LaminaError:
+        return {}
+    ids: dict[str, int] = {}
+    for line in text.splitlines():
+        fields = line.split(":")
+        if len(fields) > 2 and fields[2].isascii() and fields[2].isdigit() and len(fields[2]) < 11:
+            ids.setdefault(fields[0], int(fields[2]))
+    return ids

@@ -1,0 +1,1 @@
+"""Who has it: which images, layers and containers of the whole store hold a file or a package."""

@@ -1,0 +1,39 @@
+"""squash: one layer in place of several, and a container sees no difference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lamina.oci.digest import ImageID
+from lamina.surgery.squash import squash
+from lamina.tree.entry import Kind
+from tests.layers.stores import rows
+from tests.surgery.stacks import MOMENT, Stack, parts_of, seen, stacks, write
+
+if TYPE_CHECKING:
+    from lamina.layers.context import Layers
+
+IMAGE = ImageID("sha256:" + "1" * 64)
+ON_STORES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@ON_STORES
+@given(stacks(2), st.data())
+def test_the_merged_tree_stays(store: Layers, stack: Stack, data: st.DataObject) -> None:
+    low = data.draw(st.integers(1, len(stack)))
+    high = data.draw(st.integers(low, len(stack)))
+    parts = parts_of(write(store, stack))
+    made = squash(store, parts, low, high, IMAGE, MOMENT)
+    assert seen(store, made.diff_ids) == seen(store, parts.diff_ids)
+    assert len(made.diff_ids) in (len(stack) - (high - low), len(stack) - (high - low) - 1)
+    assert made.diff_ids[: low - 1] == parts.diff_ids[: low - 1], "the layers below stay"
+    assert seen(store, made.diff_ids[:low]) in (
+        seen(store, parts.diff_ids[:high]),
+        seen(store, made.diff_ids[: low - 1]),
+    )
+    if low == 1 and made.diff_ids and low < high:
+        entries = rows(store, made.diff_ids[0])
+        assert not [entry for entry in entries if entry.opaque or entry.kind is Kind.WHITEOUT]
