@@ -1,4 +1,4 @@
-"""Speed, side by side: python -m bench [cached|run-true|cache|verify|trace|read-set|ship|memory|delta ...]
+"""Speed, side by side: python -m bench [CASE ...]
 
 cached    a fully cached build of the Flask example, beside `python -c pass`
 run-true  one `RUN true` step, everything included, beside `unshare -mpfiu chroot ROOT true`
@@ -9,6 +9,7 @@ read-set  what it costs to ask whether other layers show it the same
 memory    what an image of 10 GB takes of it to load, push, save, pull and remove; exit 1 above the limit
 ship      push, pull and a build by a shared cache, beside docker, podman and skopeo
 delta     the next version of a layer in parts and whole, over lines of several kinds; exit 1 if slower
+questions who, blame and sql over 1,000 images, 5,000 layers and 2,000,000 files
 
 Without a name: cached and run-true. Every contestant runs once a round, in turn; what counts is the ratio
 of the medians. Working files lie on tmpfs.
@@ -31,6 +32,7 @@ from bench.cache import case, verify
 from bench.delta.case import delta
 from bench.measure import Run, command, medians, per_step, table
 from bench.memory import memory
+from bench.questions.case import questions
 from bench.ship.case import ship
 from lamina.mount.table import mounts_below
 
@@ -111,9 +113,10 @@ CASES: dict[str, Case] = {
     "ship": lambda found, folder, _: ship(found, folder, base, min(ROUNDS, 5)),
     "memory": lambda found, folder, _: memory(folder),
     "delta": lambda found, folder, _: delta(folder, min(ROUNDS, 3)),
+    "questions": lambda found, folder, _: print(questions(found[0], folder, ROUNDS), flush=True),
     "read-set": lambda found, folder, _: print(readsets.read_set(found[0], folder, ROUNDS), flush=True),
 }
-ALONE = {"verify", "trace", "read-set", "memory", "delta"}  # no other builder takes part
+ALONE = {"verify", "trace", "read-set", "memory", "delta", "questions"}  # no other builder takes part
 
 
 def main() -> None:

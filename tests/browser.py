@@ -32,7 +32,7 @@ _FLAGS = (
     "--force-prefers-reduced-motion",  # nothing moves while we look
     "--hide-scrollbars",
 )
-_PATIENCE = 30.0  # seconds
+_PATIENCE = 10.0  # seconds
 _WRONG = ("Runtime.exceptionThrown", "Log.entryAdded", "Runtime.consoleAPICalled")
 
 

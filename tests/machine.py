@@ -11,6 +11,7 @@ from pathlib import Path
 from lamina.mount import userns
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+THOROUGH = bool(os.environ.get("LAMINA_PEERS"))  # ./test --peers: what takes long has all its cases
 _PACKAGE = REPOSITORY / ".cache/tests/busybox-static"
 
 

@@ -42,11 +42,13 @@ WHOLE = Size()
 class Asked(NamedTuple):
     """What is worth asking of the store: of few layers and of many."""
 
-    digest: str  # of a file that a base has
-    rare: str  # of a file that one layer has
-    path: str  # of a base, and of some layers above it
-    image: str
+    digest: str  # of a file of a base
+    rare: str  # of a file of one application
+    path: str  # of a file of a base
+    image: str  # an application
     package: str
+    version: str  # one that few images have
+    file: str  # a path of the image
 
 
 class Maker:
@@ -178,4 +180,8 @@ def _asked(maker: Maker, base: Layer, top: Layer) -> Asked:
     low = [entry for entry in cachedb.files(c, base.diff_id) if entry.kind is Kind.FILE]
     high = [entry for entry in cachedb.files(c, top.diff_id) if entry.kind is Kind.FILE]
     path = "/" + low[len(low) // 2].path.decode()
-    return Asked(low[7].digest, high[5].digest, path, f"app-{maker.size.images - BASES - 1}", "openssl")
+    version = c.execute(
+        "SELECT version FROM packages WHERE name = ? ORDER BY file", (OPENSSL[0],)
+    ).fetchone()[0]
+    image, file = f"app-{maker.size.images - BASES - 1}", "/" + high[9].path.decode()
+    return Asked(low[7].digest, high[5].digest, path, image, OPENSSL[0], version, file)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lamina.containers.request import RunResult as RunResult
     from lamina.containers.stdio import Stdio as Stdio
     from lamina.engine.engine import Engine as Engine
+    from lamina.engine.operating import Target as Target
     from lamina.engine.pushing import PushRequest as PushRequest
     from lamina.engine.steps import StepRef as StepRef
     from lamina.errors import LaminaError as LaminaError
@@ -38,6 +39,7 @@ __all__ = [
     "ServeSettings",
     "Stdio",
     "StepRef",
+    "Target",
     "__version__",
 ]
 
@@ -55,6 +57,7 @@ _HOMES = {
     "ServeSettings": "lamina.serving.settings",
     "StepRef": "lamina.engine.steps",
     "Stdio": "lamina.containers.stdio",
+    "Target": "lamina.engine.operating",
 }
 
 

@@ -14,6 +14,7 @@ from lamina.layers.write import LayerItem
 from lamina.oci.config import ContainerConfig
 from lamina.tree.entry import Entry, Kind
 from tests.build.ruled import outline
+from tests.machine import THOROUGH
 
 if TYPE_CHECKING:
     from .kitchen import Kitchen
@@ -37,7 +38,7 @@ STEPS = (
     "WORKDIR /c",
 )
 NAMES = ("a", "b", "c")
-ROUNDS = 150
+ROUNDS = 150 if THOROUGH else 60
 
 
 def parent(chance: random.Random) -> list[LayerItem]:

@@ -1,6 +1,6 @@
 """Rule 4 against chance: random changes below random steps; each reuse is checked by doing the step again.
 
-LAMINA_FUZZ is how many changes are tried (12 without it), LAMINA_FUZZ_SEED the first of their seeds.
+LAMINA_FUZZ is how many changes are tried (6 without it, with ./test --peers 12), LAMINA_FUZZ_SEED the first of their seeds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from lamina.dockerfile import DockerfileError
 from lamina.errors import LaminaError
 from lamina.graph.rules import INDEPENDENT, UNTOUCHED
 from lamina.layers.planned import PlannedLayers
+from tests.machine import THOROUGH
 
 from .kitchen import HOST
 from .planned import check as check_plan
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from .untouched.lab import Lab
 
-ROUNDS = int(os.environ.get("LAMINA_FUZZ", "12"))
+ROUNDS = int(os.environ.get("LAMINA_FUZZ", "12" if THOROUGH else "6"))
 SEED = int(os.environ.get("LAMINA_FUZZ_SEED", "0"))
 pytestmark = [pytest.mark.timeout(60 + 2 * ROUNDS), pytest.mark.usefixtures("inside")]
 

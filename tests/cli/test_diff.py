@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lamina.insight.diff.change import FileChange
     from tests.e2e.lamina_command import Lamina
 
 DOCKERFILE = """FROM busybox
@@ -112,7 +113,7 @@ def test_exit_codes(program: Lamina) -> None:
     assert program("diff", "-q", "app:1", "app:1") == ""
     assert program("diff", "--exit-code", "--name-only", "app:1", "app:2", "/srv", status=1)
     program("diff", "--exit-code", "app:1", "app:2", "/bin")
-    assert program("diff", "app:1", "app:1").endswith("no file differs\n")
+    assert program("diff", "app:1", "app:1") == "app:1 (8 layers) and app:1 (8 layers) are the same image\n"
 
 
 def test_layers(program: Lamina) -> None:
@@ -129,6 +130,8 @@ def test_containers(program: Lamina) -> None:
     assert program("diff", "box") == "D /gone\nA /made\nC /srv\nC /srv/text\n", "as Docker has it"
     *lines, last = program("diff", "--stat", "box").splitlines()
     assert lines == [" /gone | deleted", " /made | 1 +", " /srv/text | 1 +"]
+    assert program("container", "diff", "box") == program("diff", "box")
+    assert "  C Cmd: " in program("diff", "app:1", "box")
     assert last.startswith(
         "app:1 (8 layers) -> box (9 layers), 8 of them shared: 1 added, 1 changed, 1 deleted"
     )
@@ -142,6 +145,7 @@ def test_steps_of_builds(program: Lamina) -> None:
     assert program("diff", "--step", "4", "--name-only", first) == "/o\\x1b[31md\n"
     assert program("diff", "--step", "4", first) == "A /o\x1b[31md\n", "Docker's form has the bytes"
     assert program("diff", "--name-only", "^1#4", "^0#4") == "/gone\n/srv/bin\n/srv/text\n"
+    assert "  A Env COLOUR: blue" in program("diff", f"{first}#1", f"{first}#2").splitlines()
     lines = program("diff", "--stat", f"{first}#2").splitlines()
     assert lines[-1].startswith(
         f"what {first}#2 stood on (5 layers) -> {first}#2 (6 layers), 5 of them shared"
@@ -160,7 +164,21 @@ def test_two_builds_that_should_be_equal(program: Lamina, tmp_path: Path) -> Non
     without = program("diff", "--reproducible=false", "same:1", "same:2")
     assert "Why they differ" not in without
     asked = program("diff", "--reproducible", "app:1", "app:2")
+    assert asked.startswith("Why they differ") and "History" not in asked
+    assert "likely: the build contexts were not the same" in asked
     assert "layer 6 is the first that differs: COPY --chmod=644 text /srv/text" in asked
+
+
+def test_a_worker_answers_the_same(program: Lamina) -> None:
+    """Programs of ordinary users have the work done by another process."""
+    with Engine.open(str(program.root)) as engine:
+        whole = engine.compare("app:1", "app:2")
+        assert engine.compare("app:1#7", "app:1").history == engine.compare("app:1#-1").history
+        engine._in_place = lambda: False  # type: ignore[method-assign]
+        seen: list[FileChange] = []
+        assert engine.compare("app:1", "app:2") == whole
+        assert engine.compare("app:1", "app:2", found=seen.append) == whole._replace(files=())
+        assert tuple(seen) == whole.files != ()
 
 
 def test_what_does_not_exist(program: Lamina) -> None:

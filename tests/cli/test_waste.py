@@ -105,6 +105,13 @@ def test_json_is_the_whole_answer(program: Lamina, image: str) -> None:
     assert (cache["line"], cache["base"]) == (4, "")
 
 
+def test_fold_saves_what_is_said(program: Lamina, image: str) -> None:
+    program("fold", "-q", "-t", "folded", image)
+    before, after = (json.loads(program("waste", "--json", name)) for name in (image, "folded"))
+    assert before["foldable"] == before["hidden"] == before["size"] - after["size"] == 8998
+    assert after["hidden"] == after["foldable"] == 0
+
+
 def test_limits(program: Lamina, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     out = program("waste", "--ci", image, status=1)  # dive's default: 10% of what the image's own layers have
@@ -127,3 +134,21 @@ def test_limits_that_are_none(program: Lamina, image: str, tmp_path: Path) -> No
     assert "ci is no YAML" in err and "Traceback" not in err
     _, err = program.both("waste", "--ci-config", tmp_path / "none", image, status=1)
     assert "No such file" in err
+
+
+def test_an_earlier_build_is_no_base(program: Lamina, tmp_path: Path) -> None:
+    """While somebody works on a Dockerfile, all that he built before lies below, and is his own still."""
+    text = "FROM busybox\nENV A=b\nRUN head -c 4000 /dev/zero >/grown\nRUN chown 7 /grown\n"
+    for number in range(2):
+        (tmp_path / "Dockerfile").write_text(text)
+        program("build", "-q", "-t", "grown", tmp_path)
+        text += "RUN echo more >/more\n"
+        found = json.loads(program("waste", "--json", "grown"))
+        assert {(each["kind"], each["base"]) for each in found["findings"]} == {("metadata", "")}
+        assert [each["base"] for each in found["layers"] if each["base"] != "busybox:latest"] == [""] * (
+            2 + number
+        )
+    (tmp_path / "Dockerfile").write_text("FROM grown\nRUN echo app >/app\n")
+    program("build", "-q", "-t", "app", tmp_path)
+    found = json.loads(program("waste", "--json", "app"))
+    assert {each["base"] for each in found["findings"]} == {"grown:latest"}

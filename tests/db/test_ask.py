@@ -42,8 +42,13 @@ def rows(path: str, sql: str, *values: str) -> list[tuple[object, ...]]:
 
 def test_rows_of_the_views(path: str) -> None:
     assert rows(path, "SELECT name, layers FROM images") == [("docker.io/library/i:latest", 2)]
-    assert rows(path, "SELECT number, created_by FROM image_layers ORDER BY 1") == [(1, "RUN low"), (2, "RUN high")]
-    sql = "SELECT path, type, printf('%o', mode), mtime, sha256 FROM files WHERE diff_id = ? AND type = 'file'"
+    assert rows(path, "SELECT number, created_by FROM image_layers ORDER BY 1") == [
+        (1, "RUN low"),
+        (2, "RUN high"),
+    ]
+    sql = (
+        "SELECT path, type, printf('%o', mode), mtime, sha256 FROM files WHERE diff_id = ? AND type = 'file'"
+    )
     found = rows(path, sql, a_diff("high").diff_id)
     assert found == [("/usr/\udcff\x1b", "file", "4755", 7, "ab" * 32)]
     assert os.fsencode(str(found[0][0])) == b"/usr/\xff\x1b"

@@ -1,4 +1,4 @@
-"""Sieves: nothing that a layer has is held back, and they are right after every way that rows come or change."""
+"""Sieves hold back nothing that a layer has, and are right after every way that rows come or change."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def test_they_follow_their_layer(db: Database) -> None:
 def test_packages_by_name_source_version_and_pattern(db: Database) -> None:
     with db.write() as tx:
         number = put(tx, "a", [])
-        deb = put_file(tx, "deb", b"d", [Listed("libssl3", "3.0.1", "amd64", "openssl"), Listed("sed", "4", "")])
+        deb = put_file(
+            tx, "deb", b"d", [Listed("libssl3", "3.0.1", "amd64", "openssl"), Listed("sed", "4", "")]
+        )
         assert put_file(tx, "deb", b"d", []) == deb
         pypi = put_file(tx, "pypi", b"d", [Listed("Ruamel.YAML", "0.18", "")])
         put_layer(tx, number, [(b"status", deb), (b"x/METADATA", pypi)])

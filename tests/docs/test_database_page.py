@@ -1,4 +1,4 @@
-"""docs/database.md: its queries give what they promise, on a store with known images; its views are those that are."""
+"""docs/database.md: its queries give what they promise on a store with known images; its views are all."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_links_lead_somewhere(page: str) -> None:
 @pytest.mark.parametrize("page", WRITTEN)
 def test_verbs_exist(page: str) -> None:
     text = (REPOSITORY / page).read_text()
-    for verb in re.findall(r"(?:^\$ |`|\| )lamina ([a-z]+)", text, re.MULTILINE):
+    for verb in re.findall(r"(?:^\$ |`|\| )lamina ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE):
         if verb not in NO_VERBS:
             _command([verb, "ls", "prune"])  # the words after it are for management commands
 

@@ -17,7 +17,7 @@ import pytest
 from lamina.mount import userns
 from lamina.store.files import remove_tree
 from tests.e2e.lamina_command import REPOSITORY, Lamina
-from tests.machine import has_sub_ids, quick_place
+from tests.machine import THOROUGH, has_sub_ids, quick_place
 
 if TYPE_CHECKING:
     from tests.e2e.real_images import Real
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def _no_bases() -> str:
     """Why the large bases cannot be made here and now; "" when they can. They take minutes."""
-    if not os.environ.get("LAMINA_PEERS"):
+    if not THOROUGH:
         return "./test --peers runs it"
     if shutil.which("mmdebstrap") is None or not has_sub_ids():
         return "bootstrapping a Debian base needs mmdebstrap, and root or sub-IDs"

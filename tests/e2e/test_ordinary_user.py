@@ -113,7 +113,9 @@ def test_saved_owners_are_right_where_the_disk_cannot_hold_them(app: OrdinaryLam
 def test_a_container_is_changed_and_committed(app: OrdinaryLamina) -> None:
     app("run", "--name", "box", "-u", "0", "app", "sh", "-c", "echo new > /new; rm /given; chown 33 /kept")
     assert {"A /new", "D /given"} <= set(app("diff", "box").splitlines())
+    assert {"/new", "/given"} <= set(app("diff", "--name-only", "app", "box").splitlines())
     app("commit", "box", "changed")
+    assert app("diff", "--name-only", "box", "changed") == ""
     app("rm", "box")
     assert app("run", "--rm", "changed", "sh", "-c", "cat /new; ls /given 2>&1 | wc -l") == "new\n1\n"
     archive = app.folder / "changed.tar"

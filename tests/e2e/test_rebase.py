@@ -12,7 +12,8 @@ from tests.e2e.test_examples import BOOTSTRAP, answer
 PATCHED = """FROM debian
 RUN set -e; at=/tmp/p; mkdir -p $at/DEBIAN; \\
     dpkg -s libexpat1 | grep -v ^Status: | sed 's/^Version: .*/&+patched1/' > $at/DEBIAN/control; \\
-    for f in $(dpkg -L libexpat1); do if [ -f $f ]; then mkdir -p $at$(dirname $f); cp -a $f $at$f; fi; done; \\
+    for f in $(dpkg -L libexpat1); do \\
+        if [ -f $f ]; then mkdir -p $at$(dirname $f); cp -a $f $at$f; fi; done; \\
     find $at -type f -name 'libexpat.so.1.*' -exec sh -c 'printf patched >> $1' - {} \\; ; \\
     dpkg-deb -b $at /tmp/p.deb; dpkg -i /tmp/p.deb; rm -rf $at /tmp/p.deb
 ENV PATCHED=1
@@ -38,6 +39,7 @@ def test_flask_on_another_base(bases: Lamina, tmp_path: Path) -> None:
         bases.build("-t", f"debian:{name}", "-f", tmp_path / name, tmp_path)
 
     told = bases("rebase", "flask", "--onto", "debian:patched", "-t", "flask:patched")
+    assert "  libexpat1 " in told and "+patched1\n" in told
     assert "Old base: debian:latest" in told and "found by its layers" in told and "reaks" not in told
     base = layers(bases, "debian:patched")
     assert layers(bases, "flask:patched") == base + layers(bases, "flask")[1:]

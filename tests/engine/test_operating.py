@@ -11,7 +11,7 @@ from lamina.db import imagedb
 from lamina.db.names import resolve_image
 from lamina.engine.engine import Engine
 from lamina.engine.operating import Operated, Target
-from lamina.engine.rebasing import Refused, Request
+from lamina.engine.rebasing import Refused
 from lamina.engine.reordering import Unfit
 from lamina.errors import Conflict, InvalidInput, LaminaError, NotFound
 from lamina.events import Event, Notice
@@ -98,7 +98,7 @@ def test_a_rebase(store: Layers, engine: Engine) -> None:
     old = image(store, OLD, tag="base:1", env="V=1")
     new = image(store, NEW, {"more": b"x"}, tag="base:2", env="V=2")
     app = image(store, OLD, APP, {"app/b": b"b"}, tag="app", env="V=1")
-    done = engine.surgery.rebase(Request("app", "base:2"), Target(("app:new",), created=LATER))
+    done = engine.surgery.rebase("app", "base:2", Target(("app:new",), created=LATER))
     (told,) = done.images
     assert (told.old_base.image_id, told.found_by, told.new_base.name, told.layers) == (
         old,
@@ -117,17 +117,17 @@ def test_a_rebase(store: Layers, engine: Engine) -> None:
     assert last.empty_layer and last.created == config.created == LATER
     assert last.comment == (f"from {app}: 1 layer of base:1 ({old}) replaced by 2 layers of base:2 ({new})")
     assert config_of(store, app) == before, "the old image stays"
-    again = engine.surgery.rebase(Request("app", "base:2"), Target(("x",), created=LATER))
+    again = engine.surgery.rebase("app", "base:2", Target(("x",), created=LATER))
     assert again.made is not None and again.made.image_id == done.made.image_id
     engine.rmi("app")
-    back = engine.surgery.rebase(Request("app:new", "base:1"), Target(("app:back",), created=LATER))
+    back = engine.surgery.rebase("app:new", "base:1", Target(("app:back",), created=LATER))
     assert back.images[0].old_base.name == "base:2" and back.made is not None
     assert checked(store, back.made)[0].diff_ids == before.diff_ids
 
 
 def test_which_base_it_stands_on(store: Layers, engine: Engine) -> None:
     def base_of(name: str, onto: str, base: str = "") -> tuple[str, str, int]:
-        (told,) = engine.surgery.rebase(Request(name, onto, base, dry_run=True)).images
+        (told,) = engine.surgery.rebase(name, onto, base=base, dry_run=True).images
         return told.old_base.name, told.found_by, told.old_base.layers
 
     image(store, OLD, tag="debian:1")
@@ -170,7 +170,7 @@ def test_what_a_manifest_says_of_its_base(store: Layers, engine: Engine) -> None
     }
     part = part_of(store, app, said)
     register_index(store, store.blobs.read(part.descriptor.digest), [part], ["app"], HOST)
-    done = engine.surgery.rebase(Request("app", "base:2"), Target(("made",)))
+    done = engine.surgery.rebase("app", "base:2", Target(("made",)))
     assert (done.images[0].old_base.name, done.images[0].found_by) == ("base:1", "annotations")
     assert done.made is not None
     checked(store, done.made)
@@ -191,14 +191,14 @@ def test_a_rebase_that_breaks(store: Layers, engine: Engine) -> None:
     image(store, {"lib/libx.so.2": elf(soname="libx.so.2")}, tag="base:2")
     image(store, {"lib/libx.so.1": elf(soname="libx.so.1")}, {"app/run": elf("libx.so.1")}, tag="app")
     with pytest.raises(Refused, match="1 thing breaks on base:2: nothing was made") as caught:
-        engine.surgery.rebase(Request("app", "base:2"), Target(("made",)))
+        engine.surgery.rebase("app", "base:2", Target(("made",)))
     (finding,) = caught.value.images[0].findings.listed
     assert finding.path == "/app/run" and "needs libx.so.1" in finding.text
     with pytest.raises(NotFound):
         resolve_image(store.db.read(), "made")
-    (told,) = engine.surgery.rebase(Request("app", "base:2", dry_run=True)).images
+    (told,) = engine.surgery.rebase("app", "base:2", dry_run=True).images
     assert told.findings == caught.value.images[0].findings
-    done = engine.surgery.rebase(Request("app", "base:2", force=True), Target(("made",)))
+    done = engine.surgery.rebase("app", "base:2", Target(("made",)), force=True)
     assert done.made is not None and checked(store, done.made)
     with pytest.raises(Unfit, match="it breaks with these layers on base:2"):
         engine.surgery.cherry_pick(["app#2"], "base:2")
@@ -231,9 +231,7 @@ def test_each_image_of_an_index(store: Layers, engine: Engine) -> None:
     index(store, "base:2", NEW)
     before = index(store, "app", OLD, APP, attested=True, **{"org.example.kept": "yes"})
     told: list[Event] = []
-    done = engine.surgery.rebase(
-        Request("app", "base:2"), Target(("new", "new:2"), created=LATER), told.append
-    )
+    done = engine.surgery.rebase("app", "base:2", Target(("new", "new:2"), created=LATER), told.append)
     assert any(isinstance(event, Notice) and "attested" in event.text for event in told)
     assert [each.platform for each in done.images] == [str(OTHER), str(HOST)]
     assert done.made is not None and len(done.made.images) == 2
@@ -280,7 +278,7 @@ def test_where_nothing_changes_the_image_stays(store: Layers, engine: Engine) ->
     image(store, OLD, tag="base")
     same = engine.surgery.reorder("app", ["1", "2"], Target(("same",)))
     assert same.image_id == app and same.images == ((app, app),)
-    rebased = engine.surgery.rebase(Request("app", "base"), Target(("same2",)))
+    rebased = engine.surgery.rebase("app", "base", Target(("same2",)))
     assert rebased.made is not None and rebased.made.image_id == app
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tests.faults import test_push_faults as pushing
 from tests.faults.proxy import FAULTS, Phase, Proxy
 from tests.faults.test_pull_faults import MADE, PASSING, assert_clear
 from tests.faults.test_push_faults import SENT, assert_whole, tag_of
+from tests.machine import THOROUGH
 from tests.registry.distribution import Registry
 from tests.transfer.copying import files, put
 
@@ -26,7 +26,7 @@ NUMBERS = itertools.count()
 def few(found: Iterable[Any], start: int) -> list[Any]:
     """A twentieth of them; all with `./test --peers`. Pull and push go the same ways through theirs."""
     every = list(found)
-    return every if os.environ.get("LAMINA_PEERS") else every[start::20]
+    return every if THOROUGH else every[start::20]
 
 
 def unlayered() -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from lamina.transfer.image_view import image_view
 from lamina.transfer.pull import pull
 from tests.faults.proxy import FAULTS, Phase, Proxy
 from tests.layers.stores import open_store
+from tests.machine import THOROUGH
 from tests.registry.images import image, noise
 
 MADE = image({"a": noise(9000)}, {"b": noise(70000), ".wh.a": b""})
@@ -50,7 +50,7 @@ ALWAYS = {
 def some(found: Iterable[Any]) -> list[Any]:
     """A third of them, of each phase others; all with `./test --peers`."""
     every = list(found)
-    return every if os.environ.get("LAMINA_PEERS") else every[::3]
+    return every if THOROUGH else every[::3]
 
 
 def cases() -> Iterator[Any]:

@@ -77,16 +77,22 @@ def test_files_by_an_independent_walk(store: Layers, tmp_path: Path, seed: int |
                 _check(diff, merged[one], merged[other])
 
 
-def _check(diff: Diff, old: oracle.State, new: oracle.State) -> None:
-    found = by_path(diff)
-    wanted = {}
+def said(old: oracle.State, new: oracle.State) -> dict[bytes, tuple[str, ...]]:
+    """What differs between two states of the oracle: A, D, or C and what of it."""
+    found: dict[bytes, tuple[str, ...]] = {}
     for path in (old.keys() | new.keys()) - {b""}:
         one, other = old.get(path), new.get(path)
         if one is None or other is None:
-            wanted["/" + os.fsdecode(path)] = ("A" if one is None else "D", ())
+            found[path] = ("A" if one is None else "D",)
         elif _said(one, other):
-            wanted["/" + os.fsdecode(path)] = ("C", _said(one, other))
-    assert {path: (change.kind, change.what) for path, change in found.items()} == wanted
+            found[path] = ("C", *_said(one, other))
+    return found
+
+
+def _check(diff: Diff, old: oracle.State, new: oracle.State) -> None:
+    found = by_path(diff)
+    wanted = said(old, new)
+    assert {os.fsencode(path)[1:]: (change.kind, *change.what) for path, change in found.items()} == wanted
     for path, change in found.items():
         for facts, entry in (
             (change.old, old.get(os.fsencode(path)[1:])),

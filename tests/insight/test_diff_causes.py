@@ -149,6 +149,30 @@ def test_other_histories_are_no_equal_builds(store: Layers, built: Built, tmp_pa
     assert more.what == "layers"
 
 
+@pytest.mark.parametrize(
+    ("line", "member", "reason"),
+    [
+        ("COPY src /a # buildkit", {"content": "1"}, "build contexts"),
+        ("/bin/sh -c #(nop) ADD file:1 in /a", {"content": "1"}, "build contexts"),
+        ("COPY src /a", {"mtime": 5}, "times of the files in the build context"),
+        ("COPY src /a", {"mode": 0o664}, "modes of the files in the build context"),
+        ("COPY src /a", {"uid": 5}, "next free number"),
+        ("RUN apt-get update", {"content": "1"}, "downloaded"),
+        ("RUN make", {"content": "1"}, ""),
+        ("RUN apt-get update", {"mtime": 5}, "the time at which the build wrote it"),
+    ],
+)
+def test_what_the_instruction_tells(
+    store: Layers, tmp_path: Path, line: str, member: dict[str, Any], reason: str
+) -> None:
+    one, two = [
+        state_of(store, tmp_path, [[file("a", **more)]], name, history=[{"created_by": line}])
+        for name, more in (("one", {}), ("two", member))
+    ]
+    (found,) = causes(store, one, two)
+    assert reason in found.reason and bool(reason) == bool(found.reason)
+
+
 def _pyc(text: str, mtime: int, folder: Path) -> bytes:
     """Bytecode as Python writes it."""
     import os

@@ -155,11 +155,30 @@ def test_caches_are_no_duplicates(store: Layers, tmp_path: Path) -> None:
 
 
 def test_a_cache_whose_files_are_used_by_hard_links(store: Layers, tmp_path: Path) -> None:
-    """As pnpm and conda do."""
-    found = ask(
-        store, tmp_path, [file("opt/conda/pkgs/x/lib", "1234"), hard("opt/conda/lib", "opt/conda/pkgs/x/lib")]
+    """As pnpm and conda do; whichever name sorts first."""
+    members = [
+        file("opt/conda/pkgs/x/lib", "1234"),
+        hard("opt/conda/lib", "opt/conda/pkgs/x/lib"),
+        file("root/.npm/x", "12"),
+        hard("srv/x", "root/.npm/x"),
+    ]
+    assert ask(store, tmp_path, members).findings == ()
+
+
+def test_hundreds_of_layers_without_a_history(store: Layers, tmp_path: Path) -> None:
+    found = ask(store, tmp_path, *[[file("a", "x" * 10, uid=n)] for n in range(300)], history=[])
+    assert (found.wasted, len(found.findings), found.layers[299].created_by) == (2990, 299, "")
+    assert (
+        found.findings[-1].change.text
+        == "give them their owner in layer 1, not in layer 300, which copies them"
     )
-    assert found.findings == ()
+
+
+def test_a_history_that_lies(store: Layers, tmp_path: Path) -> None:
+    lies = [{"created_by": "RUN a", "empty_layer": True}] * 5 + [{"created_by": "\x1b[31mRUN b\n"}]
+    found = ask(store, tmp_path, [file("a", "1")], [gone("a")], history=lies)
+    assert [each.created_by for each in found.layers] == ["\x1b[31mRUN b", ""]
+    assert rows(found) == [("deleted", 1, 2, 1, "")]
 
 
 def test_opaque_and_replaced_folders(store: Layers, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lamina import Engine
-from lamina.db import cachedb, imagedb, layerdb
+from lamina.db import cachedb, imagedb, layerdb, sieves
 from lamina.errors import InvalidInput
 from lamina.insight.rows import Rows
 from lamina.insight.who.query import Query, parse, spellings
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from tests.insight.archiving import Asked
 
 Found = set[tuple[str, int, str, str, int]]  # image ID, layer, path, state, by which layer
+
+
+@pytest.fixture
+def engine(store: Layers) -> Engine:
+    return Engine.open(store.layout.root)
 
 
 def rows_of(store: Layers) -> Rows:
@@ -126,6 +131,14 @@ def test_layers_without_sieves_are_looked_through(store: Layers) -> None:
     assert found_in(who(rows_of(store), parse("tool", "name"))) == wanted
 
 
+def test_layers_without_sieves_get_them(store: Layers, engine: Engine) -> None:
+    image(store, {"opt/tool": "bad"})
+    with store.db.write() as tx:
+        tx.execute("DELETE FROM digest_sieves")
+    assert engine.who(sha256(b"bad")).images
+    assert not sieves.lacking(store.db.read())
+
+
 def test_patterns(store: Layers) -> None:
     made = image(
         store, {"srv/log4j-core-2.14.1.jar": "x", "srv/log4j.txt": "", "opt/log4j-core-2.17.jar": "y"}
@@ -149,11 +162,6 @@ def test_merged_systems_have_it_in_usr(store: Layers) -> None:
 
 
 # --- packages ----------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def engine(store: Layers) -> Engine:
-    return Engine.open(store.layout.root)
 
 
 def listed(answer: Who) -> dict[str, list[tuple[int, str, str, str, int]]]:

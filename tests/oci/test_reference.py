@@ -59,6 +59,7 @@ LONG = "a/" * 127 + "a"
 def test_names(text: str, full: str, familiar: str) -> None:
     made = reference.parse(text)
     assert (str(made), made.familiar()) == (full, familiar)
+    assert reference.shortened(full) == familiar
     assert reference.parse(str(made)) == made
     assert reference.parse(made.familiar()) == made
 

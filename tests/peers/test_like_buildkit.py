@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import tempfile
@@ -17,12 +16,13 @@ from lamina.testing.docker_engine import DOCKER, DockerEngine, docker_engine, mi
 from tests.e2e.conftest import make_base, remove
 from tests.e2e.lamina_command import REPOSITORY, Lamina
 from tests.e2e.trees import differences
+from tests.machine import THOROUGH
 from tests.peers.buildkit import CASES
 from tests.peers.buildkit.case import Case, write_context
 from tests.peers.images import Shown, read_images
 
 # Several minutes of Docker's time: not in every run of the tests.
-WHY_NOT = missing() or ("" if os.environ.get("LAMINA_PEERS") else "./test --peers runs it")
+WHY_NOT = missing() or ("" if THOROUGH else "./test --peers runs it")
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(1200)]
 needs_docker = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
 

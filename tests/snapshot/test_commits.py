@@ -19,6 +19,7 @@ from lamina.testing import isolate
 from lamina.testing.snapshotters.bench import Bench, difference, put, seen
 from lamina.testing.trees import file, folder, symlink
 from lamina.tree.entry import Entry, Kind
+from tests.machine import THOROUGH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,7 +65,7 @@ _ACTS = st.tuples(
 
 @seed(20251123)
 @given(st.lists(st.lists(_ACTS, max_size=7), min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=150 if THOROUGH else 50, deadline=None, database=None)
 def _check_acts(folder_: str, ids: isolate.Ids, layers: list[list[_Act]]) -> None:
     """Bench.commit compares what was written with what the layer shows; here the two backends as well."""
     results = []

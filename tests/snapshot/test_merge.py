@@ -18,6 +18,7 @@ from lamina.testing import isolate
 from lamina.testing.snapshotters.bench import Bench, difference, hidden, seen
 from lamina.testing.trees import file, folder, hardlink, symlink, whiteout
 from lamina.tree.entry import Entry, Kind
+from tests.machine import THOROUGH
 
 if TYPE_CHECKING:
     from lamina.testing.trees import Item
@@ -52,7 +53,7 @@ def _layers(draw: st.DrawFn) -> tuple[Item, ...]:
 
 @seed(20251123)
 @given(st.lists(_layers(), min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=150 if THOROUGH else 50, deadline=None, database=None)
 def _check_stack(folder: str, ids: isolate.Ids, layers: list[tuple[Item, ...]]) -> None:
     os.mkdir(folder + "/stack")
     benches = []

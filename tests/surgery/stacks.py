@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from lamina.layers.lookup import Lookup
 from lamina.layers.write import LayerItem, write_layer
 from lamina.oci.config import ContainerConfig, History, ImageConfig, RootFS
+from lamina.oci.digest import ImageID
 from lamina.surgery.parts import Line, Parts
 from lamina.tree.change import apply
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tree import Tree, ancestors
 from lamina.tree.whiteout import whiteout
+from tests.layers.stores import rows
 from tests.tree.strategies import SECOND, layers
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from lamina.oci.digest import DiffID
 
 Stack = tuple[tuple[Entry, ...], ...]
+IMAGE = ImageID("sha256:" + "1" * 64)
+ON_STORES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MOMENT = "2024-01-01T00:00:00Z"
 _WORKS = (
     "write",
@@ -120,3 +125,8 @@ def parts_of(diff_ids: Sequence[DiffID]) -> Parts:
 def seen(ctx: Layers, diff_ids: Sequence[DiffID]) -> Tree:
     """The merged tree of a stack, bottom first: paths, kinds, modes, owners, times, links, contents."""
     return Lookup(ctx, tuple(diff_ids)[::-1]).tree()
+
+
+def files_of(ctx: Layers, diff_id: DiffID) -> list[str]:
+    """The files of a layer, without its folders."""
+    return [entry.path.decode() for entry in rows(ctx, diff_id) if entry.kind is not Kind.DIR]

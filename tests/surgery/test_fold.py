@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from lamina.oci.digest import ImageID
 from lamina.surgery.fold import fold
 from lamina.tree.entry import Kind
 from tests.layers.stores import rows
-from tests.surgery.stacks import MOMENT, Stack, parts_of, seen, stacks, write
+from tests.surgery.stacks import IMAGE, MOMENT, ON_STORES, Stack, parts_of, seen, stacks, write
 
 if TYPE_CHECKING:
     from lamina.layers.context import Layers
-
-IMAGE = ImageID("sha256:" + "1" * 64)
-ON_STORES = settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @ON_STORES

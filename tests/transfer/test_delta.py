@@ -36,6 +36,7 @@ from tests.archive.test_chunked import SAMPLES, noise, tar_of
 from tests.archive.test_chunked_hostile import LIES
 from tests.fetch.server import Handler
 from tests.layers.stores import packed_bytes, state
+from tests.machine import THOROUGH
 from tests.registry.conftest import liar, place, quick
 from tests.registry.distribution import Registry, need, running
 from tests.registry.images import Made
@@ -429,7 +430,7 @@ def test_skopeo_reads_what_we_write(counted: Registry, place: Path) -> None:
 @pytest.mark.peers
 def test_podman_pulls_in_parts_what_we_write(counted: Registry, place: Path) -> None:
     """containers/storage 1.43 reads our tables, if the annotations have the names that they had then."""
-    if not os.environ.get("LAMINA_PEERS"):
+    if not THOROUGH:
         pytest.skip("./test --peers runs it")
     need("podman")
     if os.getuid():

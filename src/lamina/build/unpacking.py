@@ -43,9 +43,17 @@ def is_archive(open_file: Callable[[], BinaryIO]) -> bool:
 
 
 def unpack(
-    open_file: Callable[[], BinaryIO], placement: Placement, dest: str, spool: BinaryIO, name: str
+    open_file: Callable[[], BinaryIO],
+    placement: Placement,
+    dest: str,
+    spool: BinaryIO,
+    name: str,
+    *,
+    keep_links: bool = False,
 ) -> None:
     """Unpacks an archive at `dest`, which is made when it is missing.
+
+    With `keep_links` a folder of the archive does not replace a link to a folder: what is in it goes there.
 
     Content goes to `spool`, a temporary file that must stay open until the layer is written. `name` is
     for messages. InvalidInput for an archive that is broken, or wants to write outside of `dest`.
@@ -56,11 +64,26 @@ def unpack(
         try:
             stream, _ = decompressed(file)
             for record in read_tar(stream):
-                _take(record, placement, root, spool)
+                if not (keep_links and _is_linked(record.entry, placement, root)):
+                    _take(record, placement, root, spool)
             while stream.read(_CHUNK):
                 pass  # the check sum of a compressed archive stands at its end
         except LaminaError as error:
             raise InvalidInput(f"cannot unpack {name}: {error.message}", hint=error.hint) from None
+
+
+def _is_linked(entry: Entry, placement: Placement, root: bytes) -> bool:
+    """Whether a link to a folder stands where the archive has a folder."""
+    if entry.kind is not Kind.DIR or not entry.path:
+        return False
+
+    def get(path: bytes) -> Entry | None:
+        return placement.get(_below(root, path))
+
+    found = get(resolve(entry.path, get, False))
+    if found is None or found.kind is not Kind.SYMLINK:
+        return False
+    return placement.is_folder(_below(root, resolve(entry.path, get)))
 
 
 def _take(record: Record, placement: Placement, root: bytes, spool: BinaryIO) -> None:

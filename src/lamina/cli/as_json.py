@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,10 +20,10 @@ def dumps(value: object) -> str:
 
 
 def array(values: Iterable[object]) -> Iterator[str]:
-    """A list of which the items come one by one, and are not kept: its text in parts."""
+    """A list of which the items come one by one, each on a line, and are not kept: its text in parts."""
     before = "["
     for value in values:
-        yield before + "\n" + textwrap.indent(dumps(value), "  ")
+        yield f"{before}\n{json.dumps(plain(value))}"
         before = ","
     yield "[]\n" if before == "[" else "\n]\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from lamina.cli.reasons import escaped
+from lamina.cli.escaping import escaped
 from lamina.cli.units import human_size
 from lamina.fs.failures import shown
 
@@ -163,6 +163,8 @@ def _causes(causes: tuple[Cause, ...]) -> Iterator[str]:
 def summary(diff: Diff, *, times: bool = False) -> str:
     """The last line: what was compared with what, and the sum."""
     old, new = _side(diff.old), _side(diff.new)
+    if diff.old.image_id == diff.new.image_id and diff.old.kind == diff.new.kind == "image":
+        return f"{old} and {new} are the same image"
     shared = f", {diff.shared_layers} of them shared" if diff.shared_layers else ""
     return f"{old} -> {new}{shared}: {_totals(diff.totals, times=times)}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.cli.reasons import escaped
+from lamina.cli.escaping import escaped
 from lamina.surgery.findings import Weight
 
 if TYPE_CHECKING:

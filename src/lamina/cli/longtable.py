@@ -25,14 +25,15 @@ def longtable(lines: Iterable[Sequence[str]]) -> Iterator[str]:
     if not following:
         yield table(first)
         return
-    widths = [_LEAST] * (len(first[0]) - 1)
-    _widen(widths, first)
+    gap = " " * _GAP
+    widths = [
+        max(_LEAST - _GAP, *(len(line[column]) for line in first)) for column in range(len(first[0]) - 1)
+    ]
     for line in chain(first, following, rest):
-        _widen(widths, [line])
-        cells = [cell.ljust(width) for cell, width in zip(line[:-1], widths, strict=True)]
-        yield "".join([*cells, line[-1], "\n"])
-
-
-def _widen(widths: list[int], lines: Sequence[Sequence[str]]) -> None:
-    for column in range(len(widths)):
-        widths[column] = max(widths[column], max(len(line[column]) for line in lines) + _GAP)
+        *cells, last = line
+        for column, cell in enumerate(cells):
+            width = widths[column]
+            if len(cell) > width:
+                widths[column] = len(cell)
+            cells[column] = cell.ljust(width)
+        yield gap.join(cells) + f"{gap}{last}\n"

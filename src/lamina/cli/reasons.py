@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.cli.commands.build_ls import duration
+from lamina.cli.escaping import escaped
 from lamina.cli.narrowing import narrowed
 from lamina.graph.ingredients import MOST_LISTED
 from lamina.graph.reason import MASKED, shown_paths
@@ -103,15 +104,6 @@ def reason_json(reason: Reason) -> dict[str, object]:
             for change in reason.changes
         ],
     }
-
-
-def escaped(text: str) -> str:
-    """Text on one line, with what is not printable as escapes: it may come from anybody."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "replace").decode() for char in text
-    )
 
 
 def _line(group: tuple[Change, ...], file: str, *, whole: bool) -> str:

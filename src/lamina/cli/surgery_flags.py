@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lamina.cli.flags import Args, Command
+    from lamina.cli.session import Session
     from lamina.engine.operating import Operated, Target
     from lamina.events import Event, Observer
+    from lamina.oci.digest import ImageID
 
 _EPOCH = "SOURCE_DATE_EPOCH"
 
@@ -79,3 +81,21 @@ def told(done: Operated, args: Args) -> None:
     print(f"Made {names}: {units.short_id(done.image_id)}{platforms}")
     for pushed in done.pushed:
         print(f"Pushed {pushed.reference.familiar()}: digest: {pushed.descriptor.digest}")
+
+
+def weighed(session: Session, done: Operated, args: Args) -> None:
+    """Prints the same, and how many layers and bytes there are now, and were before."""
+    if all(old == new for old, new in done.images) and not (args.on("json") or args.on("quiet")):
+        print("There is nothing to change")
+    told(done, args)
+    if args.on("json") or args.on("quiet"):
+        return
+    for old, new in done.images:
+        if old != new:
+            print(f"{_weight(session, new)}; before: {_weight(session, old)}")
+
+
+def _weight(session: Session, image_id: ImageID) -> str:
+    layers = session.engine.layers(image_id)
+    size = units.human_size(sum([layer.size for layer in layers]))
+    return f"{len(layers)} layer{'s' * (len(layers) != 1)}, {size}"

@@ -38,6 +38,7 @@ VERBS = {
     "fetch": Verb("fetch", "Bring the layers of images that are elsewhere"),
     "find": Verb("find", "Find files of an image by name, type, size, mode, owner, layer, ..."),
     "flatten": Verb("flatten", "Make one layer of all layers of an image"),
+    "fold": Verb("fold", "Take out of layers what layers above them delete, overwrite or only touch"),
     "grep": Verb("grep", "Print the lines of an image's files that match a pattern", 2),
     "history": Verb("history", "Show the history of an image"),
     "images": Verb("images", "List images"),
@@ -50,6 +51,7 @@ VERBS = {
     "logout": Verb("logout", "Log out from a registry"),
     "ls": Verb("ls", "List files of an image"),
     "mount": Verb("mount", "Mount an image read-only, or a container, and print the path"),
+    "normalise": Verb("normalise", "Take the times of the build out of an image: equal builds become equal"),
     "prune": Verb("prune", "Remove stopped containers, unused images and build cache"),
     "ps": Verb("ps", "List containers"),
     "pull": Verb("pull", "Download an image from a registry"),
@@ -62,6 +64,7 @@ VERBS = {
     "run": Verb("run", "Create and run a new container from an image", 125),
     "save": Verb("save", "Save one or more images to a tar archive (streamed to STDOUT by default)"),
     "sbom": Verb("sbom", "Show the packages of an image and the layer that brought each, or as SPDX"),
+    "split": Verb("split", "Make several layers of one: by size, by package or by how often files change"),
     "squash": Verb("squash", "Make one layer of several layers of an image"),
     "sql": Verb("sql", "Ask the store's database with a SELECT; nothing can be changed"),
     "tag": Verb("tag", "Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE"),
@@ -128,7 +131,9 @@ GROUPS = {
     ),
     "image": _group(
         "Manage images",
-        "append bisect blame build cat cherry-pick drop edit find flatten grep history import inspect layers load mount pull push rebase reorder report save sbom squash tag tree umount",
+        "append bisect blame build cat cherry-pick diff drop edit find flatten fold grep history "
+        "import inspect layers load mount normalise pull push rebase reorder report save sbom "
+        "split squash tag tree umount",
         prune="Remove unused images",
         ls="images",
         rm="rmi",

@@ -140,7 +140,8 @@ def _refused(error: Exception, path: str, deadline: float) -> BaseException:
         return translate(error, path)
     text = str(error)
     if code == sqlite3.SQLITE_AUTH or "prohibited" in text or "not authorized" in text:
-        return InvalidInput(f"not allowed: {text}", hint=_HINT)
+        why = "it can only read" if text in ("not authorized", "authorization denied") else text
+        return InvalidInput(f"the query is not allowed: {why}", hint=_HINT)
     if text.startswith("no such"):
         return InvalidInput(text, hint=_HINT)
     return InvalidInput(f"invalid query: {text}")

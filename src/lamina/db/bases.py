@@ -21,16 +21,28 @@ class Base(NamedTuple):
 def bases(c: sqlite3.Connection, image_id: ImageID) -> list[Base]:
     """The images that have fewer layers than this one, all of them its lowest; the highest first.
 
+    What a recorded build of this one made itself is no base, though an earlier build may have ended there.
     Of those with the same layers (they differ in their config) the named ones come first, then by age.
     """
+    found = _below(c, image_id)
+    highest = [base for base in found if base.layers == found[0].layers]
+    return highest + bases(c, highest[0].image_id) if len(found) > len(highest) else highest
+
+
+def _below(c: sqlite3.Connection, image_id: ImageID) -> list[Base]:
     rows = c.execute(
         """WITH mine AS (SELECT position, chain_id FROM image_layers WHERE image_id = ?1),
-        top AS (SELECT max(position) AS position FROM mine)
+        top AS (SELECT max(position) AS position FROM mine),
+        own AS (SELECT low.chain_id FROM build_steps AS high JOIN build_steps AS low ON low.build = high.build
+            JOIN layers AS l ON l.chain_id = low.chain_id AND l.diff_id = low.diff_id
+            WHERE high.chain_id = (SELECT chain_id FROM mine JOIN top USING (position))
+            AND high.place > 1 AND low.place > 1 AND low.status IN ('run', 'cached'))
         SELECT o.image_id, m.position + 1, (SELECT group_concat(name, x'0a') FROM (
             SELECT name FROM tags WHERE image_id = o.image_id ORDER BY name)) AS names
         FROM mine AS m JOIN top JOIN image_layers AS o ON o.chain_id = m.chain_id AND o.position = m.position
         JOIN images AS i ON i.image_id = o.image_id
-        WHERE m.position < top.position AND NOT EXISTS (
+        WHERE m.position < top.position AND m.chain_id NOT IN own
+        AND NOT EXISTS (
             SELECT 1 FROM image_layers AS n WHERE n.image_id = o.image_id AND n.position = o.position + 1)
         ORDER BY m.position DESC, names IS NULL, i.created, o.image_id""",
         (image_id,),

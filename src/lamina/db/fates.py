@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection, Mapping
 
-    from lamina.oci.digest import ChainID, DiffID
+    from lamina.oci.digest import ChainID
 
 
 _MANY = 8  # from more diffs on it is quicker to read all layers than to follow each stack
-_STANDING = "l.chain_id, l.parent, d.num, l.diff_id, l.depth, l.created_by"
+_STANDING = "l.chain_id, l.parent, d.num, l.depth"
 
 
 class Standing(NamedTuple):
@@ -32,9 +32,7 @@ class Standing(NamedTuple):
     chain_id: ChainID
     parent: ChainID | None
     diff: int  # number of the diff's row
-    diff_id: DiffID
     number: int  # in its stack, from 1, the bottom
-    created_by: str
 
 
 class Act(NamedTuple):

@@ -350,6 +350,7 @@ _QUESTIONS = (
         source TEXT NOT NULL,
         file INTEGER NOT NULL REFERENCES package_files (num) ON DELETE CASCADE,
         PRIMARY KEY (key, version, architecture, file)) WITHOUT ROWID""",
+    "CREATE INDEX packages_name ON packages (name)",
     "CREATE INDEX packages_source ON packages (source) WHERE source <> ''",
     "CREATE INDEX packages_file ON packages (file)",
     # where such files are; a layer that was looked through for them has a row in package_layers

@@ -66,6 +66,6 @@ def _as_it_is(ctx: Layers, diff_ids: Sequence[DiffID], source: str) -> DiffID:
         if old is not None and old.kind is Kind.SYMLINK:
             raise Conflict(
                 f"the folder /{shown(entry.path)} of the archive would replace a link to {shown(old.link)}",
-                hint="--prefix=/ unpacks it through the links of the image, as ADD does",
+                hint="--prefix=/ unpacks it through the links of the image",
             )
     return diff.diff_id

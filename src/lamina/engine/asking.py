@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lamina.engine.steps import StepRef
     from lamina.events import Observer
     from lamina.gc.usage import Usage
+    from lamina.insight.baseimage import BaseImage
     from lamina.insight.blame import Blame, Wanted
     from lamina.insight.containers import ContainerSummary
     from lamina.insight.diff.change import FileChange
@@ -104,6 +105,14 @@ class Asking(Base):
         from lamina.insight.layers import layers
 
         return layers(self._opened.rows, self._image(name, platform), counted=counted)
+
+    def base_images(self, name: str, *, platform: str = "") -> list[BaseImage]:
+        """The images that an image stands on, the highest first: by layers, recorded builds, annotations."""
+        from lamina.insight.baseimage import base_images
+        from lamina.insight.config import config_of
+
+        rows, image_id = self._opened.rows, self._image(name, platform)
+        return base_images(rows, image_id, config_of(rows, image_id))
 
     def blame(
         self,

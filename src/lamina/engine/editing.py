@@ -48,8 +48,9 @@ class FileEdit(NamedTuple):
 
     `remove` paths; `add` pairs of a path of this machine and one of the image, as COPY reads them: a folder
     gives its contents, and a destination that ends with `/` is a folder; `unpack` pairs of an archive (a tar,
-    plain or compressed) and a folder of the image, as ADD does it. Then `chown` pairs of an owner and a path,
-    and `chmod` pairs of a mode and a path; `recursive`: these two for all below a folder, too.
+    plain or compressed) and a folder of the image, as ADD does it, but through links to folders. Then
+    `chown` pairs of an owner and a path, and `chmod` pairs of a mode and a path; `recursive`: these two for
+    all below a folder, too.
     """
 
     remove: tuple[str, ...] = ()
@@ -104,7 +105,7 @@ def _placed(
         _copy(placement, context, picked, dest)
     for source, dest in edit.unpack:
         with guard(source):
-            unpack(partial(_open, source), placement, _absolute(dest), spool, source)
+            unpack(partial(_open, source), placement, _absolute(dest), spool, source, keep_links=True)
     changing = _Changing(placement, below, recursive=edit.recursive)
     for owner, path in edit.chown:
         changing.chown(find_owner(owner, lambda: below), path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, indexdb, names, repodigests
 from lamina.engine import joined
-from lamina.errors import InvalidInput, NotFound
+from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.events import Notice
 from lamina.layers.clock import now
 from lamina.oci import manifest as manifests
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lamina.engine.opened import Opened
     from lamina.events import Observer
     from lamina.layers.context import Layers
+    from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import Digest, ImageID
     from lamina.transfer.index import Part
     from lamina.transfer.push import Pushed
@@ -77,6 +78,7 @@ def operate(
     if target.push and not tags:
         raise InvalidInput("a name is needed to push to a registry", hint="-t NAME")
     found, subjects = look(opened, name, target, tell)
+    _left_out(ctx, found, target, tell)
     changed = [change(ctx, subject) for subject in subjects]  # all of them, before anything is made
     made = [_made(ctx, *pair) for pair in zip(subjects, changed, strict=True)]
     digest, shown_id = _name(ctx, found, made, tags, tell)
@@ -87,6 +89,31 @@ def operate(
         tuple([references.parse(tag).familiar() for tag in tags]),
     )
     return done._replace(pushed=_push(opened, tags, tell)) if target.push else done
+
+
+def _left_out(ctx: Layers, found: Named, target: Target, tell: Observer) -> None:
+    """Tells of images of an index that are not in the store: the new index will lack them.
+
+    Conflict when it is to be pushed: most likely over the old one.
+    """
+    index = _index_of(ctx, found)
+    if index is None or found.index_digest is None:
+        return
+    here = {member.manifest for member in indexdb.members(ctx.db.read(), found.index_digest)}
+    missing = [each for each in index.manifests if each.digest not in here and _is_image(each)]
+    if not missing:
+        return
+    listed = ", ".join(str(each.platform) for each in missing)
+    if target.push:
+        raise Conflict(
+            f"the store lacks images of the index, and they would be left out of what is pushed: {listed}",
+            hint="pull them with --platform, or push one image alone with --platform",
+        )
+    tell(Notice(f"images of the index that the store lacks are left out: {listed}"))
+
+
+def _is_image(descriptor: Descriptor) -> bool:
+    return descriptor.platform is not None and _ATTESTATION not in descriptor.annotations
 
 
 def look(opened: Opened, name: str, target: Target, tell: Observer) -> tuple[Named, list[Subject]]:

@@ -8,6 +8,8 @@ from lamina.db import imagedb
 from lamina.db.layernames import number_of, split_name
 from lamina.engine.operating import Operated, Subject, Target, find, look, operate
 from lamina.errors import Conflict, LaminaError, NotFound
+from lamina.insight.diff.packages import package_changes
+from lamina.insight.states import IMAGE, State
 from lamina.oci import reference
 from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.digest import ImageID
@@ -19,6 +21,7 @@ from lamina.surgery.rebase import rebase
 if TYPE_CHECKING:
     from lamina.engine.opened import Opened
     from lamina.events import Observer
+    from lamina.insight.diff.packages import PackageChange
     from lamina.layers.context import Layers
     from lamina.surgery.merging import Merged
 
@@ -42,6 +45,7 @@ class RebasedImage(NamedTuple):
     found_by: str  # how the old base was found: annotations, layers or given
     new_base: BaseUsed
     layers: int  # of the image's own, which stay
+    packages: tuple[PackageChange, ...]  # in which the bases differ
     config: tuple[Merged, ...]
     findings: Findings
 
@@ -120,6 +124,7 @@ def _rebased(
         how,
         new.used,
         own,
+        package_changes(opened.ctx, _state(old), _state(new), tell),
         result.config,
         result.findings,
     )
@@ -129,6 +134,10 @@ def _rebased(
     line = done(f"lamina rebase --onto {request.onto}", subject.created, comment)
     parts = result.parts._replace(lines=(*result.parts.lines, line))
     return parts._replace(annotations=_annotations(subject, new)), image
+
+
+def _state(base: _Base) -> State:
+    return State(IMAGE, base.used.name, base.parts.diff_ids)
 
 
 def _named(used: BaseUsed) -> str:

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.engine.operating import Operated, Subject, Target, operate
 from lamina.events import ignore
-from lamina.surgery import squash as squashing
-from lamina.surgery.ranges import layers_meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +13,7 @@ if TYPE_CHECKING:
     from lamina.engine.base import Inside
     from lamina.engine.editing import FileEdit
     from lamina.engine.opened import Opened
-    from lamina.engine.rebasing import Rebasing, Request
+    from lamina.engine.rebasing import Rebasing
     from lamina.engine.reordering import Picking
     from lamina.events import Observer
     from lamina.layers.context import Layers
@@ -48,31 +46,94 @@ class Surgery:
         return self._inside(work, observer)
 
     def squash(
-        self, name: str, layers: str = "", *, target: Target = _HERE, observer: Observer = ignore
+        self, name: str, layers: str = "", target: Target = _HERE, observer: Observer = ignore
     ) -> Operated:
-        """Makes one layer of the range `layers`; without one, of all above the base image, else of all."""
+        """Makes one layer of a range; without one, of all above the base image, else of all."""
+        from lamina.engine.rearranging import squashing
 
-        def change(ctx: Layers, subject: Subject) -> Parts:
-            low, high = layers_meant(ctx, subject.image_id, subject.parts, layers)
-            return squashing.squash(ctx, subject.parts, low, high, subject.image_id, subject.created)
+        return self._operate(name, target, squashing(layers), observer)
 
-        return self._operate(name, target, change, observer)
-
-    def flatten(self, name: str, *, target: Target = _HERE, observer: Observer = ignore) -> Operated:
+    def flatten(self, name: str, target: Target = _HERE, observer: Observer = ignore) -> Operated:
         """Makes one layer of all layers, those of the base image too."""
+        from lamina.engine.rearranging import flattening
 
-        def change(ctx: Layers, subject: Subject) -> Parts:
-            return squashing.flatten(ctx, subject.parts, subject.image_id, subject.created)
+        return self._operate(name, target, flattening(), observer)
 
-        return self._operate(name, target, change, observer)
+    def fold(
+        self,
+        name: str,
+        layers: str = "",
+        target: Target = _HERE,
+        observer: Observer = ignore,
+        *,
+        base: bool = False,
+    ) -> Operated:
+        """Takes out of layers what layers above them delete or overwrite; with `base` of the base's, too.
 
-    def rebase(self, request: Request, target: Target = _HERE, observer: Observer = ignore) -> Rebasing:
-        """Puts the layers of an application on another base; tells what could break. Refused, NotFound."""
+        Copies that change only metadata go where the bytes are, layers that are left empty are dropped.
+        """
+        from lamina.engine.rearranging import folding
+
+        return self._operate(name, target, folding(layers, base=base), observer)
+
+    def split(
+        self,
+        name: str,
+        layers: str,
+        by: str,
+        target: Target = _HERE,
+        observer: Observer = ignore,
+        *,
+        most: int = 0,
+    ) -> Operated:
+        """Makes several layers of one or of a range, `by` size, package or change-rate.
+
+        `most` is how many bytes a part has (100 MiB), or how many parts there are by package (32).
+        """
+        from lamina.engine.rearranging import splitting
+
+        return self._operate(name, target, splitting(layers, by, most, observer), observer)
+
+    def normalise(
+        self,
+        name: str,
+        target: Target = _HERE,
+        observer: Observer = ignore,
+        *,
+        owner: tuple[int, int] | None = None,
+        base: bool = False,
+    ) -> Operated:
+        """Sets later times to `target.created`, else 1970, so that equal builds are equal images.
+
+        Above the base image, unless `base`. `owner` is a user and a group for all files.
+        """
+        from lamina.engine.rearranging import normalising
+
+        latest = _epoch(target) or 0
+        target = target._replace(created=target.created or "1970-01-01T00:00:00Z")
+        return self._operate(name, target, normalising(latest, owner, base=base), observer)
+
+    def rebase(
+        self,
+        name: str,
+        onto: str,
+        target: Target = _HERE,
+        observer: Observer = ignore,
+        *,
+        base: str = "",
+        force: bool = False,
+        dry_run: bool = False,
+    ) -> Rebasing:
+        """Puts the layers of an application on another base; tells what could break. Refused, NotFound.
+
+        `onto` and `base` (the old one, which is found by itself if it can be) are images, `scratch`, or
+        IMAGE#LAYER. `dry_run` makes nothing.
+        """
 
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Rebasing:
-            from lamina.engine.rebasing import run
+            from lamina.engine.rebasing import Request, run
 
-            return run(opened, request, target, tell)
+            return run(opened, Request(name, onto, base, force, dry_run), target, tell)
 
         return self._inside(work, observer)
 

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from lamina.db import containerdb, packagedb
+from lamina.db import containerdb, packagedb, sieves
 from lamina.errors import Denied, InvalidInput, NoSpace, NotFound
 from lamina.events import Notice
 from lamina.insight.who import query as queries
@@ -33,7 +33,9 @@ def ask(inside: Inside, opened: Callable[[], Opened], text: str, kind: str, obse
         raise InvalidInput(f"unknown kind: {kind}", hint=f"it is one of {', '.join(queries.KINDS)}")
     query = queries.parse(text, kind)
     c = opened().rows.connection
-    is_read = query.kind not in (queries.PACKAGE, queries.WORD) or not packagedb.lacking(c)
+    is_read = not sieves.lacking(c)
+    if is_read and query.kind in (queries.PACKAGE, queries.WORD):
+        is_read = not packagedb.lacking(c)
     if is_read and not containerdb.containers(c):
         return who(opened().rows, query)
     try:
@@ -51,6 +53,9 @@ def learn_for(inside: Inside, opened: Callable[[], Opened], sql: str) -> None:
 
 def _whole(opened: Opened, query: Query, tell: Observer) -> Who:
     """Reads what was not yet read, notes it, and looks through what containers wrote."""
+    if sieves.lacking(opened.rows.connection):  # layers that an older Lamina put there
+        with opened.ctx.db.write(durable=False) as tx:
+            sieves.fill(tx)
     unread = _learn(opened, tell) if query.kind in (queries.PACKAGE, queries.WORD) else []
     return who(opened.rows, query, list(_writable(opened)), unread=unread)
 

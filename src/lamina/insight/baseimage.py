@@ -8,7 +8,6 @@ from lamina.db import imagedb
 from lamina.db.bases import bases
 from lamina.db.recorded import bases_on
 from lamina.errors import LaminaError
-from lamina.oci import manifest as manifests
 from lamina.oci import reference
 
 if TYPE_CHECKING:
@@ -76,6 +75,8 @@ def _said(rows: Rows, image_id: ImageID, config: ImageConfig) -> list[BaseImage]
 
 def _annotations(rows: Rows, image_id: ImageID) -> Mapping[str, str]:
     """Those of the manifest; none where it is not in the store, or cannot be read."""
+    from lamina.oci import manifest as manifests  # rare, and 2 ms
+
     try:
         data = rows.blobs.read(imagedb.need_image(rows.connection, image_id).manifest)
         return manifests.parse_manifest(data).annotations

@@ -181,6 +181,7 @@ def _lost_with(c: sqlite3.Connection, diff_id: DiffID, path: bytes) -> bytes:
 def _in_folder(c: sqlite3.Connection, image: Stack, folder: bytes, wanted: Wanted) -> Iterator[Blame]:
     """The last deed for each path in a folder, sorted by folder, then by name."""
     levels = folder.count(b"/") + 1 if folder else 0
+    name = _absolute(folder)
     for found in versions(c, image.diff_ids, folder, deep=wanted.depth != 1):
         if found.path == folder or not found.path:
             continue
@@ -189,7 +190,7 @@ def _in_folder(c: sqlite3.Connection, image: Stack, folder: bytes, wanted: Wante
         last = _last(found)
         if last is not None and _is_wanted(last, wanted):
             how = changes(last.before, last.entry) if last.before and last.entry else ()
-            yield Blame(_absolute(found.path), (deed(image, last, how),), folder=_absolute(folder))
+            yield Blame(_absolute(found.path), (deed(image, last, how),), folder=name)
 
 
 def _last(found: Versions) -> Step | None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ADDED, CHANGED, DELETED = "added", "changed", "deleted"
 _SECOND = 10**9
+_NOTHING = Entry(b"", Kind.WHITEOUT, 0)
 WORDS = {
     Kind.FILE: "file",
     Kind.HARDLINK: "file",
@@ -80,12 +81,13 @@ def steps(found: Versions) -> Iterator[Step]:
 def deed(stack: Stack, step: Step, how: tuple[str, ...]) -> Deed:
     """A step, with what is known of its layer."""
     layer = stack.layers[step.layer]
-    entry = step.entry or Entry(b"", Kind.WHITEOUT, 0)
+    entry = step.entry or _NOTHING
     origin = layer.origin
+    link = os.fsdecode(entry.link) if entry.link else ""
     return Deed(
         layer.number, layer.diff_id, step.what, how,
         WORDS.get(entry.kind, ""), entry.mode, entry.uid, entry.gid, entry.size, entry.mtime // _SECOND,
-        entry.digest, ("/" if entry.kind is Kind.HARDLINK else "") + os.fsdecode(entry.link),
+        entry.digest, "/" + link if entry.kind is Kind.HARDLINK else link,
         layer.created_by, origin.dockerfile if origin else "", layer.line, origin.stage if origin else "",
         layer.base,
     )  # fmt: skip

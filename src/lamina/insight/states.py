@@ -65,8 +65,14 @@ def base_of(rows: Rows, state: State) -> State:
     return EMPTY._replace(label=f"{EMPTY.label} (no base of it is in the store)")
 
 
-def history_of(state: State) -> tuple[History, ...]:
-    """The lines of history; those of layers where there is no config."""
-    if state.config is not None and state.config.history:
+def histories(old: State, new: State) -> tuple[tuple[History, ...], tuple[History, ...]]:
+    """Both histories; only what made the layers, where one is a layer or a step."""
+    if any(each.kind in (LAYER, STEP) for each in (old, new)):
+        old, new = old._replace(config=None), new._replace(config=None)
+    return _history(old), _history(new)
+
+
+def _history(state: State) -> tuple[History, ...]:
+    if state.config is not None:
         return state.config.history
     return tuple([History(created_by=line) for line in state.created_by])

@@ -57,6 +57,15 @@ class Reference(NamedTuple):
         return self if self.tag or self.digest else self._replace(tag=_DEFAULT_TAG)
 
 
+def shortened(name: str) -> str:
+    """A name in full as Docker shows it; `name` is known to be one, and is not checked."""
+    short = name.removeprefix(f"{DOCKER_HUB}/")
+    if short == name:
+        return name
+    bare = short.removeprefix(_OFFICIAL)
+    return short if "/" in bare else bare
+
+
 def parse(text: str) -> Reference:
     """Reads a name as a user types it. InvalidInput, in Docker's words, when it is not one.
 

@@ -33,6 +33,7 @@ _KINDS = {
     Kind.FIFO: "a pipe",
     Kind.SOCKET: "a socket",
 }
+_OF_NO_USE = (b"var/log/", b"var/cache/", b"var/lib/dpkg/status-old", b"tmp/", b"root/.cache/")
 # Databases of package managers: who wrote one in a layer has written down all packages of his base, too.
 _DATABASES = (
     b"var/lib/dpkg/status",
@@ -128,11 +129,13 @@ def _turned(shown: str, old: Entry | None, new: Entry, moved: Entry) -> Iterator
 
 
 def _hidden(path: bytes, old: Entry | None) -> Finding:
+    """An entry of the moved layers where the new base has another one."""
     if path in _DATABASES or parent_of(path) == b"var/lib/dpkg/status.d":
         text = "lists the packages of the old base: what the new base changed will not be known"
         return Finding(Weight.RISK, "database", absolute(path), text)
     what = "has changed" if old is not None else "has added"
-    return Finding(Weight.RISK, "hidden", absolute(path), f"hides what the new base {what} there")
+    weight = Weight.NOTE if path.startswith(_OF_NO_USE) else Weight.RISK
+    return Finding(weight, "hidden", absolute(path), f"hides what the new base {what} there")
 
 
 def _same(a: Entry | None, b: Entry | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
@@ -12,6 +11,7 @@ import pytest
 from lamina.mount import userns
 from tests.build.untouched.lab import Parent, is_reused, later, with_other
 from tests.build.untouched.nodes import Change, Tree, changed, on_top
+from tests.machine import THOROUGH
 
 if TYPE_CHECKING:
     from tests.build.untouched.lab import Lab
@@ -90,4 +90,4 @@ def can_be_had(case: Case) -> bool:
 
 def some(cases: Sequence[Case]) -> list[Case]:
     """Every second one; all with `./test --peers`."""
-    return list(cases) if os.environ.get("LAMINA_PEERS") else list(cases[::2])
+    return list(cases) if THOROUGH else list(cases[::2])

@@ -18,8 +18,8 @@ def configure(command: Command) -> None:
     command.option("prefix", "path", "Folder of the image that the contents go to")
     command.details = (
         "An archive (a tar, plain or compressed) becomes a layer just as it is, whiteouts too. With --prefix "
-        "it is unpacked as ADD does it: links of the image are followed. What a folder holds is copied as "
-        "COPY does it, by default to /, and belongs to 0:0."
+        "it is unpacked as ADD does it, but through links of the image to folders. What a folder holds is "
+        "copied as COPY does it, by default to /, and belongs to 0:0."
     )
 
 

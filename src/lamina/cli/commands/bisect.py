@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli import environment
-from lamina.cli.reasons import escaped
+from lamina.cli.escaping import escaped
 from lamina.errors import InvalidInput
 from lamina.events import Notice
 

@@ -7,9 +7,8 @@ from itertools import chain, groupby
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
-from lamina.cli.as_json import array
+from lamina.cli.escaping import escaped
 from lamina.cli.longtable import longtable
-from lamina.cli.reasons import escaped
 from lamina.errors import InvalidInput
 from lamina.events import Notice
 from lamina.fs.failures import shown
@@ -63,10 +62,15 @@ def run(session: Session, args: Args) -> int:
         packages=args.on("package"),
         platform=args.text("platform"),
     )
-    out = array(found) if args.on("json") else _text(found, args)
-    for part in out:
+    for part in _json(found) if args.on("json") else _text(found, args):
         sys.stdout.write(part)
     return 0
+
+
+def _json(found: Iterable[Blame]) -> Iterator[str]:
+    from lamina.cli.as_json import array  # the table does without
+
+    return array(found)
 
 
 def _depth(args: Args) -> int | None:

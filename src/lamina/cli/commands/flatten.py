@@ -25,8 +25,8 @@ def run(session: Session, args: Args) -> int:
     """Makes the image."""
     made = session.engine.surgery.flatten(
         args.operands[0],
-        target=surgery_flags.target(args, session.environ),
-        observer=surgery_flags.observer(args),
+        surgery_flags.target(args, session.environ),
+        surgery_flags.observer(args),
     )
-    surgery_flags.told(made, args)
+    surgery_flags.weighed(session, made, args)
     return 0

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli import image_paths
-from lamina.cli.reasons import escaped
+from lamina.cli.escaping import escaped
 from lamina.errors import InvalidInput
 
 if TYPE_CHECKING:

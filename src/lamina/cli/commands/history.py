@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
+from lamina.cli.escaping import escaped
 from lamina.cli.listing import listing
-from lamina.cli.reasons import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

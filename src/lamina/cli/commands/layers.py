@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
+from lamina.cli.escaping import escaped
 from lamina.cli.listing import listing
-from lamina.cli.reasons import escaped
 from lamina.insight.counts import Counts
 
 if TYPE_CHECKING:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.cli import findings, surgery_flags, units
+from lamina.cli.escaping import escaped
 from lamina.errors import InvalidInput
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
     from lamina.engine.rebasing import BaseUsed, RebasedImage, Rebasing
+    from lamina.insight.diff.packages import PackageChange
 
 _HOW = {
     "annotations": "by the annotations of the image",
@@ -37,15 +39,20 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Prints the report, then what was made."""
-    from lamina.engine.rebasing import Refused, Request
+    from lamina.engine.rebasing import Refused
 
     if not args.text("onto"):
         raise InvalidInput("the new base is missing", hint="lamina rebase IMAGE --onto NEWBASE")
-    name, onto, base = args.operands[0], args.text("onto"), args.text("from")
-    request = Request(name, onto, base, force=args.on("force"), dry_run=args.on("dry-run"))
-    target = surgery_flags.target(args, session.environ)
     try:
-        done = session.engine.surgery.rebase(request, target, surgery_flags.observer(args))
+        done = session.engine.surgery.rebase(
+            args.operands[0],
+            args.text("onto"),
+            surgery_flags.target(args, session.environ),
+            surgery_flags.observer(args),
+            base=args.text("from"),
+            force=args.on("force"),
+            dry_run=args.on("dry-run"),
+        )
     except Refused as refused:
         _show(refused.images, args)
         raise
@@ -79,10 +86,26 @@ def _show(images: tuple[RebasedImage, ...], args: Args) -> None:
         own = f"{image.layers} layers" if image.layers != 1 else "1 layer"
         print(f"Old base: {_base(image.old_base)}, found {_HOW[image.found_by]}")
         print(f"New base: {_base(image.new_base)}; {own} of the image on it")
-        for line in findings.config_lines(image.config) + findings.lines(
-            image.findings, whole=args.on("all")
-        ):
+        whole = args.on("all")
+        for line in _packages(image.packages, whole=whole) + findings.config_lines(image.config):
             print(line)
+        for line in findings.lines(image.findings, whole=whole):
+            print(line)
+
+
+def _packages(changes: tuple[PackageChange, ...], *, whole: bool) -> list[str]:
+    """What is patched in the new base."""
+    shown = changes if whole else changes[: findings.MOST]
+    lines = [f"  {_package(change)}" for change in shown]
+    if len(shown) < len(changes):
+        lines.append(f"  and {len(changes) - len(shown)} more; --all shows them")
+    return ["Packages of the base:", *lines] if lines else []
+
+
+def _package(change: PackageChange) -> str:
+    old, new = ", ".join(change.old), ", ".join(change.new)
+    versions = {"A": f"{new}, added", "D": f"{old}, gone"}.get(change.kind, f"{old} -> {new}")
+    return escaped(f"{change.name} {versions}")
 
 
 def _base(used: BaseUsed) -> str:

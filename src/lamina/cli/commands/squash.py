@@ -17,18 +17,18 @@ def configure(command: Command) -> None:
     surgery_flags.add(command)
     command.details = (
         "Layers are numbered as `lamina layers` does it: 1 is the bottom, -1 the top. Without a range, all "
-        "layers above the base image become one; all layers, where the base image is not in the store."
+        "layers above the base image become one; all layers, where the base image is not in the store. What "
+        "is overwritten or deleted between them is in the new layer no more."
     )
 
 
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
-    name, *layers = args.operands
     made = session.engine.surgery.squash(
-        name,
-        *layers,
-        target=surgery_flags.target(args, session.environ),
-        observer=surgery_flags.observer(args),
+        args.operands[0],
+        args.operands[1] if len(args.operands) > 1 else "",
+        surgery_flags.target(args, session.environ),
+        surgery_flags.observer(args),
     )
-    surgery_flags.told(made, args)
+    surgery_flags.weighed(session, made, args)
     return 0

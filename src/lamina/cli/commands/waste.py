@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
-from lamina.cli.reasons import escaped
+from lamina.cli.escaping import escaped
 from lamina.fs.failures import failure, shown
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from lamina.cli.commands.build_ls import duration
-from lamina.cli.reasons import LEAST, escaped, reason_json, reason_lines, reused, summary
+from lamina.cli.escaping import escaped
+from lamina.cli.reasons import LEAST, reason_json, reason_lines, reused, summary
 from lamina.cli.units import ellipsis
 from lamina.errors import LaminaError, NotFound
 from lamina.insight.why import DONE

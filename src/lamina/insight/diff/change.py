@@ -60,7 +60,7 @@ class FileChange(NamedTuple):
 
 def change_of(pair: Pair) -> FileChange | None:
     """What differs between the two sides of a path; None where nothing does that a process could see."""
-    old, new = _entry(pair.old, pair.path), _entry(pair.new, pair.path)
+    old, new = _entry(pair.old, pair.new, pair.path), _entry(pair.new, pair.old, pair.path)
     path = "/" + os.fsdecode(pair.path)
     before, after = _facts(old, pair.old), _facts(new, pair.new)
     if old is None or new is None:
@@ -113,11 +113,13 @@ def _same_content(old: Entry, new: Entry) -> bool:
     return old.size == new.size and (old.digest == new.digest or not old.size)
 
 
-def _entry(version: Version | None, path: bytes) -> Entry | None:
-    """The root is there, and as usual, where no layer says anything of it."""
-    if version is None:
-        return None if path else _ROOT
-    return version.entry
+def _entry(version: Version | None, other: Version | None, path: bytes) -> Entry | None:
+    """The root is there, and as usual, where no layer says anything of it; of its time nobody knows."""
+    if version is not None:
+        return version.entry
+    if path:
+        return None
+    return _ROOT._replace(mtime=other.entry.mtime) if other and other.entry else _ROOT
 
 
 def _facts(entry: Entry | None, version: Version | None) -> FileFacts | None:

@@ -16,7 +16,7 @@ from lamina.insight.diff import config
 from lamina.insight.diff.cause import causes, equal_builds
 from lamina.insight.diff.change import ADDED, DELETED, change_of
 from lamina.insight.diff.packages import is_database, package_changes
-from lamina.insight.states import history_of
+from lamina.insight.states import LAYER, histories
 from lamina.layers.lookup import Lookup
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ def compare(
         return diff
     diff = diff._replace(
         packages=_packages(ctx, old, new, tell) if counted.has_database else (),
-        history=config.lines(history_of(old), history_of(new)),
+        history=config.lines(*histories(old, new)),
     )
-    if old.kind != "layer" and new.kind != "layer" and (old.config or new.config):
+    if LAYER not in (old.kind, new.kind):
         diff = diff._replace(config=config.fields(old.config, new.config))
     if asked.causes or (asked.causes is None and equal_builds(old, new)):
         diff = diff._replace(causes=causes(ctx, old, new))

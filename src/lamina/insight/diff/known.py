@@ -84,7 +84,7 @@ _FIELD = Known("the base images or the arguments were not the same", "pin the ba
 
 _COPY = re.compile(r"(?:/bin/sh -c #\(nop\) +)?(COPY|ADD)\b")
 _DOWNLOAD = re.compile(
-    r"\b(apt|apt-get|apk|dnf|microdnf|yum|zypper|pip3?|uv|npm|yarn|pnpm|curl|wget|git clone|go get|cargo|gem)\b"
+    r"\b(apt|apt-get|apk|dnf|microdnf|yum|zypper|pip3?|uv|npm|yarn|pnpm|curl|wget|git|go|cargo|gem)\b"
 )
 _CONTEXT = {
     "time": Known("the times of the files in the build context: of the checkout", EPOCH),

@@ -73,7 +73,7 @@ class Who(NamedTuple):
     kind: str  # what it was taken for: hash, path, name or package
     places: tuple[Place, ...]
     images: tuple[HoldingImage, ...]  # by name
-    containers: tuple[HoldingContainer, ...]
+    containers: tuple[HoldingContainer, ...]  # by name
     unread: tuple[str, ...] = ()  # diff IDs of layers whose packages are not known: their files are not here
 
     @property

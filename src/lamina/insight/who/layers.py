@@ -46,4 +46,4 @@ def named_by_digest(c: sqlite3.Connection, digits: str) -> tuple[list[Place], li
 
 def _names(c: sqlite3.Connection, image_id: str) -> tuple[str, ...]:
     rows = c.execute("SELECT name FROM tags WHERE image_id = ?", (image_id,))
-    return tuple(sorted(reference.parse(name).familiar() for (name,) in rows))
+    return tuple(sorted([reference.shortened(name) for (name,) in rows]))

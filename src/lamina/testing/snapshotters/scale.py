@@ -12,7 +12,7 @@ from lamina.testing.trees import file, kinds, whiteout
 if TYPE_CHECKING:
     from lamina.testing.snapshotters.bench import Bench
 
-_MANY_NAMES = {"root": 30_000, "many": 20_000, "one": 20_000}  # making them takes seconds
+_MANY_NAMES = {"root": 30_000, "many": 11_000, "one": 11_000}  # making them takes seconds
 _DEPTH = 300  # folders of 40 letters: three times as long as the longest path that a system call takes
 
 

@@ -79,7 +79,7 @@ const view = (() => {
   function showChosen() {
     chosen.hidden = state.file < 0;
     if (state.file < 0) return;
-    const item = report.file(state.file, state.folder);
+    const item = report.file(state.file);
     const [path, ...rest] = map.lines(item);
     const lead = element("p");
     lead.append(element("code", "", path));
@@ -89,6 +89,12 @@ const view = (() => {
   function open(item) {
     if (item.kind === "folder") go(item.folder);
     else go(item.folder, item.kind === "file" ? item.at : -1);
+  }
+
+  // A click in the map: into the folder whose title it is, else a step towards what is there.
+  function approach(item, isTitle) {
+    if (isTitle) go(item.folder);
+    else go(report.towards(item.folder, state.folder), item.kind === "file" ? item.at : -1);
   }
 
   function up() {
@@ -108,10 +114,10 @@ const view = (() => {
     if (!found) return false;
     const folder = Math.min(Number(found[1]), report.folders - 1);
     const file = found[2] === undefined ? -1 : Number(found[2]);
-    const isIn = file >= report.firsts[folder] && file < report.firsts[folder + 1];
+    const isIn = file >= 0 && file < report.data.names.length && report.towards(report.file(file).folder, folder) >= 0;
     state.folder = folder;
     state.file = isIn ? file : -1;
-    if (isIn && report.file(file, folder).gone) setGone(true);
+    if (isIn && report.file(file).gone) setGone(true);
     show();
     return true;
   }
@@ -154,5 +160,5 @@ const view = (() => {
     document.getElementById("legend").replaceChildren(...buttons);
   }
 
-  return { state, show, go, follow, open, up, pick, setGone, legend };
+  return { state, show, go, follow, open, approach, up, pick, setGone, legend };
 })();

@@ -32,8 +32,10 @@ const map = (() => {
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("height", height);
     svg.replaceChildren();
+    document.getElementById("tip").hidden = true;
     items = [];
     tiles = [];
+    ring = null;
     const holders = state.layer ? report.holders(state.layer, state.withGone) : null;
     const waiting = [[report.children(state.folder, state.withGone), 0, 0, width, height, 0]];
     while (waiting.length) {
@@ -43,17 +45,20 @@ const map = (() => {
         if (depth === 0) tiles.push({ item, x, y, width: w, height: h });
         const dim = holders && !(item.kind === "folder" ? holders[item.folder] : item.layer === state.layer);
         const opened = item.kind === "folder" && w > 26 && h > 22 && depth < 8;
-        drawTile(item, x, y, w, h, { dim, opened, withGone: state.withGone });
+        drawTile(item, x, y, w, h, { dim, opened, withGone: state.withGone, chosen: state.file });
         if (!opened) return;
         const head = h > 40 && w > 44 ? HEAD : 2;
         waiting.push([report.children(item.folder, state.withGone), x + 2, y + head, w - 4, h - head - 2, depth + 1]);
       });
     }
     if (!items.length) text("Nothing here has any bytes.", 12, 24, 400, "title");
-    ring = null;
-    focused = -1;
-    const chosen = tiles.findIndex((tile) => tile.item.kind === "file" && tile.item.at === state.file);
-    if (chosen >= 0) focus(chosen, false);
+    if (ring) svg.append(ring); // above all tiles
+    focused = ring ? tiles.findIndex((tile) => tile.item.kind === "file" && tile.item.at === state.file) : -1;
+  }
+
+  function circle(x, y, w, h) {
+    if (ring) ring.remove();
+    ring = shape("rect", "ring", { x: x + 1.5, y: y + 1.5, width: Math.max(1, w - 3), height: Math.max(1, h - 3) });
   }
 
   function drawTile(item, x, y, w, h, how) {
@@ -64,6 +69,7 @@ const map = (() => {
     if (how.dim && !how.opened) classes.push("dim");
     const rect = shape("rect", classes.join(" "), { x, y, width: w, height: h });
     rect.dataset.at = items.length;
+    if (item.kind === "file" && item.at === how.chosen) circle(x, y, w, h);
     items.push(item);
     svg.append(rect);
     if (how.dim && !how.opened) return;
@@ -72,13 +78,12 @@ const map = (() => {
   }
 
   // Puts the ring around a tile, and says what it is.
-  function focus(place, tell = true) {
+  function focus(place) {
     focused = place;
     const tile = tiles[place];
-    if (ring) ring.remove();
-    ring = shape("rect", "ring", { x: tile.x + 1.5, y: tile.y + 1.5, width: Math.max(1, tile.width - 3), height: Math.max(1, tile.height - 3) });
+    circle(tile.x, tile.y, tile.width, tile.height);
     svg.append(ring);
-    if (tell) document.getElementById("told").textContent = describe(tile.item);
+    document.getElementById("told").textContent = describe(tile.item);
   }
 
   // The next tile in a direction: the nearest by its middle, what lies aside counting double.
@@ -105,14 +110,14 @@ const map = (() => {
   const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
   function listen(open, up) {
-    svg.addEventListener("click", (event) => { const item = at(event.target); if (item) open(item); });
+    svg.addEventListener("click", (event) => { const item = at(event.target); if (item) open(item, event.target.classList.contains("folder")); });
     svg.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.altKey || event.metaKey) return;
       if (ARROWS[event.key]) {
         const next = neighbour(...ARROWS[event.key]);
         if (next >= 0) focus(next);
       } else if (event.key === "Enter" || event.key === " ") {
-        if (focused >= 0) open(tiles[focused].item);
+        if (focused >= 0) open(tiles[focused].item, false);
       } else if (event.key === "Backspace") {
         up();
       } else {

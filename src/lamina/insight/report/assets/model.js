@@ -58,7 +58,29 @@ const report = (() => {
     return best;
   }
 
-  function file(at, folder) {
+  // The folder of a file, by halves.
+  function folderOf(file) {
+    let low = 0;
+    let high = folders - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (firsts[middle] <= file) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  // The folder in `above`, or `above` itself, that `folder` lies in; -1 when it is elsewhere.
+  function towards(folder, above) {
+    let step = folder;
+    for (let at = folder; at >= 0; at = data.parents[at]) {
+      if (at === above) return step;
+      step = at;
+    }
+    return -1;
+  }
+
+  function file(at, folder = folderOf(at)) {
     return { kind: "file", at, folder, name: data.names[at], layer: data.owners[at], size: data.sizes[at], gone: gone.get(at) || 0 };
   }
 
@@ -108,7 +130,7 @@ const report = (() => {
   }
 
   const layerName = (layer) => (layer ? `layer ${layer}: ${data.layers[layer - 1][0]}` : "several layers");
-  return { data, folders, firsts, children, sizeOf, mainColour, colourOf, path, pathOf, file, holders, size, layerName };
+  return { data, folders, firsts, children, sizeOf, mainColour, colourOf, path, pathOf, file, towards, holders, size, layerName };
 })();
 
 // An element with a class and a text; the only way in which texts of the image come into the page.

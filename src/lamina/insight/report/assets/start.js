@@ -35,7 +35,7 @@
   dark.addEventListener("change", () => scheme(null));
 
   view.legend();
-  map.listen(view.open, view.up);
+  map.listen(view.approach, view.up);
   search.listen();
   document.querySelectorAll("table.sorted").forEach(sortable);
   document.getElementById("gone").addEventListener("change", (event) => {
