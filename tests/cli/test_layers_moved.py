@@ -99,8 +99,3 @@ def test_cherry_pick(images: Lamina) -> None:
     told = images("cherry-pick", "old#1", "--onto", "new", "-t", "picked")
     assert told.startswith("Could break:\n  /bin/tool hides what the new base has added there\nMade picked")
     assert "is missing" in images.both("cherry-pick", "app#3", status=1)[1]
-
-
-@pytest.mark.parametrize("verb", ["rebase", "drop", "reorder", "cherry-pick"])
-def test_help(images: Lamina, verb: str) -> None:
-    assert f"lamina {verb} [OPTIONS] " in images(verb, "--help")

@@ -9,6 +9,7 @@ import pytest
 
 from lamina.errors import InvalidInput, NotFound
 from lamina.insight.blame import Blame, Wanted, answers
+from lamina.insight.layers import layers
 from lamina.insight.rows import Rows
 from tests.insight.archiving import TRICKY, asked, file, folder, gone, hard, link, opaque, random_layers
 
@@ -86,11 +87,11 @@ PATHS = {
 
 
 def test_links_on_the_way_and_at_the_end(store: Layers, tmp_path: Path) -> None:
-    layers: Stack = [
+    stacked: Stack = [
         [file("usr/bin/tool", "1", 0o755), link("bin", "usr/bin"), link("usr/bin/t", "tool")],
         [link("loop", "loop"), link("lost", "/no/where"), link("up", "../../bin/t")],
     ]
-    found = asked(store, tmp_path / "a.tar", layers)
+    found = asked(store, tmp_path / "a.tar", stacked)
     (tool,) = ask(found, "bin/tool")
     assert (tool.path, tool.asked, tool.layer) == ("/usr/bin/tool", "/bin/tool", 1)
     first, second = ask(found, "/up")
@@ -103,12 +104,12 @@ def test_links_on_the_way_and_at_the_end(store: Layers, tmp_path: Path) -> None:
 
 
 def test_a_path_that_links_led_to_once(store: Layers, tmp_path: Path) -> None:
-    layers: Stack = [
+    stacked: Stack = [
         [file("real/x", "1"), link("way", "real")],
         [gone("way"), file("real/x", "2")],
         [gone("real")],
     ]
-    (blame,) = ask(asked(store, tmp_path / "a.tar", layers), "/way/x")
+    (blame,) = ask(asked(store, tmp_path / "a.tar", stacked), "/way/x")
     assert (blame.path, blame.asked, blame.layer) == ("/real/x", "/way/x", 0)
     assert [each[:2] for each in deeds(blame)] == [(1, "added"), (2, "changed"), (3, "deleted")]
 
@@ -120,8 +121,8 @@ def test_a_path_below_what_is_a_file_now(store: Layers, tmp_path: Path) -> None:
 
 
 def test_hard_links_are_files(store: Layers, tmp_path: Path) -> None:
-    layers: Stack = [[file("a", "1"), hard("b", "a")], [file("b", "1")]]
-    found = asked(store, tmp_path / "a.tar", layers)
+    stacked: Stack = [[file("a", "1"), hard("b", "a")], [file("b", "1")]]
+    found = asked(store, tmp_path / "a.tar", stacked)
     (blame,) = ask(found, "/b")
     assert [(deed.kind, deed.link, deed.size, deed.how) for deed in blame.deeds] == [
         ("file", "/a", 1, ()),
@@ -130,11 +131,11 @@ def test_hard_links_are_files(store: Layers, tmp_path: Path) -> None:
 
 
 def test_folders(store: Layers, tmp_path: Path) -> None:
-    layers: Stack = [
+    stacked: Stack = [
         [folder("a"), file("a/x", ""), file("a/b/y", ""), file("ab/z", "")],
         [folder("a", 0o700), opaque("a"), file("a/c/d/new", "")],
     ]
-    found = asked(store, tmp_path / "a.tar", layers)
+    found = asked(store, tmp_path / "a.tar", stacked)
 
     def paths(*asked: str, **wanted: object) -> list[str]:
         return [each.path for each in ask(found, *asked, wanted=Wanted(**wanted))]  # type: ignore[arg-type]
@@ -169,6 +170,9 @@ def test_an_image_without_layers(store: Layers, tmp_path: Path) -> None:
 
 def test_hundreds_of_layers(store: Layers, tmp_path: Path) -> None:
     many = [[file("f", str(number))] if number % 2 else [gone("f")] for number in range(1, 401)]
-    (blame,) = ask(asked(store, tmp_path / "a.tar", many), "/f")
+    found = asked(store, tmp_path / "a.tar", many)
+    (blame,) = ask(found, "/f")
     assert [deed.layer for deed in blame.deeds] == list(range(1, 401))
     assert blame.layer == 0
+    items = layers(Rows(store.db.read(), store.blobs, store.layout), found.image_id)
+    assert [(item.added, item.deleted, item.size) for item in items[-2:]] == [(1, 0, 3), (0, 1, 0)]

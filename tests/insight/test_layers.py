@@ -15,7 +15,7 @@ from lamina.insight.history import history
 from lamina.insight.layers import layers
 from lamina.insight.rows import Rows
 from lamina.insight.stack import stack
-from tests.insight.archiving import TRICKY, archive, asked, file, loaded, random_layers
+from tests.insight.archiving import TRICKY, archive, asked, loaded, random_layers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,19 +95,18 @@ def test_a_history_that_names_more_than_there_is(store: Layers, tmp_path: Path) 
     assert [item.layer for item in items] == [1, 2, 3, 4, 5, 0, 0, 0, 0]
 
 
-def test_hundreds_of_layers(store: Layers, tmp_path: Path) -> None:
-    many = [[file(f"f{number}", str(number)), file("same", str(number))] for number in range(400)]
-    found = asked(store, tmp_path / "a.tar", many)
-    items = layers(rows_of(store), found.image_id)
-    assert [(item.added, item.changed, item.size) for item in (items[0], items[-1])] == [(2, 0, 2), (1, 1, 6)]
-    assert len(history(rows_of(store), found.image_id)) == 400
-
-
 def _two(store: Layers, tmp_path: Path) -> tuple[str, str]:
     """A base image, and one that stands on it."""
-    below: list[dict[str, object]] = [{"created_by": "FROM nothing"}, {"created_by": "CMD", "empty_layer": True}]
+    below: list[dict[str, object]] = [
+        {"created_by": "FROM nothing"},
+        {"created_by": "CMD", "empty_layer": True},
+    ]
     base = loaded(store, archive(tmp_path / "base.tar", TRICKY[:1], name=OTHER, history=below))
-    more: list[dict[str, object]] = [*below, {"created_by": "ENV", "empty_layer": True}, {"created_by": "RUN x"}]
+    more: list[dict[str, object]] = [
+        *below,
+        {"created_by": "ENV", "empty_layer": True},
+        {"created_by": "RUN x"},
+    ]
     app = loaded(store, archive(tmp_path / "app.tar", [*TRICKY[:1], TRICKY[2]], history=more))
     return base.image_id, app.image_id
 

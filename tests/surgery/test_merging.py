@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.oci.config import ContainerConfig, Healthcheck
@@ -27,11 +27,13 @@ CONFIGS = st.builds(
 )
 
 
+@settings(max_examples=50)
 @given(CONFIGS, CONFIGS)
 def test_the_same_base_changes_nothing(base: ContainerConfig, app: ContainerConfig) -> None:
     assert merge(base, app, base) == (app._replace(labels=dict(app.labels)), ())
 
 
+@settings(max_examples=50)
 @given(CONFIGS, CONFIGS)
 def test_an_application_that_set_nothing_has_what_the_new_base_has(
     old: ContainerConfig, new: ContainerConfig
@@ -43,6 +45,7 @@ def test_an_application_that_set_nothing_has_what_the_new_base_has(
     assert bool(told) == (old._replace(env=()) != new._replace(env=()) or sorted(old.env) != sorted(new.env))
 
 
+@settings(max_examples=50)
 @given(CONFIGS, CONFIGS, CONFIGS)
 def test_what_the_application_set_stays(
     old: ContainerConfig, app: ContainerConfig, new: ContainerConfig

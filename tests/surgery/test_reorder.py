@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lamina.oci.digest import DiffID
     from lamina.tree.tree import Tree
 
-ON_STORES = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ON_STORES = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def look(tree: Tree) -> list[Entry]:

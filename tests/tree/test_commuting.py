@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from operator import itemgetter
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from lamina.tree.change import apply
 from lamina.tree.commuting import opposed, place
@@ -30,12 +30,14 @@ def look(tree: Tree, *, links: bool = False) -> list[Entry]:
     return sorted(found, key=itemgetter(0))
 
 
+@settings(max_examples=60)
 @given(trees(), layers(), layers())
 def test_layers_that_commute(tree: Tree, a: Layer, b: Layer) -> None:
     if not clash(a, b):
         assert look(apply(apply(tree, a), b)) == look(apply(apply(tree, b), a))
 
 
+@settings(max_examples=60)
 @given(layers(), layers())
 def test_layers_that_do_not(a: Layer, b: Layer) -> None:
     """On nothing at all, the order of layers that are opposed can be seen."""

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 from lamina.db.siblings import siblings
 from lamina.errors import InvalidInput, NotFound
+from lamina.events import Notice
+from lamina.oci import reference as references
+from lamina.oci.digest import short
 from lamina.oci.timestamp import rfc3339
 from lamina.surgery import squash
-from lamina.surgery.ranges import layers_meant
+from lamina.surgery.ranges import base_of, layers_meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,12 +29,15 @@ _PARTS = 32  # by package
 _SIBLINGS = 8  # layers that are compared
 
 
-def squashing(layers: str) -> Change:
+def squashing(layers: str, tell: Observer) -> Change:
     """Makes one layer of a range; of the image's own layers, where the range is ""."""
 
     def change(ctx: Layers, subject: Subject) -> Parts:
         low, high = layers_meant(ctx, subject.image_id, subject.parts, layers)
-        return squash.squash(ctx, subject.parts, low, high, subject.image_id, subject.created)
+        made = squash.squash(ctx, subject.parts, low, high, subject.image_id, subject.created)
+        if made is subject.parts and not layers:
+            _tell_of_base(ctx, subject, "a range of layers", tell)
+        return made
 
     return change
 
@@ -45,16 +51,31 @@ def flattening() -> Change:
     return change
 
 
-def folding(layers: str, *, base: bool) -> Change:
+def folding(layers: str, tell: Observer, *, base: bool) -> Change:
     """Takes out what nobody sees, and puts metadata where the bytes are."""
 
     def change(ctx: Layers, subject: Subject) -> Parts:
         from lamina.surgery.fold import fold
 
         low, high = layers_meant(ctx, subject.image_id, subject.parts, layers, base=base)
-        return fold(ctx, subject.parts, low, high, subject.image_id, subject.created)
+        made = fold(ctx, subject.parts, low, high, subject.image_id, subject.created)
+        if made is subject.parts and not (layers or base):
+            _tell_of_base(ctx, subject, "--base", tell)
+        return made
 
     return change
+
+
+def _tell_of_base(ctx: Layers, subject: Subject, how: str, tell: Observer) -> None:
+    """Says which layers were left alone where nothing else was to be done."""
+    base = base_of(ctx, subject.image_id)
+    if base is not None:
+        name = references.parse(base.names[0]).familiar() if base.names else short(base.image_id)
+        tell(
+            Notice(
+                f"the lower {base.layers} layers of {subject.name} are those of {name}: {how} takes them, too"
+            )
+        )
 
 
 def splitting(layers: str, by: str, most: int, tell: Observer) -> Change:

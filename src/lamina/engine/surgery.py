@@ -51,7 +51,7 @@ class Surgery:
         """Makes one layer of a range; without one, of all above the base image, else of all."""
         from lamina.engine.rearranging import squashing
 
-        return self._operate(name, target, squashing(layers), observer)
+        return self._operate(name, target, squashing(layers, observer), observer)
 
     def flatten(self, name: str, target: Target = _HERE, observer: Observer = ignore) -> Operated:
         """Makes one layer of all layers, those of the base image too."""
@@ -74,7 +74,7 @@ class Surgery:
         """
         from lamina.engine.rearranging import folding
 
-        return self._operate(name, target, folding(layers, base=base), observer)
+        return self._operate(name, target, folding(layers, observer, base=base), observer)
 
     def split(
         self,

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.db import repodigests
 from lamina.db.bases import bases
 from lamina.db.layernames import range_of
 
 if TYPE_CHECKING:
+    from lamina.db.bases import Base
     from lamina.layers.context import Layers
     from lamina.oci.digest import ImageID
     from lamina.surgery.parts import Parts
 
 
-def own_layers(ctx: Layers, image_id: ImageID, parts: Parts) -> tuple[int, int]:
-    """The first and the last layer (from 1) that are the image's own: all, where no base of it is known."""
-    base = next(iter(bases(ctx.db.read(), image_id)), None)
-    return (base.layers if base is not None else 0) + 1, len(parts.diff_ids)
+def base_of(ctx: Layers, image_id: ImageID) -> Base | None:
+    """The base image with the most layers that somebody would call one; None where none is known.
+
+    It has a name, or came from a registry: what earlier builds and operations left behind is no base.
+    """
+    c = ctx.db.read()
+    found = bases(c, image_id)
+    return next((base for base in found if base.names or repodigests.of_image(c, base.image_id)), None)
 
 
 def layers_meant(
@@ -28,4 +34,5 @@ def layers_meant(
     """
     if text:
         return range_of(parts.diff_ids, text)
-    return (1, len(parts.diff_ids)) if base else own_layers(ctx, image_id, parts)
+    below = None if base else base_of(ctx, image_id)
+    return (below.layers if below is not None else 0) + 1, len(parts.diff_ids)
