@@ -143,3 +143,66 @@ def test_a_reader_that_has_seen_enough(built: Lamina) -> None:
         run.stdout.readline()
         run.stdout.close()
         assert b"Traceback" not in run.stderr.read()
+
+
+def test_a_base_that_only_labels_name(built: Lamina, tmp_path: Path) -> None:
+    labels = {"org.opencontainers.image.base.name": "example.org/base:1\x1b[0m"}
+    path = archive(tmp_path / "a.tar", TRICKY[:2], name="labelled:latest", config={"Labels": labels})
+    built("load", "-i", path)
+    out, err = built.both("layers", "labelled")
+    assert len(out.splitlines()) == 3
+    assert (
+        err
+        == r"The labels name the base image example.org/base:1\x1b[0m: no layer is known as its own" + "\n"
+    )
+    assert built.both("layers", "-q", "labelled")[1] == ""
+
+
+def test_lines(built: Lamina, tmp_path: Path) -> None:
+    stacked = [[plain("f", "one\n\x1b[31m\n")], [plain("f", "one\n\x1b[31m\ntwo\tx\n")]]
+    built("load", "-i", archive(tmp_path / "a.tar", stacked, name="lines:latest"))
+    assert built("blame", "--lines", "lines", "/f").splitlines() == [
+        "#1  step 1  1) one",
+        r"#1  step 1  2) \x1b[31m",
+        "#2  step 2  3) two     x",
+    ]
+    assert [each["layer"] for each in json.loads(built("blame", "--lines", "--json", "lines:/f"))] == [
+        1,
+        1,
+        2,
+    ]
+    assert "one file" in built.both("blame", "--lines", "lines", "a", "b", status=1)[1]
+    assert "not a file" in built.both("blame", "--lines", "blamed", "/etc", status=1)[1]
+
+
+STAGES = """FROM busybox AS one
+ENV A=1
+ONBUILD LABEL of=another
+
+FROM one AS two
+RUN echo 2 > /two
+FROM one
+COPY --from=two /two /
+LABEL last=1
+"""
+ONLY = 'FROM staged AS a\nFROM a\nCMD ["x"]\n'
+
+
+def test_lines_through_stages_squashes_and_bases(built: Lamina, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(STAGES)
+    (tmp_path / "On").write_text("FROM staged\n# comment\nRUN true\n")
+
+    def lines(name: str) -> list[tuple[str, int, str]]:
+        items = json.loads(built("history", "--json", name))[::-1]
+        return [(item["dockerfile"], item["line"], item["base"]) for item in items][6:]
+
+    built("build", "-q", "-t", "staged", tmp_path)
+    own = [("Dockerfile", line) for line in (2, 3, 8, 9)]  # 3 is what the ONBUILD did to the last stage
+    assert lines("staged") == [(*place, "") for place in own]
+    built("build", "-q", "-t", "onto", "-f", tmp_path / "On", tmp_path)
+    assert lines("onto") == [*((*place, "staged:latest") for place in own), ("On", 3, "")]
+    (tmp_path / "Only").write_text(ONLY)
+    built("build", "-q", "-t", "only", "-f", tmp_path / "Only", tmp_path)
+    assert lines("only") == [*((*place, "staged:latest") for place in own), ("Only", 3, "")]
+    built("build", "-q", "--squash", "-t", "squashed", tmp_path)
+    assert lines("squashed")[:4] == [(*place, "") for place in own]  # its layer is that of the one COPY

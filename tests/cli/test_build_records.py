@@ -261,6 +261,7 @@ def test_diff_of_steps(program: Lamina, failing: Path) -> None:
     lines = "C /work\nD /work/hello\nA /work/two\n"
     assert program("diff", "--failed") == lines
     assert program("diff", "--failed", build_id) == lines
+    assert program("diff", "--failed", "--name-only") == "/work/hello\n/work/two\n"
     assert program("diff", "--step", "5") == lines
     assert program("diff", "--step", "4", build_id) == "C /work\nA /work/one\n"
     assert program("diff", "--step", "2") == "A /work\n"

@@ -158,4 +158,10 @@ def test_edit_and_append(asked: Lamina, tmp_path: Path) -> None:
     assert made["names"] == ["three:latest"]
     assert asked("cat", "three:/added") == "x\n"
     assert asked("cat", "--layer=-1", "three:/srv/new") == "new\n"
-    assert "-2" not in asked("ls", "three:/")
+    piped = asked(
+        "append", "-q", "two", "-", "--prefix=/opt", stdin=(tmp_path / "x.tar").read_bytes()
+    ).strip()
+    assert asked("cat", f"{piped}:/opt/added") == "x\n"
+    assert asked.both("append", "two", "-", stdin=b"x" * 3000, status=1)[1].startswith(
+        "lamina: STDIN cannot be"
+    )

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.cli import surgery_flags
+from lamina.cli.flags import Args, Flag
+from lamina.events import Notice
 from tests.e2e.conftest import new_root
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ def test_rebase(images: Lamina) -> None:
         "  ENV PATH: /app:/bin:/sbin, with the new base; it was /bin",
         "  ENV V: 9 of the application stays; the old base has 1, the new one 2",
         "  LABEL vendor: them, with the new base; it was us",
+        "Good to know:",
+        "  what layers 2, 3, 4 read when built is as it was: a build would find the same",
     ]
     made = images.inspect("app:new")
     assert told[-1] == f"Made app:new: {made['Id'][7:19]}"
@@ -58,9 +63,9 @@ def test_rebase(images: Lamina) -> None:
 
 def test_a_rebase_that_is_refused(images: Lamina, tmp_path: Path) -> None:
     out, err = images.both("rebase", "app", "--onto", "less", "-t", "no", status=1)
-    assert out.splitlines()[-2:] == [
+    assert out.splitlines()[-4:-2] == [
         "Breaks:",
-        "  tool is what the image runs; in the old base it was /bin/tool, the new one lacks it",
+        "  tool is what the image runs: it was /bin/tool, which is gone",
     ]
     assert err == (
         "lamina: 1 thing breaks on less:latest: nothing was made\n"
@@ -69,7 +74,7 @@ def test_a_rebase_that_is_refused(images: Lamina, tmp_path: Path) -> None:
     out, _ = images.both("rebase", "app", "--onto", "less", "--json", status=1)
     found = json.loads(out)
     assert found["made"] is None and found["images"][0]["findings"]["listed"][0]["weight"] == "breaks"
-    assert json.loads(images("rebase", "app", "--onto", "less", "--dry-run", "--json")) == found
+    assert json.loads(images("rebase", "app", "--onto", "less", "--dry-run", "--json", status=1)) == found
     assert "Made yes:latest" in images("rebase", "app", "--onto", "less", "-t", "yes", "--force")
     assert "the new base is missing" in images.both("rebase", "app", status=1)[1]
 
@@ -97,5 +102,18 @@ def test_cherry_pick(images: Lamina) -> None:
     assert told.startswith("Made picked:latest: ")
     assert images.inspect("picked")["RootFS"]["Layers"][-1] == images.inspect("app")["RootFS"]["Layers"][2]
     told = images("cherry-pick", "old#1", "--onto", "new", "-t", "picked")
-    assert told.startswith("Could break:\n  /bin/tool hides what the new base has added there\nMade picked")
+    assert told.startswith("Could break:\n  /bin/tool hides what is new there below\nMade picked")
     assert "is missing" in images.both("cherry-pick", "app#3", status=1)[1]
+
+
+def test_what_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not what a pull or push says of its layers: that is not said at all where only IDs are wanted."""
+    args = Args("rebase")
+    for quiet in ("false", "true"):
+        args.add(Flag("quiet", "q", "", ""), quiet)
+        tell = surgery_flags.observer(args)
+        for text in ("0c494d5cfa86: Pushed", "Digest: sha256:1", "left out: \x1b[31m"):
+            tell(Notice(text))
+    assert capsys.readouterr().err.splitlines() == [
+        "0c494d5cfa86: Pushed", "Digest: sha256:1", *["[Warning] left out: \\x1b[31m"] * 2,
+    ]  # fmt: skip

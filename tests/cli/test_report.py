@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import lamina
 from lamina import Engine
 from lamina.insight.report.page import page
 
@@ -40,7 +41,7 @@ def test_json_is_what_the_library_gives(program: Lamina, image: str) -> None:
     found = json.loads(program("report", "--json", image))
     with Engine.open(str(program.root)) as engine:
         report = engine.report(image)
-        assert page(report) == program("report", image)
+        assert page(report, lamina.__version__) == program("report", image)
     assert [layer["size"] for layer in found["layers"]] == [layer.size for layer in report.layers]
     assert found["layers"][-2]["wasted"] == found["waste"]["wasted"] == 12345
     files = [file for folder in found["files"]["folders"] for file in folder["files"]]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lamina.db import builds, recorded
+from lamina.db.bases import bases_on
 from lamina.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -160,4 +161,4 @@ def test_what_reasons_are_found_by(db: Database) -> None:
     assert recorded.alike(c, "Dockerfile", "/app", "other") == []
     assert recorded.making(c, "sha256:i") == "c1"
     assert recorded.making(c, "sha256:other") is None
-    assert recorded.bases_on(c, ["c1", "c2"]) == [("c1", "k")] * 3, "only what a FROM led to"
+    assert bases_on(c, ["c1", "c2"]) == [("c1", "k")] * 3, "only what a FROM led to"

@@ -69,6 +69,7 @@ def test_a_read_only_root(busybox: Lamina, tmp_path: Path) -> None:
             check_error(err, "(?i)read-only|cannot write")
         assert "busybox" in busybox("images")
         assert "busybox" in busybox("inspect", "busybox")
+        assert "A /bin/busybox" in busybox("diff", "-p", "busybox")
         assert on_disk(busybox.root) == before
 
     if not AS_ROOT:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from tests.e2e.conftest import NO_BASES, make_base
 from tests.insight.test_diff import said
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.e2e.lamina_command import Lamina
     from tests.e2e.real_images import Real
     from tests.insight import oracle
 
@@ -49,3 +56,44 @@ def _check_packages(real: Real, diff: dict[str, object], below: oracle.State) ->
         assert ("A", "flask") in {(kind, name.lower()) for kind, name in names}
     elif real.kind == "docker-apt":
         assert below and names == set()
+
+
+OFTEN = """FROM debian
+{arg}
+RUN {run}
+"""
+RUN = (
+    "useradd me; ldconfig; date >> /var/log/made.log; cd /srv; echo 'x = 1' > m.py; "
+    "python3 -m compileall -q .; gzip {gzip}k m.py{more}"
+)
+
+
+@pytest.mark.peers
+@pytest.mark.skipif(bool(NO_BASES), reason=NO_BASES or "-")
+def test_whoever_follows_the_advice_gets_equal_images(bases: Lamina, tmp_path: Path) -> None:
+    """Each thing that is said to make two builds equal is done, and then they are."""
+    make_base(bases, "debian")
+    first = RUN.format(gzip="-", more="")
+    found = _built_twice(bases, tmp_path, OFTEN.format(arg="", run=first))
+    advice = {cause["path"]: cause["advice"] for cause in found["causes"]}
+    assert "rm -rf /var/log/*" in advice["/var/log/made.log"]
+    assert "rm /var/cache/ldconfig/aux-cache" in advice["/var/cache/ldconfig/aux-cache"]
+    assert "gzip -n" in advice["/srv/m.py.gz"]
+    assert "ARG SOURCE_DATE_EPOCH" in advice["/srv/__pycache__/m.cpython-311.pyc"]
+    assert any("SOURCE_DATE_EPOCH" in cause["advice"] for cause in found["causes"] if cause["what"] == "time")
+    more = "; rm -rf /var/log/* /var/cache/ldconfig/aux-cache"
+    second = RUN.format(gzip="-n", more=more)
+    text = OFTEN.format(arg="ARG SOURCE_DATE_EPOCH", run=second)
+    found = _built_twice(bases, tmp_path, text, SOURCE_DATE_EPOCH="1700000000")
+    assert found["old"]["image_id"] == found["new"]["image_id"]
+    assert not found["is_different"]
+
+
+def _built_twice(bases: Lamina, folder: Path, dockerfile: str, **environ: str) -> dict[str, Any]:
+    (folder / "Dockerfile").write_text(dockerfile)
+    for number in (1, 2):
+        bases("build", "-q", "--no-cache", "-t", f"twice:{number}", folder, **environ)
+        time.sleep(1.1)  # the clocks in files count seconds
+    found = json.loads(bases("diff", "--json", "twice:1", "twice:2"))
+    assert isinstance(found, dict)
+    return found

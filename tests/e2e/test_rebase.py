@@ -41,6 +41,7 @@ def test_flask_on_another_base(bases: Lamina, tmp_path: Path) -> None:
     told = bases("rebase", "flask", "--onto", "debian:patched", "-t", "flask:patched")
     assert "  libexpat1 " in told and "+patched1\n" in told
     assert "Old base: debian:latest" in told and "found by its layers" in told and "reaks" not in told
+    assert "what layers 3, 4, 6 read when built is as it was" in told
     base = layers(bases, "debian:patched")
     assert layers(bases, "flask:patched") == base + layers(bases, "flask")[1:]
     assert answer(bases, "flask:patched") == "Hello from Flask in a stack of layers\n"
@@ -49,9 +50,9 @@ def test_flask_on_another_base(bases: Lamina, tmp_path: Path) -> None:
     assert not bases("run", "--rm", "flask", "sh", "-c", VERSION).endswith("+patched1")
 
     out, err = bases.both("rebase", "flask", "--onto", "debian:broken", "-t", "flask:broken", status=1)
-    assert "is installed for Python 3.11, as are" in out and "the new base has no Python at all" in out
+    assert "is installed for Python 3.11, as are" in out and "(there is none now)" in out
     assert "breaks on debian:broken: nothing was made" in err and "--force" in err
     assert "flask:broken" not in bases("images", "--format", "{{.Repository}}:{{.Tag}}")
-    told = bases("rebase", "flask", "--onto", "debian:broken", "--dry-run", "--json")
+    told = bases("rebase", "flask", "--onto", "debian:broken", "--dry-run", "--json", status=1)
     (image,) = json.loads(told)["images"]
     assert image["findings"]["breaks"] and image["findings"]["listed"][0]["kind"] == "python"

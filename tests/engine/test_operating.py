@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -180,7 +181,7 @@ def test_what_a_manifest_says_of_its_base(store: Layers, engine: Engine) -> None
         BASE_DIGEST: imagedb.need_image(c, new).manifest,
         "org.example.kept": "yes",
     }
-    dropped = engine.surgery.drop("app", ["2"], Target(("less",)))
+    dropped = engine.surgery.drop("app", ["2"], Target(("less",))).made
     assert manifests.parse_manifest(store.blobs.read(dropped.digest)).annotations == {
         "org.example.kept": "yes"
     }
@@ -192,6 +193,7 @@ def test_a_rebase_that_breaks(store: Layers, engine: Engine) -> None:
     image(store, {"lib/libx.so.1": elf(soname="libx.so.1")}, {"app/run": elf("libx.so.1")}, tag="app")
     with pytest.raises(Refused, match="1 thing breaks on base:2: nothing was made") as caught:
         engine.surgery.rebase("app", "base:2", Target(("made",)))
+    assert pickle.loads(pickle.dumps(caught.value)).images == caught.value.images, "from a worker process"
     (finding,) = caught.value.images[0].findings.listed
     assert finding.path == "/app/run" and "needs libx.so.1" in finding.text
     with pytest.raises(NotFound):
@@ -205,6 +207,41 @@ def test_a_rebase_that_breaks(store: Layers, engine: Engine) -> None:
     picked = engine.surgery.cherry_pick(["app#2"], "base:2", Target(("p",)), force=True)
     assert picked.findings[0][1].breaks and checked(store, picked.made)
     assert not engine.surgery.cherry_pick(["app#2"], "base:1", Target(("q",))).findings[0][1].listed
+    with pytest.raises(Unfit, match="it breaks without layer 1") as unfit:
+        engine.surgery.drop("app", ["1"])
+    assert "needs libx.so.1" in unfit.value.findings[0][1].listed[0].text
+    assert engine.surgery.drop("app", ["1"], force=True).findings == unfit.value.findings
+
+
+HISTORIES = {
+    "none": [],
+    "too short": [History(WHEN, "a")],
+    "too long": [History(WHEN, name) for name in "abcdef"],
+    "all of it empty": [History(WHEN, "a", empty_layer=True)] * 3,
+    "the base is called otherwise": [
+        History(WHEN, "x"),
+        History(WHEN, "e", empty_layer=True),
+        History(WHEN, "y"),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", HISTORIES)
+def test_histories_that_lie(store: Layers, engine: Engine, case: str) -> None:
+    old = image(store, OLD, tag="base:1")
+    new = image(store, NEW, {"more": b"x"}, tag="base:2")
+    diff_ids = (*config_of(store, old).diff_ids, write_layer(store, [_file("a", b"a")]).diff_id)
+    config = ImageConfig(
+        HOST.architecture, HOST.os, RootFS(diff_ids), history=tuple(HISTORIES[case]), variant=HOST.variant
+    )
+    register_image(store, config, diff_ids, ["app"])
+    done = engine.surgery.rebase("app", "base:2", Target(("made",)))
+    assert done.made is not None
+    (made,) = checked(store, done.made)
+    assert made.diff_ids == (*config_of(store, new).diff_ids, diff_ids[1])
+    assert [line.created_by for line in made.history][:2] == ["step 1", "step 2"]
+    less = engine.surgery.drop("app", ["1"], Target(("less",)), force=True).made
+    assert checked(store, less)[0].diff_ids == diff_ids[1:]
 
 
 # --- indexes
@@ -256,7 +293,7 @@ def test_each_image_of_an_index(store: Layers, engine: Engine) -> None:
 
 def test_one_platform_of_an_index(store: Layers, engine: Engine) -> None:
     index(store, "app", OLD, APP, {"z": b"z"})
-    done = engine.surgery.drop("app", ["-1"], Target(("made",), platform=str(OTHER)))
+    done = engine.surgery.drop("app", ["-1"], Target(("made",), platform=str(OTHER))).made
     (config,) = checked(store, done)
     assert config.architecture == OTHER.architecture and len(config.diff_ids) == 2
     assert resolve_image(store.db.read(), "made").index_digest is None
@@ -284,7 +321,7 @@ def test_where_nothing_changes_the_image_stays(store: Layers, engine: Engine) ->
 
 def test_without_a_name(store: Layers, engine: Engine) -> None:
     image(store, OLD, APP, tag="app")
-    done = engine.surgery.drop("app", ["2"])
+    done = engine.surgery.drop("app", ["2"]).made
     assert done.names == () and imagedb.tags(store.db.read(), done.image_id) == []
     with pytest.raises(InvalidInput, match="a name is needed to push"):
         engine.surgery.drop("app", ["2"], Target(push=True))

@@ -55,7 +55,7 @@ def _said(one: oracle.Entry, other: oracle.Entry) -> tuple[str, ...]:
         ("owner", "gid"),
         ("link", "link"),
         ("device", "device"),
-        ("xattrs", "xattrs"),
+        ("xattr", "xattrs"),
         ("time", "mtime"),
     )
     return tuple(
@@ -148,7 +148,7 @@ def test_each_difference_apart(store: Layers, tmp_path: Path) -> None:
     diff = differ(store, old, new)
     found = {path: (change.kind, change.what) for path, change in by_path(diff).items()}
     assert found == {
-        "/all": ("C", ("content", "mode", "owner", "xattrs", "time")),
+        "/all": ("C", ("content", "mode", "owner", "xattr", "time")),
         "/content": ("C", ("content",)),
         "/gone": ("D", ()),
         "/gone/deep": ("D", ()),
@@ -157,7 +157,7 @@ def test_each_difference_apart(store: Layers, tmp_path: Path) -> None:
         "/new\udcff": ("A", ()),
         "/owner": ("C", ("owner",)),
         "/type": ("C", ("type",)),
-        "/xattr": ("C", ("xattrs",)),
+        "/xattr": ("C", ("xattr",)),
     }
     assert (diff.totals.times, diff.shared_layers) == (1, 1)
     change = by_path(diff)["/all"]

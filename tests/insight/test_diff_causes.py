@@ -268,7 +268,7 @@ def test_devices_and_types() -> None:
     assert likely.of_entries("device", one, two).detail == "1:3 -> 1:5"
     assert likely.of_entries("type", one, Entry(b"d", Kind.DIR)).detail == "char -> dir"
     assert (
-        likely.of_entries("xattrs", one, one._replace(xattrs=((b"user.a", b""),))).detail == "none -> user.a"
+        likely.of_entries("xattr", one, one._replace(xattrs=((b"user.a", b""),))).detail == "none -> user.a"
     )
     assert (
         likely.of_entries("time", one, one._replace(mtime=1_500_000_000)).detail

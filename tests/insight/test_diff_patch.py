@@ -70,8 +70,8 @@ def test_what_would_take_too_long_is_replaced(monkeypatch: pytest.MonkeyPatch) -
     assert applied(old, text) == new
 
 
-def test_a_million_lines_with_one_change() -> None:
-    old = b"same\n" * 400_000
+def test_many_lines_with_one_change() -> None:
+    old = b"same\n" * 50_000
     text, counts = patch(CHANGE, Content(old + b"a\n" + old), Content(old + b"b\n" + old))
     assert counts == (1, 1)
     assert len(text.splitlines()) == 3 + 1 + 8  # names, the hunk, six lines around two

@@ -148,3 +148,15 @@ def test_bases_by_annotations_and_labels(store: Layers, tmp_path: Path) -> None:
     (base,) = base_images(rows_of(store), found.image_id, config_of(rows, found.image_id))
     assert base == ("other/base", "", 0, "annotations")
     assert [item.base for item in layers(rows, found.image_id)] == [""] * 5
+
+
+def test_lines_of_layers_outlive_the_records_of_builds(store: Layers, tmp_path: Path) -> None:
+    base, app = _two(store, tmp_path)
+    with store.db.write() as tx:
+        builds.put_lines(tx, base, "base/Dockerfile", "2 3")
+        builds.put_lines(tx, app, "Dockerfile", "0 7")
+    items = layers(rows_of(store), app)  # type: ignore[arg-type]
+    assert [(item.dockerfile, item.line, item.instruction) for item in items] == [
+        ("base/Dockerfile", 2, "FROM nothing"),
+        ("Dockerfile", 7, "RUN x"),
+    ]

@@ -67,6 +67,7 @@ def test_other_files(text: bytes, expected: dict[str, str]) -> None:
         (b"rules: {lowestEfficiency: true}", "invalid ratio: 'True'"),
         (b"rules: {lowestEfficiency: .nan}", "invalid ratio: 'nan'"),
         (b"rules: {lowestEfficiency: [0.5]}", "invalid ratio"),
+        (b"a: &a [1]\nb: &b [*a, *a]\nrules: {lowestEfficiency: *b}", "invalid ratio: 'a list'"),
         (b"rules: {highestWastedBytes: lots}", "invalid size: 'lots'"),
         (b" " * (1 << 16) + b"{}", "bytes"),
     ],

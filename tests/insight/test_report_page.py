@@ -14,7 +14,7 @@ import pytest
 from lamina.insight.report.data import COLOURS, colours, packed
 from lamina.insight.report.page import page
 from lamina.insight.report.report import Report, report
-from lamina.insight.report.words import instruction, percent, shown
+from lamina.insight.report.words import code, instruction, percent, shown
 from lamina.tree.entry import Entry, Kind
 from tests.insight.archiving import TRICKY, asked, file, gone
 from tests.insight.rowing import rows_image
@@ -154,7 +154,7 @@ def test_an_image_without_layers(store: Layers) -> None:
     found = report(store, rows_image(store, [], []))
     text = Parsed(page(found)).text
     assert "This image has no layers." in text and "Nothing is wasted." in text
-    assert "This image says nothing of how it was made." in text
+    assert "(its history does not say)" in text
 
 
 def test_histories_that_lie(store: Layers, tmp_path: Path) -> None:
@@ -167,14 +167,14 @@ def test_histories_that_lie(store: Layers, tmp_path: Path) -> None:
         assert "</html>" in page(made)
 
 
-def test_colours_go_to_the_layers_of_which_most_is_seen(store: Layers) -> None:
+def test_colours_go_to_the_biggest_layers(store: Layers) -> None:
     layers = [[Entry(f"f{n}".encode(), Kind.FILE, size=n * 7 % 30)] for n in range(30)]
     found = report(store, rows_image(store, layers, [f"RUN {n}" for n in range(30)]))
     chosen = colours(found.layers)
     assert sorted(filter(None, chosen)) == list(range(1, COLOURS + 1))
     assert [number for number in chosen if number] == list(range(1, COLOURS + 1))
-    grey = [layer.seen for layer, colour in zip(found.layers, chosen, strict=True) if not colour]
-    assert max(grey) <= min(layer.seen for layer, colour in zip(found.layers, chosen, strict=True) if colour)
+    grey = [layer.size for layer, colour in zip(found.layers, chosen, strict=True) if not colour]
+    assert max(grey) <= min(layer.size for layer, colour in zip(found.layers, chosen, strict=True) if colour)
 
 
 def test_words() -> None:
@@ -188,4 +188,6 @@ def test_words() -> None:
         "\\n",
     ]
     assert instruction(" RUN  a\n b ") == "RUN a b"
+    assert str(code("use `a < b` & `c`")) == "use <code>a &lt; b</code> &amp; <code>c</code>"
+    assert str(code("an odd ` <b>")) == "an odd ` &lt;b&gt;"
     assert [percent(*each) for each in ((0, 0), (1, 3), (1, 1), (0, 5))] == ["0%", "33.3%", "100%", "0%"]

@@ -96,13 +96,13 @@ CASES = {
         [(RUN, [X]), (RUN_2, [GONE, file("opt/x", "1234")])],
         1,
         "",
-        "make them where the RUN of layer 2 moves them to: /opt/x in place of /srv/x",
+        "make them where the RUN of layer 2 moves them: /opt/x in place of /srv/x",
     ),
     "COPY, RUN mv": Case(
         [(COPY, [X]), (RUN_2, [GONE, file("opt/x", "1234")])],
         1,
         "",
-        "copy them to where the RUN of layer 2 moves them: to /opt/x in place of /srv/x",
+        "copy them to where the RUN of layer 2 moves them: /opt/x in place of /srv/x",
     ),
     "RUN, RUN over it": Case(
         [(RUN, [X]), (RUN_2, [OTHER])], 2, "&&", "join the RUN of layer 2 to the RUN of"
@@ -141,7 +141,16 @@ CASES = {
         [(RUN, [X]), (RUN_2, [file("srv/x", "1234", mtime=9)])], 2, "", "gives them a new time"
     ),
     "RUN, RUN again": Case([(RUN, [X]), (RUN_2, [X])], 2, "", "writes them again as they were"),
-    "COPY, COPY again": Case([(COPY, [X]), (COPY_2, [X])], 2, "", "one of the two is enough"),
+    "COPY, COPY again": Case([(COPY, [X]), (COPY_2, [X])], 2, "--exclude=x", "has copied the same before"),
+    "RUN mv of a folder": Case(
+        [
+            (RUN, [file("a/b/x", "12"), file("a/b/y", "1")]),
+            (RUN_2, [gone("a"), file("c/b/x", "12"), file("c/b/y", "1")]),
+        ],
+        1,
+        "",
+        "/c in place of /a",
+    ),
     "RUN, COPY again": Case([(RUN, [X]), (COPY, [X])], 2, "", "leave them out of the COPY of layer 2"),
     "nothing known, chown": Case([("", [X]), ("", [X_CHOWNED])], 1, "", "give them their owner in layer 1"),
     "RUN cp": Case(
@@ -209,7 +218,7 @@ def test_changes(store: Layers, tmp_path: Path, name: str) -> None:
 
 OVER_THE_BASE = {
     "RUN rm": (("RUN b", [GONE]), "the RUN of layer 2 only hides what base:1 has"),
-    "RUN over it": (("RUN b", [OTHER]), "base:1 has older ones"),
+    "RUN over it": (("RUN b", [OTHER]), "the RUN of layer 2 writes anew what base:1 has"),
     "COPY over it": (("COPY x /srv/x", [OTHER]), "leave out what the COPY of layer 2 need not replace"),
     "RUN chown": (("RUN b", [X_CHOWNED]), "they are in base:1, and a new owner costs a second copy"),
 }

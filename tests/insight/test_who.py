@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina import Engine
+from lamina import BuildRequest, Engine
 from lamina.db import cachedb, imagedb, layerdb, sieves
 from lamina.errors import InvalidInput
 from lamina.insight.rows import Rows
@@ -108,6 +108,18 @@ def test_layers_that_images_share_are_told_of_in_each(store: Layers) -> None:
     ]
     places = [(place.path, place.what, place.size, place.images, place.created_by) for place in answer.places]
     assert places == [("/opt/tool", "file", 3, 4, "step 1"), ("/srv/copy", "file", 3, 1, "step 2")]
+
+
+def test_parts_of_an_index_have_its_name(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("multi")
+    platforms = ("linux/amd64", "linux/arm64")
+    dockerfile = b"FROM scratch\nCOPY a /a\n"
+    engine.build(BuildRequest(str(tmp_path), dockerfile, tags=("multi",), platforms=platforms))
+    answer = engine.who(sha256(b"multi"))
+    assert [(held.names, held.platform) for held in answer.images] == [
+        (("multi:latest",), "linux/amd64"),
+        (("multi:latest",), "linux/arm64"),
+    ]
 
 
 def test_a_folder_that_hides_all_below_it(store: Layers, tmp_path: Path) -> None:

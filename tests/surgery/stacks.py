@@ -112,7 +112,7 @@ def write(ctx: Layers, stack: Sequence[Sequence[Entry]]) -> tuple[DiffID, ...]:
 
 
 def _item(entry: Entry) -> LayerItem:
-    return LayerItem(entry, _CONTENTS[entry.digest] if entry.kind is Kind.FILE else None)
+    return LayerItem(entry, _CONTENTS[entry.digest][: entry.size] if entry.kind is Kind.FILE else None)
 
 
 def parts_of(diff_ids: Sequence[DiffID]) -> Parts:

@@ -10,11 +10,14 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lamina.engine.appending import appending
 from lamina.engine.editing import FileEdit, editing, file_layer
 from lamina.engine.operating import Subject
 from lamina.errors import Conflict, InvalidInput, NotFound
+from lamina.graph.chmod import parse_mode
 from lamina.layers.write import LayerItem, write_layer
 from lamina.oci.config import ContainerConfig, Healthcheck, History, ImageConfig
 from lamina.oci.digest import ImageID
@@ -22,7 +25,7 @@ from lamina.oci.platform import Platform
 from lamina.surgery.editing import ConfigEdit, edit_config, edited, words
 from lamina.surgery.parts import Line, Parts, put_together
 from lamina.tree.entry import Entry, Kind
-from tests.surgery.stacks import seen
+from tests.surgery.stacks import Stack, seen, stacks, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +82,51 @@ def test_remove(store: Layers) -> None:
     assert before.keys() - tree.keys() == {"usr/bin/tool", "srv/link", "srv/deep", "srv/deep/b"}
     assert tree["usr/bin/alias"].kind in (Kind.FILE, Kind.HARDLINK)
     assert tree["srv/a"] == before["srv/a"]
+
+
+def plain(entry: Entry) -> Entry:
+    """Which of several names is called the file, and which a hard link, does not matter here."""
+    return entry._replace(kind=Kind.FILE, link=b"") if entry.digest else entry
+
+
+ON_STORES = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@ON_STORES
+@given(stacks(), st.data())
+def test_any_path_of_any_stack_goes_and_nothing_else(
+    store: Layers, stack: Stack, data: st.DataObject
+) -> None:
+    diffs = write(store, stack)
+    tree = {entry.path: entry for entry in seen(store, diffs) if entry.path}
+    if not tree:
+        return
+    path = data.draw(st.sampled_from(sorted(tree)))
+    made = file_layer(store, diffs, FileEdit(remove=("/" + os.fsdecode(path),)), None)
+    assert made is not None
+    left = {each: entry for each, entry in tree.items() if each != path and not each.startswith(path + b"/")}
+    after = [entry for entry in seen(store, [*diffs, made]) if entry.path]
+    assert {entry.path: plain(entry) for entry in after} == {
+        each: plain(entry) for each, entry in left.items()
+    }
+
+
+@ON_STORES
+@given(stacks(), st.sampled_from(["755", "u+s", "a-x", "g=u"]))
+def test_modes_change_and_nothing_else(store: Layers, stack: Stack, mode: str) -> None:
+    diffs = write(store, stack)
+    tree = {entry.path: entry for entry in seen(store, diffs) if entry.path}
+    made = file_layer(store, diffs, FileEdit(chmod=((mode, "/"),), recursive=True), None)
+    after = {entry.path: entry for entry in seen(store, [*diffs, made] if made else diffs) if entry.path}
+    assert after.keys() == tree.keys()
+    for path, entry in tree.items():
+        is_link, is_folder = entry.kind is Kind.SYMLINK, entry.kind is Kind.DIR
+        expected = entry.mode if is_link else parse_mode(mode).apply(entry.mode, is_folder)
+        one = after[path]
+        assert one.mode == expected, path
+        assert plain(one)._replace(mode=0) == plain(entry)._replace(mode=0)
 
 
 def test_a_folder_is_replaced(store: Layers, tmp_path: Path) -> None:

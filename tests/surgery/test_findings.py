@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from lamina.db import traces
+from lamina.layers.readsets import Observing
 from lamina.layers.write import LayerItem, write_layer
 from lamina.oci.config import ContainerConfig, Healthcheck, History, ImageConfig, RootFS
 from lamina.surgery.findings import MOST, Finding, Weight, gathered
 from lamina.surgery.parts import Line, Parts
 from lamina.surgery.rebase import rebase
 from lamina.tree.entry import Entry, Kind
+from lamina.tree.readset import pack
 from tests.surgery.elves import elf
 
 if TYPE_CHECKING:
@@ -82,16 +86,12 @@ def test_a_library_went(store: Layers) -> None:
     new: Files = {"lib/libapp.so.2": elf(soname="libapp.so.2"), LOADER: elf()}
     (row,) = found(store, BASE, {"app/run": PROGRAM}, new)
     assert row[:3] == ("breaks", "library", "/app/run")
-    assert row[3] == (
-        "needs libapp.so.1, which the new base lacks; it was /lib/libapp.so.1.2, where libapp.so.2 is now"
-    )
+    assert row[3] == ("needs libapp.so.1, which is gone; it was /lib/libapp.so.1.2, where libapp.so.2 is now")
 
 
 def test_the_loader_went(store: Layers) -> None:
     rows = found(store, BASE, {"app/run": PROGRAM}, {"lib/libapp.so.1": LIBRARY})
-    assert rows == [
-        ("breaks", "interpreter", "/app/run", "needs the loader /lib64/ld.so, which the new base lacks")
-    ]
+    assert rows == [("breaks", "interpreter", "/app/run", "needs the loader /lib64/ld.so, which is gone")]
 
 
 def test_a_library_of_a_library_went(store: Layers) -> None:
@@ -99,7 +99,7 @@ def test_a_library_of_a_library_went(store: Layers) -> None:
     new = BASE | {"lib/libapp.so.1.2": elf("libdeep.so", soname="libapp.so.1")}
     (row,) = found(store, old, {"app/run": PROGRAM}, new)
     assert row[:3] == ("breaks", "library", "/app/run")
-    assert "needs libdeep.so (by way of /lib/libapp.so.1.2), which the new base lacks" in row[3]
+    assert "needs libdeep.so (by way of /lib/libapp.so.1.2), which is gone" in row[3]
 
 
 def test_what_never_worked_does_not_count(store: Layers) -> None:
@@ -158,7 +158,7 @@ def test_scripts_and_links(store: Layers) -> None:
         ("breaks", "link", "/app/data"),
         ("breaks", "link", "/venv/bin/python"),
     ], rows
-    assert rows[0][3] == "is a script for /bin/python3, which the new base lacks; it was /usr/bin/python3"
+    assert rows[0][3] == "is a script for /bin/python3, which is gone; it was /usr/bin/python3"
 
 
 def test_commands(store: Layers) -> None:
@@ -196,19 +196,20 @@ def test_pythons(store: Layers) -> None:
     new: Files = {name.replace("3.11", "3.12"): content for name, content in old.items()}
     (row,) = found(store, old, app, new)
     assert (
-        row[:2] == ("breaks", "python") and "installed for Python 3.11, as are 1 more files: " in row[3]
+        row[:2] == ("breaks", "python")
+        and "installed for Python 3.11, as are 1 more files, which is gone" in row[3]
     )
-    assert row[3].endswith("the new base has 3.12; the old one had its library at /usr/lib/python3.11")
+    assert row[3].endswith("(there is 3.12 now); its library was /usr/lib/python3.11")
     (row,) = found(store, old, app, {"etc/x": "x"})
-    assert "the new base has no Python at all" in row[3]
+    assert "(there is none now)" in row[3]
     less = {name: content for name, content in old.items() if "json" not in name and "this" not in name}
     rows = found(store, old, app, less)
     assert kinds(rows) == [
         ("breaks", "python", "/usr/local/lib/python3.11/dist-packages/flask/app.py"),
         ("risk", "python", ""),
     ]
-    assert rows[0][3] == "imports json, which Python 3.11 of the new base lacks"
-    assert rows[1][3] == "Python 3.11 of the new base lacks 1 of its modules: this"
+    assert rows[0][3] == "imports json, which Python 3.11 lacks now"
+    assert rows[1][3] == "Python 3.11 lacks 1 of its modules now: this"
 
 
 def test_accounts(store: Layers) -> None:
@@ -223,9 +224,9 @@ def test_accounts(store: Layers) -> None:
     ]
     rows = found(store, old, app, {"etc/passwd": "root:x:0:0::/:\n"}, config)
     assert rows[0] == (
-        "breaks", "user", "", "the image runs as user 'web', whom the new base does not have",
+        "breaks", "user", "", "the image runs as user 'web', who is gone",
     )  # fmt: skip
-    assert len(rows) == 3 and "is not there now" in rows[2][3]
+    assert len(rows) == 3 and "is gone" in rows[2][3]
     assert found(store, old, app | {"etc/passwd": old["etc/passwd"]}, new, config)[0][1] == "hidden"
 
 
@@ -274,7 +275,59 @@ def _at(path: str, content: object) -> Files:
 def test_databases_of_packages(store: Layers) -> None:
     status = "var/lib/dpkg/status"
     (row,) = found(store, {status: "1"}, {status: "2"}, {status: "3"})
-    assert row[:3] == ("risk", "database", "/" + status) and "lists the packages of the old base" in row[3]
+    assert row[:3] == ("risk", "database", "/" + status) and "lists the packages as they were" in row[3]
+
+
+def test_versions_of_symbols(store: Layers) -> None:
+    """A real library that wants versions of the C library; for the new base one that has other versions."""
+    folder = next(iter(Path("/usr/lib").glob("*/libz.so.1")), None)
+    if folder is None or not (folder.parent / "libc.so.6").is_file():
+        pytest.skip("needs libz and glibc")
+    libz, libc = folder.read_bytes(), (folder.parent / "libc.so.6").read_bytes()
+    rows = found(store, {"lib/libc.so.6": libc}, {"app/libz.so.1": libz}, {"lib/libc.so.6": libz})
+    assert {row[:3] for row in rows} >= {("breaks", "version", "/app/libz.so.1")}
+    texts = [row[3] for row in rows if row[1] == "version"]
+    assert any(text.startswith("needs GLIBC_2.") and " of libc.so.6" in text for text in texts)
+    assert found(store, {"lib/libc.so.6": libc}, {"app/libz.so.1": libz}, {"usr/lib/libc.so.6": libc}) == []
+
+
+def test_names_that_are_no_text(store: Layers) -> None:
+    """Such as JSON may have in a config, and as files may have."""
+    odd = ContainerConfig(
+        cmd=("/bin/\ud800",), env=("PATH=/\udfff:/bin", "LD_LIBRARY_PATH=/\ud800"), user="\ud800"
+    )
+    assert found(store, BASE, {"app/run": PROGRAM}, BASE | {"x": "x"}, odd) == []
+    name = b"app/\xff\x1b[31m"
+    low = parts(store, BASE)
+    item = LayerItem(Entry(name, Kind.FILE, 0o755, size=len(PROGRAM)), PROGRAM)
+    top = Line(History(MOMENT, "step 2"), write_layer(store, [item]).diff_id)
+    image = low._replace(lines=(*low.lines, top))
+    (row,) = rebase(store, image, low, parts(store, {LOADER: elf()})).findings.listed
+    assert row.path == "/app/\udcff\x1b[31m" and row.kind == "library"
+
+
+def test_what_a_step_read(store: Layers) -> None:
+    old: Files = {"etc/a": "1", "etc/b": "1"}
+    image = parts(store, old, {"made": "x"}, {"more": "y"}, {"last": "z"})
+    for number, path in ((1, b"etc/a"), (2, b"etc/b")):
+        look = Observing(store, image.diff_ids[:number][::-1])
+        look.get(path)
+        look.names(b"etc")
+        packed = pack(look.read_set())
+        with store.db.write() as tx:
+            traces.put(tx, traces.Trace(f"r{number}", image.diff_ids[number], "", "s", 2, packed))
+
+    def told(new: Files) -> list[str]:
+        listed = rebase(store, image, parts(store, old), parts(store, new)).findings.listed
+        return [each.text for each in listed if each.kind == "rebuild"]
+
+    assert told(old | {"x": "x"}) == [
+        "what layers 2, 3 read when built is as it was: a build would find the same"
+    ]
+    assert told({"etc/a": "1", "etc/b": "2"}) == [
+        "layer 3 read /etc/b when it was built: changed, so a build may give another layer",
+        "what layer 2 read when built is as it was: a build would find the same",
+    ]
 
 
 def test_not_more_than_can_be_read() -> None:

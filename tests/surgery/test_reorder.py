@@ -61,9 +61,9 @@ def test_what_was_left_out_can_be_put_back(store: Layers, stack: Stack, data: st
     parts = parts_of(write(store, stack))
     number = data.draw(st.integers(1, len(stack)))
     rest = [each for at, each in enumerate(parts.diff_ids, 1) if at != number]
-    assert list(drop(store, parts, [number], force=True).diff_ids) == rest
+    assert list(drop(store, parts, [number], force=True).parts.diff_ids) == rest
     try:
-        made = drop(store, parts, [number])
+        made = drop(store, parts, [number]).parts
     except Bound as bound:
         assert bound.lower == number and bound.paths
         return
@@ -81,7 +81,7 @@ def test_history_goes_with_the_layers(store: Layers) -> None:
         made = reorder(store, parts, numbers)
         assert steps(made.diff_ids) == order
         assert [line.history.created_by for line in made.lines] == [f"step {number}" for number in order]
-    made = drop(store, parts, {2, 3})
+    made = drop(store, parts, {2, 3}).parts
     assert [line.history.created_by for line in made.lines] == ["step 1", "step 4"]
 
 
@@ -94,7 +94,7 @@ def test_what_is_refused(store: Layers) -> None:
         drop(store, parts, [3])
     assert (caught.value.lower, caught.value.upper, caught.value.paths) == (3, 4, ("/d/a",))
     assert caught.value.hint == "--force leaves it out all the same"
-    assert len(drop(store, parts, [3, 4]).diff_ids) == 2, "what rests on it goes too"
+    assert len(drop(store, parts, [3, 4]).parts.diff_ids) == 2, "what rests on it goes too"
     with pytest.raises(Bound, match="layer 4 rests on layer 3"):
         reorder(store, parts, [4, 1])
     with pytest.raises(InvalidInput, match="no layer would be left"):

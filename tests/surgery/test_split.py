@@ -127,3 +127,18 @@ def test_names_of_a_file_stay_together(store: Layers) -> None:
     folder = store.layout.diff_dir(made.diff_ids[0])
     assert os.stat(f"{folder}/a/1").st_ino == os.stat(f"{folder}/z/1").st_ino
     assert [entry.kind for entry in rows(store, made.diff_ids[0]) if entry.path == b"z/1"] == [Kind.HARDLINK]
+
+
+def test_a_folder_that_was_replaced_hides_the_old_one_from_all_parts(store: Layers) -> None:
+    base = layer(store, ("d/old", 1))
+    items = [
+        LayerItem(Entry(b"d", Kind.DIR, opaque=True)),
+        LayerItem(Entry(b"d/a", Kind.FILE, 0o644, size=9), b"a" * 9),
+        LayerItem(Entry(b"d/b", Kind.FILE, 0o644, size=9), b"b" * 9),
+    ]
+    parts = parts_of([base, write_layer(store, items).diff_id])
+    policy = BySize(store.db.read(), parts.diff_ids, 2, 2, 9)
+    made = split(store, parts, 2, 2, policy, IMAGE, MOMENT, "size=9")
+    assert parts_made(store, made) == [["d/old"], ["d/a"], ["d/b"]]
+    assert seen(store, made.diff_ids) == seen(store, parts.diff_ids)
+    assert [rows(store, diff_id)[0].opaque for diff_id in made.diff_ids] == [False, True, False]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.build.records import context_of, plain
 from lamina.db import cachedb, imagedb, recorded
+from lamina.db.bases import bases_on
 from lamina.oci.digest import ChainID
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Earlier:
     def bases_of(self, chain: Iterable[Layer]) -> dict[str, str]:
         """Of these layers those that an image in a FROM ends with: `name@digest` by chain ID."""
         names = [layer.chain_id for layer in chain]
-        rows = recorded.bases_on(self._rows, names) if names else []
+        rows = bases_on(self._rows, names) if names else []
         return {name: key for name, key in reversed(rows) if key}
 
     def name_of(self, chain_id: str) -> str:

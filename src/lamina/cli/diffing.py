@@ -137,11 +137,9 @@ def _package(change: PackageChange) -> str:
 
 def _field(change: FieldChange) -> str:
     name = f"{change.field} {change.key}".strip()
-    if change.old is None:
-        return escaped(f"A {name}: {change.new}")
-    if change.new is None:
-        return escaped(f"D {name}: {change.old}")
-    return escaped(f"C {name}: {change.old} -> {change.new}")
+    kind = "A" if change.old is None else "D" if change.new is None else "C"
+    value = f"{change.old} -> {change.new}" if kind == "C" else change.old or change.new
+    return escaped(f"{kind} {name}" + (f": {value}" if value else ""))
 
 
 def _causes(causes: tuple[Cause, ...]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
+from lamina.cli.escaping import escaped
 from lamina.errors import InvalidInput
 from lamina.events import Notice
 
@@ -58,12 +59,19 @@ def observer(args: Args) -> Observer:
     shown = Transfer(sys.stderr, "", "Pushing", is_terminal=sys.stderr.isatty())
 
     def tell(event: Event) -> None:
-        if isinstance(event, Notice):
-            print(f"[Warning] {event.text}", file=sys.stderr)
+        if isinstance(event, Notice) and not _is_of_transfer(event.text):
+            print(f"[Warning] {escaped(event.text)}", file=sys.stderr)
         elif not (args.on("quiet") or args.on("json")):
             shown(event)
 
     return tell
+
+
+def _is_of_transfer(text: str) -> bool:
+    """Whether a pull or a push says this: of a layer (`f0c1a2b3d4e5: Pushed`), or of what it brought."""
+    name, colon, state = text.partition(": ")
+    is_layer = len(name) == 12 and not name.strip("0123456789abcdef")
+    return bool(colon) and (is_layer or name in ("Digest", "Status") or state.startswith("Pulling from"))
 
 
 def told(done: Operated, args: Args) -> None:

@@ -133,7 +133,7 @@ GROUPS = {
         "Manage images",
         "append bisect blame build cat cherry-pick diff drop edit find flatten fold grep history "
         "import inspect layers load mount normalise pull push rebase reorder report save sbom "
-        "split squash tag tree umount",
+        "split squash tag tree umount waste",
         prune="Remove unused images",
         ls="images",
         rm="rmi",

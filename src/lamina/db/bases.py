@@ -1,4 +1,4 @@
-"""Base images, recognised by their layers: an image whose whole stack is the lower part of another's."""
+"""Base images: those whose whole stack is the lower part of another's, and those that builds stood on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from lamina.oci.digest import ImageID
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Sequence
 
 
 class Base(NamedTuple):
@@ -48,3 +49,24 @@ def _below(c: sqlite3.Connection, image_id: ImageID) -> list[Base]:
         (image_id,),
     )
     return [Base(ImageID(name), count, tuple(tags.split("\n")) if tags else ()) for name, count, tags in rows]
+
+
+def bases_on(c: sqlite3.Connection, chain_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """The FROMs of images that end with one of these chain IDs: which, and `name@digest`; newest first."""
+    marks = ", ".join("?" * len(chain_ids))
+    rows = c.execute(
+        f"SELECT chain_id, key FROM build_steps WHERE place = 1 AND key <> '' AND chain_id IN ({marks}) "
+        "ORDER BY build DESC, step LIMIT 100",
+        tuple(chain_ids),
+    )
+    return rows.fetchall()
+
+
+def stood_on(c: sqlite3.Connection, image_id: ImageID) -> list[tuple[str, str]]:
+    """The same of the FROMs in the recorded builds that made this image."""
+    rows = c.execute(
+        "SELECT s.chain_id, s.key FROM builds AS b JOIN build_steps AS s ON s.build = b.num "
+        "WHERE b.image_id = ? AND s.place = 1 AND s.key <> '' ORDER BY s.build DESC, s.step",
+        (image_id,),
+    )
+    return rows.fetchall()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Origin(NamedTuple):
     """The newest recorded step that made a layer, or took it from the build cache."""
 
-    build: str  # ID of the build
+    build: str  # ID of the build; "" where its record is gone
     dockerfile: str  # its name, as the build was given it
     stage: str
     text: str  # the instruction as it is written

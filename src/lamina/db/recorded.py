@@ -9,7 +9,6 @@ from lamina.errors import Conflict, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
 
 RUNNING = "running"  # or its process died: then it was interrupted
 COMPLETED = "completed"
@@ -123,17 +122,6 @@ def making(c: sqlite3.Connection, image_id: str) -> str | None:
     sql = "SELECT id FROM builds WHERE image_id = ? ORDER BY num DESC LIMIT 1"
     row = c.execute(sql, (image_id,)).fetchone()
     return row[0] if row else None
-
-
-def bases_on(c: sqlite3.Connection, chain_ids: Sequence[str]) -> list[tuple[str, str]]:
-    """The FROMs of images that end with one of these chain IDs: which, and `name@digest`; newest first."""
-    marks = ", ".join("?" * len(chain_ids))
-    rows = c.execute(
-        f"SELECT chain_id, key FROM build_steps WHERE place = 1 AND key <> '' AND chain_id IN ({marks}) "
-        "ORDER BY build DESC, step LIMIT 100",
-        tuple(chain_ids),
-    )
-    return rows.fetchall()
 
 
 def names_build(c: sqlite3.Connection, text: str) -> bool:

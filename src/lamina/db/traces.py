@@ -55,6 +55,12 @@ def candidates(c: sqlite3.Connection, recipe: str) -> list[Trace]:
     return [Trace._make((*row[:7], _observed_of(row[7]), row[8])) for row in rows]
 
 
+def of_layer(c: sqlite3.Connection, diff_id: DiffID) -> list[Trace]:
+    """The traces of runs that made a layer, the newest first; those without a read set too."""
+    rows = c.execute(f"SELECT {_TRACE}, num FROM traces WHERE diff_id = ? ORDER BY num DESC", (diff_id,))
+    return [Trace._make((*row[:7], _observed_of(row[7]), row[8])) for row in rows]
+
+
 def note_failed(c: sqlite3.Connection, trace: Trace, failed: Observed) -> None:
     """Notes which observation differed, so that it is tried first the next time."""
     c.execute("UPDATE traces SET failed = ? WHERE num = ?", (_bytes_of(failed), trace.num))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lamina.insight.info import Info, MountSummary
     from lamina.insight.layers import LayerItem
     from lamina.insight.report.report import Report
+    from lamina.insight.textblame import BlamedLine
     from lamina.insight.waste import Waste
     from lamina.insight.who.answer import Who
     from lamina.oci.digest import ImageID
@@ -134,6 +135,20 @@ class Asking(Base):
         owned = joined.owners(self._inside, image_id, observer) if packages else None
         return answers(self._opened.rows, image_id, paths, wanted or Wanted(), owned)
 
+    def blame_lines(
+        self, name: str, path: str, observer: Observer = ignore, *, platform: str = ""
+    ) -> list[BlamedLine]:
+        """Which layer each line of a text file is of; layers that are elsewhere are fetched."""
+        image_id = self._image(name, platform)
+
+        def work(opened: Opened, _: Observer, __: BinaryIO | None) -> list[BlamedLine]:
+            from lamina.insight.stack import stack
+            from lamina.insight.textblame import blame_lines
+
+            return blame_lines(opened.ctx, stack(opened.rows, image_id), path)
+
+        return self._inside(work, observer)
+
     def sbom(self, name: str, observer: Observer = ignore, *, created: str = "") -> Bill:
         """The packages of an image with the layers that brought them, and the SPDX document of them."""
 
@@ -225,7 +240,9 @@ class Asking(Base):
 
         return ask(self._inside, lambda: self._opened, text, kind, observer)
 
-    def sql(self, query: str, values: Sequence[Value] = (), *, seconds: float = 0) -> Answer:
+    def sql(
+        self, query: str, values: Sequence[Value] = (), observer: Observer = ignore, *, seconds: float = 0
+    ) -> Answer:
         """The rows that a SELECT on the views of docs/database.md gives; it can change nothing.
 
         `values` take the places of `?`; after `seconds` it is stopped, if that is not 0. InvalidInput.
@@ -233,7 +250,7 @@ class Asking(Base):
         from lamina.db.ask import ask
         from lamina.engine.who import learn_for
 
-        learn_for(self._inside, lambda: self._opened, query)
+        learn_for(self._inside, lambda: self._opened, query, observer)
         return ask(self._opened.layout.database, query, values, seconds=seconds)
 
     def views(self) -> dict[str, tuple[str, ...]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from lamina.errors import InvalidInput, LaminaError
+from lamina.errors import Denied, InvalidInput, LaminaError
 from lamina.events import ignore
+from lamina.layers.context import Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -79,7 +81,7 @@ class Files:
         from lamina.insight.files.find import find
 
         merged = _merged(self._opened().rows, place)
-        setting = Setting(merged, lambda: self.owners(place), time.time_ns())
+        setting = Setting(merged, lambda: self.owners(place, fetch=True), time.time_ns())
         return find(setting, place.raw, words, follow=follow)
 
     def grep(
@@ -98,7 +100,8 @@ class Files:
             from lamina.insight.files.grep import grep
 
             assert out is not None
-            return grep(opened.ctx, _merged(opened.rows, place), place.raw, query, _Telling.into(out))
+            with _reading(opened) as ctx:
+                return grep(ctx, _merged(opened.rows, place), place.raw, query, _Telling.into(out))
 
         return self._inside(work, observer, cast("BinaryIO", _Telling(tell)))
 
@@ -109,21 +112,45 @@ class Files:
             from lamina.insight.files.cat import cat
 
             assert out is not None
-            return cat(opened.ctx, _merged(opened.rows, place), place.raw, out.write)
+            with _reading(opened) as ctx:
+                return cat(ctx, _merged(opened.rows, place), place.raw, out.write)
 
         return self._inside(work, observer, sink)
 
-    def owners(self, place: ImagePath) -> Owners:
-        """The users and groups of the image by name; none where they cannot be read without fetching."""
+    def owners(self, place: ImagePath, *, fetch: bool = False) -> Owners:
+        """The users and groups of the image by name.
+
+        Without `fetch` none where they cannot be read; with it errors as of cat.
+        """
         from lamina.insight.files.owners import Owners, owners
 
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Owners:
-            return owners(opened.ctx._replace(fetch=None), _merged(opened.rows, place))
+            with _reading(opened) as ctx:
+                return owners(ctx if fetch else ctx._replace(fetch=None), _merged(opened.rows, place))
 
         try:
             return self._inside(work)
-        except LaminaError:  # a store that may only be read
+        except LaminaError:
+            if fetch:
+                raise
             return Owners()
+
+
+@contextmanager
+def _reading(opened: Opened) -> Iterator[Layers]:
+    """The store to read files of; one that may only be read will do, as long as nothing is fetched."""
+    try:
+        ctx = opened.ctx
+    except Denied:
+        from lamina.layers.planned import PlannedLayers  # for few stores
+
+        planned = PlannedLayers.of(opened.layout)
+        try:
+            yield Layers(*planned)
+        finally:
+            planned.db.close()
+        return
+    yield ctx
 
 
 class _Telling:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Picking(NamedTuple):
-    """What came of a cherry-pick: for each platform what could break, and the image."""
+    """What came of a drop or a cherry-pick: for each platform what could break, and the image."""
 
     findings: tuple[tuple[str, Findings], ...]
     made: Operated
@@ -35,18 +35,24 @@ class Unfit(Conflict):
     findings: tuple[tuple[str, Findings], ...] = ()
 
 
-def dropping(layers: Sequence[str], *, force: bool) -> Change:
-    """The operation that leaves out these layers: numbers, diff IDs or ranges."""
+def drop(
+    opened: Opened, name: str, layers: Sequence[str], target: Target, tell: Observer, *, force: bool
+) -> Picking:
+    """Leaves out these layers: numbers, diff IDs or ranges. Bound, Unfit unless forced."""
+    told: list[tuple[str, Findings]] = []
 
     def change(ctx: Layers, subject: Subject) -> Parts:
         diff_ids = subject.parts.diff_ids
         numbers = sorted({number for text in layers for number in _numbers(diff_ids, text)})
         gone = ", ".join(f"{number} ({diff_ids[number - 1]})" for number in numbers)
         what = f"lamina drop {' '.join(map(str, numbers))}"
-        parts = reorder.drop(ctx, subject.parts, numbers, force=force)
+        parts, found = reorder.drop(ctx, subject.parts, numbers, force=force)
+        told.append((str(subject.platform), found))
+        _judge(told, f"without layer {gone} of {subject.name}", force=force)
         return _noted(parts, subject, what, f"from {subject.image_id} without layer {gone}")
 
-    return change
+    made = operate(opened, name, target, change, tell)
+    return Picking(tuple(told), made)
 
 
 def reordering(layers: Sequence[str]) -> Change:
@@ -76,17 +82,19 @@ def pick(
             parts, more = _picked(opened, text, parts, subject, tell)
             found += more.listed
         told.append((str(subject.platform), gathered(found)))
-        if told[-1][1].breaks and not force:
-            error = Unfit(
-                f"it breaks with these layers on {subject.name}: nothing was made",
-                hint="--force makes the image all the same",
-            )
-            error.findings = tuple(told)
-            raise error
+        _judge(told, f"with these layers on {subject.name}", force=force)
         return parts
 
     made = operate(opened, onto, target, change, tell)
     return Picking(tuple(told), made)
+
+
+def _judge(told: list[tuple[str, Findings]], what: str, *, force: bool) -> None:
+    """Unfit when something breaks in the image that was looked at last."""
+    if told[-1][1].breaks and not force:
+        error = Unfit(f"it breaks {what}: nothing was made", hint="--force makes the image all the same")
+        error.findings = tuple(told)
+        raise error
 
 
 def _picked(

@@ -145,11 +145,15 @@ class Surgery:
         observer: Observer = ignore,
         *,
         force: bool = False,
-    ) -> Operated:
-        """Leaves layers out; Bound when one that stays rests on them, unless forced."""
-        from lamina.engine.reordering import dropping
+    ) -> Picking:
+        """Leaves layers out; unless forced Bound when one that stays rests on them, Unfit when it breaks."""
 
-        return self._operate(name, target, dropping(layers, force=force), observer)
+        def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Picking:
+            from lamina.engine.reordering import drop
+
+            return drop(opened, name, layers, target, tell, force=force)
+
+        return self._inside(work, observer)
 
     def reorder(
         self, name: str, layers: Sequence[str], target: Target = _HERE, observer: Observer = ignore
@@ -195,7 +199,7 @@ class Surgery:
     def append(
         self,
         name: str,
-        source: str,
+        source: str | BinaryIO,
         target: Target = _HERE,
         observer: Observer = ignore,
         *,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from lamina.db import containerdb, packagedb, sieves
@@ -44,11 +44,18 @@ def ask(inside: Inside, opened: Callable[[], Opened], text: str, kind: str, obse
         return _reading_only(opened(), query, observer)
 
 
-def learn_for(inside: Inside, opened: Callable[[], Opened], sql: str) -> None:
-    """Reads the packages of layers that nobody looked through, where a query names them and we may write."""
-    if "packages" in sql.lower() and packagedb.lacking(opened().rows.connection):
-        with suppress(Denied, NoSpace):
-            inside(lambda opened, tell, _: _learn(opened, tell))
+def learn_for(inside: Inside, opened: Callable[[], Opened], sql: str, observer: Observer) -> None:
+    """Reads the packages of layers that nobody looked through, where a query names them.
+
+    What cannot be read, or not be noted, is told.
+    """
+    if "packages" not in sql.lower() or not (unread := packagedb.lacking(opened().rows.connection)):
+        return
+    try:
+        if left := inside(lambda opened, tell, _: _learn(opened, tell), observer):
+            observer(Notice(f"the packages of {len(left)} layers are not known: their files are not here"))
+    except (Denied, NoSpace):
+        observer(Notice(f"the packages of {len(unread)} layers are not known: the store cannot be written"))
 
 
 def _whole(opened: Opened, query: Query, tell: Observer) -> Who:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb
-from lamina.db.bases import bases
-from lamina.db.recorded import bases_on
+from lamina.db.bases import bases, bases_on, stood_on
 from lamina.errors import LaminaError
 from lamina.oci import reference
 
@@ -50,19 +49,35 @@ def _short(names: tuple[str, ...], image_id: str) -> str:
 
 
 def _built_on(rows: Rows, image_id: ImageID) -> list[BaseImage]:
-    """What the FROMs of recorded builds named that ended with layers of this image; one for each height."""
+    """What the FROMs of recorded builds named that ended with layers of this image; one for each height.
+
+    All of its layers are a base's only where a build that made it says so: others may just be alike.
+    """
     c = rows.connection
-    chain = imagedb.layers_of(c, image_id)
+    chain: list[str] = list(imagedb.layers_of(c, image_id))
     heights = {chain_id: number for number, chain_id in enumerate(chain, 1)}
     own = (image_id, imagedb.need_image(c, image_id).manifest)
+    named = [each for each in stood_on(c, image_id) if each[0] in heights]
+    lower = chain[:-1]
+    for start in range(0, len(lower), 500):  # SQLite bounds the marks of a query
+        named += bases_on(c, lower[start : start + 500])
     found: dict[int, BaseImage] = {}
-    for start in range(0, len(chain), 500):  # SQLite bounds the marks of a query
-        for chain_id, key in bases_on(c, chain[start : start + 500]):
-            name, _, digest = key.partition("@")
-            height = heights[chain_id]  # type: ignore[index]
-            if name and digest not in own:
-                found.setdefault(height, BaseImage(name, digest, height, BUILD))
-    return list(found.values())
+    for chain_id, key in named:
+        name, _, digest = key.partition("@")
+        if name and digest not in own:
+            height = heights[chain_id]
+            found.setdefault(height, BaseImage(name, digest, height, BUILD))
+    return [_called_here(rows, base) for base in found.values()]
+
+
+def _called_here(rows: Rows, base: BaseImage) -> BaseImage:
+    """The same with image ID and name of the store, where it has the image."""
+    sql = "SELECT image_id FROM images WHERE image_id = ?1 OR manifest = ?1"
+    row = rows.connection.execute(sql, (base.digest,)).fetchone()
+    if row is None:
+        return base
+    names = imagedb.tags(rows.connection, row[0])
+    return base._replace(name=_short(tuple(sorted(names)), row[0]) if names else base.name, digest=row[0])
 
 
 def _said(rows: Rows, image_id: ImageID, config: ImageConfig) -> list[BaseImage]:

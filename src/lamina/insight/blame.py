@@ -86,7 +86,7 @@ def blame(c: sqlite3.Connection, image: Stack, path: str, wanted: Wanted) -> Ite
     """
     raw = os.fsencode(path)
     asked = raw.strip(b"/")
-    real, found = _find(c, image, asked, last=raw.endswith(b"/"))
+    real, found = locate(c, image, asked, last=raw.endswith(b"/"))
     now = found.now.entry if found and found.now else None if found or real else _ROOT
     if now is not None and now.kind is Kind.DIR and wanted.depth != 0:
         yield from _in_folder(c, image, real, wanted)
@@ -108,7 +108,7 @@ def packaged(answers: Iterator[Blame], owners: Mapping[bytes, Owner]) -> Iterato
         yield each._replace(package=owner.label, manager=owner.kind) if owner else each
 
 
-def _find(c: sqlite3.Connection, image: Stack, asked: bytes, *, last: bool) -> tuple[bytes, Versions | None]:
+def locate(c: sqlite3.Connection, image: Stack, asked: bytes, *, last: bool) -> tuple[bytes, Versions | None]:
     """The path without links on the way (with `last`, at its end), and what is known of it.
 
     What is not to be seen any more is looked for as the layers had it, the highest first.

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db.origins import lines_of
-from lamina.errors import LaminaError
-from lamina.insight.config import config_of
 from lamina.insight.counts import Counts, counts
 from lamina.insight.images import tags_of
+from lamina.insight.places import Place, places
 from lamina.insight.stack import stack
-from lamina.oci.digest import ImageID
 from lamina.oci.history import pair
 
 if TYPE_CHECKING:
     from lamina.insight.rows import Rows
     from lamina.insight.stack import Stack
     from lamina.oci.config import History
-
-_MOST_BASES = 20  # that are looked at for lines
+    from lamina.oci.digest import ImageID
 
 
 class HistoryItem(NamedTuple):
@@ -32,21 +28,13 @@ class HistoryItem(NamedTuple):
     tags: tuple[str, ...]
     diff_id: str  # "" where it made no layer
     layer: int = 0  # its number, from 1, the bottom; 0 where it made none
-    instruction: str = ""  # as it is written in the Dockerfile, where that is known; else created_by
+    instruction: str = ""  # as it is written, where that is known; else created_by, else "(comment)"
     dockerfile: str = ""  # where that line stands, if a build of it, or of its base, is recorded
     line: int = 0  # from 1; 0 where it is not known
     base: str = ""  # the base image that brought it; "" for what is the image's own
     added: int = 0  # paths
     changed: int = 0
     deleted: int = 0
-
-
-class _Place(NamedTuple):
-    """Where an entry stands, and whose it is."""
-
-    dockerfile: str = ""
-    line: int = 0
-    base: str = ""
 
 
 def history(rows: Rows, image_id: ImageID, *, counted: bool = True) -> list[HistoryItem]:
@@ -56,11 +44,11 @@ def history(rows: Rows, image_id: ImageID, *, counted: bool = True) -> list[Hist
     """
     found = stack(rows, image_id)
     done = counts(rows.connection, found.diff_ids) if counted else [Counts()] * len(found.layers)
-    places = _places(rows, found)
+    lines = places(rows, image_id, found.config.history, found.bases, recorded=False)
     items: list[HistoryItem] = []
     layer = 0
     for number, (entry, diff_id) in enumerate(pair(found.config.history, found.diff_ids)):
-        place = places[number] if number < len(places) else _Place()
+        place = lines[number] if number < len(lines) else Place()
         if diff_id is not None:
             layer += 1
         items.append(_item(found, entry, layer if diff_id else 0, place, done))
@@ -70,11 +58,12 @@ def history(rows: Rows, image_id: ImageID, *, counted: bool = True) -> list[Hist
     return items[::-1]
 
 
-def _item(found: Stack, entry: History, number: int, place: _Place, done: list[Counts]) -> HistoryItem:
+def _item(found: Stack, entry: History, number: int, place: Place, done: list[Counts]) -> HistoryItem:
     """One entry; `number` is that of its layer, 0 for none."""
+    comment = f"({entry.comment})" if entry.comment else ""
     item = HistoryItem(
         "<missing>", entry.created, entry.created_by, 0, entry.comment, (), "", 0,
-        " ".join(entry.created_by.split()), place.dockerfile, place.line, place.base,
+        " ".join((entry.created_by or comment).split()), place.dockerfile, place.line, place.base,
     )  # fmt: skip
     if not number:
         return item
@@ -91,31 +80,3 @@ def _item(found: Stack, entry: History, number: int, place: _Place, done: list[C
         deleted=deleted,
     )
     return item._replace(dockerfile=layer.origin.dockerfile, line=layer.line) if layer.origin else item
-
-
-def _places(rows: Rows, found: Stack) -> list[_Place]:
-    """Where each entry of the history stands, by the newest builds of the image and of its bases."""
-    entries = found.config.history
-    places = [_Place()] * len(entries)
-    held = [base for base in found.bases if base.known_by == "layers"]
-    for base in reversed(held[:_MOST_BASES]):
-        try:
-            below = config_of(rows, ImageID(base.digest)).history
-        except LaminaError:  # a config that is damaged says nothing
-            continue
-        if below == entries[: len(below)]:
-            _fill(rows, ImageID(base.digest), places, len(below), base.name)
-    _fill(rows, found.image_id, places, len(entries), "")
-    return places
-
-
-def _fill(rows: Rows, image_id: ImageID, places: list[_Place], end: int, base: str) -> None:
-    """Notes what is known of the first `end` entries, which are all that one image has."""
-    dockerfile, lines = lines_of(rows.connection, image_id)
-    start = end - len(lines)
-    for number in range(end):
-        place = places[number]
-        at = lines[number - start] if number >= start >= 0 else 0
-        if at:
-            place = place._replace(dockerfile=dockerfile, line=at)
-        places[number] = place if place.base else place._replace(base=base)

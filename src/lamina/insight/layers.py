@@ -27,7 +27,7 @@ class LayerItem(NamedTuple):
     shared_with: tuple[str, ...]
     folder: str  # where its files lie; "" when they are elsewhere
     places: tuple[str, ...] = ()  # the repositories, and folders, that have them then
-    instruction: str = ""  # as it is written in the Dockerfile, where that is known; else created_by
+    instruction: str = ""  # as it is written, where that is known; else created_by, else "(comment)"
     dockerfile: str = ""  # where that line stands, if a build of it is recorded
     line: int = 0  # from 1; 0 where it is not known
     stage: str = ""

@@ -92,7 +92,11 @@ def _folded(key: object) -> str:
 
 
 def _text(value: object) -> str:
-    return "disabled" if value is None or value is False else str(value)
+    if value is None or value is False:
+        return "disabled"
+    if not isinstance(value, str | int | float):  # nor is text made of aliases that grow without end
+        return f"a {type(value).__name__}"
+    return str(value)
 
 
 def _verdict(waste: Waste, rule: str, text: str) -> Verdict:

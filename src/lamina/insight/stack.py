@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb, layerdb
-from lamina.db.origins import origins
+from lamina.db.origins import Origin, origins
 from lamina.insight.baseimage import base_images
 from lamina.insight.config import config_of
 from lamina.insight.images import label
+from lamina.insight.places import Place, places
 from lamina.oci.history import pair
 
 if TYPE_CHECKING:
-    from lamina.db.origins import Origin
     from lamina.insight.baseimage import BaseImage
     from lamina.insight.rows import Rows
     from lamina.oci.config import History, ImageConfig
@@ -38,11 +38,14 @@ class StackLayer(NamedTuple):
     def created_by(self) -> str:
         """The instruction on one line: as it is written where that is known, else as the history has it.
 
-        Of one with a here-document the history has more.
+        Of one with a here-document the history has more. Where there is none (of an import, a squash) it is
+        the history's comment in parentheses.
         """
         text = self.origin.text if self.origin else ""
         if not text or ("<<" in text and self.history.created_by):
             text = self.history.created_by
+        if not text and self.history.comment:
+            text = f"({self.history.comment})"
         return " ".join(text.split())
 
     @property
@@ -79,10 +82,21 @@ def stack(rows: Rows, image_id: ImageID) -> Stack:
     known = origins(c, chain)
     standing = base_images(rows, image_id, config)
     owners = [(base.layers, base.name) for base in reversed(standing)]
-    lines = [line for line, diff_id in pair(config.history, config.diff_ids) if diff_id is not None]
+    where = places(rows, image_id, config.history, standing, recorded=True)
+    where += [Place()] * len(config.diff_ids)  # for layers that the history does not name
+    pairs = zip(pair(config.history, config.diff_ids), where, strict=False)
+    lines = [(line, place) for (line, diff_id), place in pairs if diff_id is not None]
     layers = []
-    for number, (diff_id, chain_id, line) in enumerate(zip(config.diff_ids, chain, lines, strict=True), 1):
-        diff = layerdb.need_diff(c, diff_id)
+    for number, (diff_id, chain_id, (line, place)) in enumerate(
+        zip(config.diff_ids, chain, lines, strict=True), 1
+    ):
+        size = layerdb.need_diff(c, diff_id).size
         base = next((name for count, name in owners if number <= count), "")
-        layers.append(StackLayer(number, diff_id, chain_id, diff.size, line, known.get(chain_id), base))
+        origin = known.get(chain_id) or _origin(place)
+        layers.append(StackLayer(number, diff_id, chain_id, size, line, origin, base))
     return Stack(image_id, label(rows, image_id), config, tuple(layers), tuple(standing))
+
+
+def _origin(place: Place) -> Origin | None:
+    """What is still known where the steps of the build are not."""
+    return Origin("", place.dockerfile, "", "", place.line) if place.line else None

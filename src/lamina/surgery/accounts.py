@@ -49,7 +49,7 @@ def runs_as(before: Side, after: Side) -> Iterator[Finding]:
         if not name or name.isdecimal() or name not in was:
             continue
         if name not in now:
-            text = f"the image runs as {word} {name!r}, whom the new base does not have"
+            text = f"the image runs as {word} {name!r}, who is gone"
             yield Finding(Weight.BREAKS, word, "", text)
         elif was[name] != now[name]:
             text = f"the image runs as {word} {name!r}, who was {was[name]} and is {now[name]} now"
@@ -58,12 +58,14 @@ def runs_as(before: Side, after: Side) -> Iterator[Finding]:
 
 def _changed(old: dict[str, int], new: dict[str, int]) -> dict[int, tuple[str, int | None]]:
     """By the number that it had: each name that has another now, or (None) is not there."""
-    return {number: (name, new.get(name)) for name, number in old.items() if new.get(name) != number}
+    return {
+        number: (name, new.get(name)) for name, number in old.items() if number and new.get(name) != number
+    }
 
 
 def _owned(word: str, name: str, number: int, now: int | None, files: int) -> str:
     count = "1 file" if files == 1 else f"{files} files"
-    what = f"is {now} now" if now is not None else "is not there now"
+    what = f"is {now} now" if now is not None else "is gone"
     return f"{count} of the moved layers belong to {word} {number}, who was {name!r} and {what}"
 
 

@@ -60,7 +60,7 @@ def clashes(c: sqlite3.Connection, it: Transplant) -> Iterator[Finding]:
                 gone[folder] += 1
     for path, count in gone.items():
         if count:
-            text = f"is emptied or deleted, and so {_paths(count)} that the new base added or changed in it"
+            text = f"is emptied or deleted, and so {_paths(count)} that came or changed in it below"
             yield Finding(Weight.RISK, "deleted", absolute(path), text)
 
 
@@ -99,11 +99,11 @@ def _clash(path: bytes, old: Entry | None, new: Entry | None, moved: Entry) -> I
         return
     shown = absolute(path)
     if moved.kind is Kind.WHITEOUT:
-        what = "changed" if old is not None else "added"
-        yield Finding(Weight.NOTE, "deleted", shown, f"is deleted; the new base {what} it")
+        what = "has changed" if old is not None else "is new"
+        yield Finding(Weight.NOTE, "deleted", shown, f"is deleted; it {what} below")
     elif moved.kind is Kind.DIR and new.kind is Kind.DIR:
         if old is not None and _owning(old) == _owning(moved):
-            text = f"gets back the {_differing(old, new)} that it had in the old base"
+            text = f"gets back the {_differing(old, new)} that it had"
             yield Finding(Weight.RISK, "folder", shown, text)
     elif (moved.kind is Kind.DIR) != (new.kind is Kind.DIR):
         yield from _turned(shown, old, new, moved)
@@ -122,7 +122,7 @@ def _turned(shown: str, old: Entry | None, new: Entry, moved: Entry) -> Iterator
     if old is not None and (old.kind is Kind.DIR) == (new.kind is Kind.DIR):
         return  # so it was in the old base, too
     leads = f" to {absolute(new.link)[1:]}" if new.kind is Kind.SYMLINK else ""
-    text = f"is {_KINDS[moved.kind]} here and {_KINDS[new.kind]}{leads} in the new base, which it hides"
+    text = f"is {_KINDS[moved.kind]} here and {_KINDS[new.kind]}{leads} below, which it hides"
     if new.kind is Kind.DIR:
         text += " with all that is in it"
     yield Finding(Weight.BREAKS, "folder", shown, text)
@@ -131,11 +131,11 @@ def _turned(shown: str, old: Entry | None, new: Entry, moved: Entry) -> Iterator
 def _hidden(path: bytes, old: Entry | None) -> Finding:
     """An entry of the moved layers where the new base has another one."""
     if path in _DATABASES or parent_of(path) == b"var/lib/dpkg/status.d":
-        text = "lists the packages of the old base: what the new base changed will not be known"
+        text = "lists the packages as they were: what has changed below will not be known"
         return Finding(Weight.RISK, "database", absolute(path), text)
-    what = "has changed" if old is not None else "has added"
+    what = "has changed" if old is not None else "is new"
     weight = Weight.NOTE if path.startswith(_OF_NO_USE) else Weight.RISK
-    return Finding(weight, "hidden", absolute(path), f"hides what the new base {what} there")
+    return Finding(weight, "hidden", absolute(path), f"hides what {what} there below")
 
 
 def _same(a: Entry | None, b: Entry | None) -> bool:

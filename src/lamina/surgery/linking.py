@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import NotFound
 from lamina.surgery.elf import Elf, read_elf
-from lamina.surgery.transplant import file_at, head_of
+from lamina.surgery.transplant import file_at, head_of, path_of
 from lamina.tree.tree import parent_of
 
 if TYPE_CHECKING:
@@ -51,9 +51,7 @@ class Linker:
         self._files: dict[bytes, Elf | None] = {}
         self._found: dict[tuple[object, ...], bytes | None] = {}
         environ = side.env.get("LD_LIBRARY_PATH", "")
-        self._environ = tuple(
-            [part.encode("utf-8", "surrogateescape") for part in environ.split(":") if part]
-        )
+        self._environ = tuple([path_of(part) for part in environ.split(":") if part])
         self._conf: tuple[bytes, ...] | None = None
 
     def elf(self, path: bytes) -> Elf | None:

@@ -13,7 +13,7 @@ from lamina.fs.failures import shown
 from lamina.surgery.elf import MAGIC
 from lamina.surgery.findings import Finding, Weight, absolute
 from lamina.surgery.linking import INTERPRETER, LIBRARY, Lack, Linker
-from lamina.surgery.transplant import head_of
+from lamina.surgery.transplant import path_of
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.tree import parent_of
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.layers.context import Layers
+    from lamina.oci.digest import DiffID
     from lamina.surgery.transplant import Side, Transplant
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -40,9 +41,9 @@ class View(NamedTuple):
         """The file that running `name` runs, links followed; None where there is none."""
         if "/" in name:
             folder = "" if name.startswith("/") else self.side.config.working_dir
-            return self.linker.file(os.fsencode(f"{folder}/{name}"))
+            return self.linker.file(path_of(f"{folder}/{name}"))
         for folder in self.side.env.get("PATH", _DEFAULT_PATH).split(":"):
-            found = self.linker.file(os.fsencode(f"{folder}/{name}"))
+            found = self.linker.file(path_of(f"{folder}/{name}"))
             entry = self.side.view.get(found) if found is not None else None
             if entry is not None and entry.mode & 0o111:
                 return found
@@ -52,24 +53,25 @@ class View(NamedTuple):
 def programs(ctx: Layers, it: Transplant, before: Side, after: Side) -> Iterator[Finding]:
     """What the moved files need of the stack below them, and do not find any more."""
     views = View(before, Linker(before)), View(after, Linker(after))
-    for entry in _moved(ctx, it):
+    for diff_id, entry in _moved(ctx, it):
         if entry.kind is Kind.SYMLINK:
             yield from _led_astray(entry, *views)
         elif entry.mode & 0o111 or b".so" in entry.path or entry.path.endswith(b".node"):
-            head = head_of(after.view, entry.path, _HEAD)
+            with ctx.open_file(diff_id, entry.path) as file:
+                head = file.read(_HEAD)
             if head.startswith(MAGIC):
                 yield from _unlinked(entry.path, entry.path, *views)
             elif head.startswith(b"#!") and entry.mode & 0o111:
                 yield from _unread(entry.path, head, *views)
 
 
-def _moved(ctx: Layers, it: Transplant) -> Iterator[Entry]:
-    """What is to be seen of the moved layers."""
+def _moved(ctx: Layers, it: Transplant) -> Iterator[tuple[DiffID, Entry]]:
+    """What is to be seen of the moved layers, and which one has it."""
     for found in versions(ctx.db.read(), it.moved):
         if found.now is not None and found.now.entry is not None:
             entry = found.now.entry
             if entry.kind is Kind.SYMLINK or (entry.kind in _FILES and entry.size):
-                yield entry
+                yield it.moved[found.now.layer], entry
 
 
 def commands(was: Side, now: Side) -> Iterator[Finding]:
@@ -79,7 +81,7 @@ def commands(was: Side, now: Side) -> Iterator[Finding]:
         old, new = before.program(word), after.program(word)
         if new is None:
             if old is not None:
-                text = f"is what the image runs; in the old base it was {absolute(old)}, the new one lacks it"
+                text = f"is what the image runs: it was {absolute(old)}, which is gone"
                 yield Finding(Weight.BREAKS, "command", word, text)
             continue
         yield from _unlinked(new, old or new, before, after)
@@ -109,7 +111,7 @@ def _led_astray(entry: Entry, before: View, after: View) -> Iterator[Finding]:
     target = before.side.view.get(old)
     is_program = target is not None and (target.mode & 0o111 or b".so" in old)
     weight = Weight.BREAKS if is_program else Weight.RISK
-    text = f"is a link that led to {absolute(old)}; the new base lacks it"
+    text = f"is a link that led to {absolute(old)}, which is gone"
     yield Finding(weight, "link", absolute(entry.path), text)
 
 
@@ -128,16 +130,16 @@ def _needs(lack: Lack, path: bytes, before: View, after: View) -> str:
     by = "" if lack.by == path else f" (by way of {absolute(lack.by)})"
     name = shown(lack.name)
     if lack.kind == INTERPRETER:
-        return f"needs the loader {name}{by}, which the new base lacks"
+        return f"needs the loader {name}{by}, which is gone"
     if lack.kind == LIBRARY:
         elf = before.linker.elf(lack.by)
         was = before.linker.library(lack.name, lack.by, elf) if elf is not None else None
         there = f"; it was {absolute(was)}" if was is not None else ""
         others = _others(lack.name, was, after) if was is not None else []
         instead = f", where {', '.join(map(shown, others))} is now" if others else ""
-        return f"needs {name}{by}, which the new base lacks{there}{instead}"
+        return f"needs {name}{by}, which is gone{there}{instead}"
     library, _, version = lack.name.partition(b" ")
-    return f"needs {shown(version)} of {shown(library)}{by}: that of the new base is older, or another one"
+    return f"needs {shown(version)} of {shown(library)}{by}, which is an older one now, or another"
 
 
 def _others(name: bytes, was: bytes, after: View) -> list[bytes]:
@@ -158,5 +160,5 @@ def _unread(path: bytes, head: bytes, before: View, after: View) -> Iterator[Fin
         interpreter = os.fsdecode(rest[0]) if rest else interpreter
     old = before.program(interpreter)
     if old is not None and after.program(interpreter) is None:
-        text = f"is a script for {shown(interpreter)}, which the new base lacks; it was {absolute(old)}"
+        text = f"is a script for {shown(interpreter)}, which is gone; it was {absolute(old)}"
         yield Finding(Weight.BREAKS, "script", absolute(path), text)

@@ -49,11 +49,11 @@ def pythons(ctx: Layers, it: Transplant, before: Side, after: Side) -> Iterator[
     old, new = _homes(ctx, before.view), _homes(ctx, after.view)
     for version, use in uses.items():
         if version in old and version not in new:
-            have = ", ".join(sorted(each.decode() for each in new)) or "no Python at all"
+            have = ", ".join(sorted(each.decode() for each in new)) or "none"
             others = "" if use.files == 1 else f", as are {use.files - 1} more files"
             text = (
-                f"is installed for Python {version.decode()}{others}: the new base has {have}; "
-                f"the old one had its library at {absolute(old[version])}"
+                f"is installed for Python {version.decode()}{others}, which is gone (there is {have} now); "
+                f"its library was {absolute(old[version])}"
             )
             yield Finding(Weight.BREAKS, "python", absolute(use.example), text)
     for version in old.keys() & new.keys():
@@ -104,10 +104,10 @@ def _missing(view: Lookup, version: bytes, gone: set[bytes], sources: list[bytes
             if name in gone:
                 importers.setdefault(name, path)
     for name, path in sorted(importers.items()):
-        text = f"imports {os.fsdecode(name)}, which Python {version.decode()} of the new base lacks"
+        text = f"imports {os.fsdecode(name)}, which Python {version.decode()} lacks now"
         yield Finding(Weight.BREAKS, "python", absolute(path), text)
     rest = sorted(gone - importers.keys())
     if rest:
         names = ", ".join(map(os.fsdecode, rest[:10])) + (", ..." if len(rest) > 10 else "")
-        text = f"Python {version.decode()} of the new base lacks {len(rest)} of its modules: {names}"
+        text = f"Python {version.decode()} lacks {len(rest)} of its modules now: {names}"
         yield Finding(Weight.RISK, "python", "", text)

@@ -12,6 +12,7 @@ from lamina.surgery.findings import Finding, Findings, Weight, gathered
 from lamina.surgery.merging import merge
 from lamina.surgery.programs import commands, programs
 from lamina.surgery.pythons import pythons
+from lamina.surgery.readings import readings
 from lamina.surgery.transplant import Transplant, sides
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def rebase(ctx: Layers, app: Parts, old: Parts, new: Parts) -> Rebased:
         lines=new.lines + app.lines[_own(app, old) :],
     )
     it = Transplant(old.diff_ids, new.diff_ids, app.diff_ids[count:], app.config.config, config)
-    return Rebased(parts, merged, gathered(chain(_unused(new), _starting(ctx, it), check(ctx, it))))
+    return Rebased(
+        parts, merged, gathered(chain(_unused(new), starting(ctx, it), check(ctx, it), readings(ctx, it)))
+    )
 
 
 def check(ctx: Layers, it: Transplant) -> Iterator[Finding]:
@@ -56,7 +59,7 @@ def check(ctx: Layers, it: Transplant) -> Iterator[Finding]:
     yield from clashes(ctx.db.read(), it)
 
 
-def _starting(ctx: Layers, it: Transplant) -> Iterator[Finding]:
+def starting(ctx: Layers, it: Transplant) -> Iterator[Finding]:
     """What could break in how the image is started."""
     before, after = sides(ctx, it)
     yield from commands(before, after)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import combinations, islice
+from itertools import chain, combinations, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db.versions import versions
 from lamina.errors import Conflict, InvalidInput
 from lamina.fs.failures import shown
 from lamina.surgery.findings import Findings, gathered
-from lamina.surgery.rebase import check
+from lamina.surgery.rebase import check, starting
 from lamina.surgery.transplant import Transplant
 from lamina.tree.commuting import opposed
 
@@ -34,13 +34,13 @@ class Bound(Conflict):
 
 
 class Picked(NamedTuple):
-    """Layers on another image, and what could break."""
+    """An image of other layers, and what could break."""
 
     parts: Parts
     findings: Findings
 
 
-def drop(ctx: Layers, parts: Parts, numbers: Collection[int], *, force: bool = False) -> Parts:
+def drop(ctx: Layers, parts: Parts, numbers: Collection[int], *, force: bool = False) -> Picked:
     """The image without these layers (from 1, the bottom), and without their lines of history.
 
     A layer may go when it commutes with all above it that stay: then nothing there rests on it. Bound where
@@ -55,7 +55,12 @@ def drop(ctx: Layers, parts: Parts, numbers: Collection[int], *, force: bool = F
                 if upper not in numbers:
                     _demand(ctx, parts.diff_ids, lower, upper, "--force leaves it out all the same")
     gone = {parts.at(number) for number in numbers}
-    return parts._replace(lines=tuple([line for at, line in enumerate(parts.lines) if at not in gone]))
+    rest = parts._replace(lines=tuple([line for at, line in enumerate(parts.lines) if at not in gone]))
+    below = min(numbers) - 1
+    lost = tuple([each for at, each in enumerate(parts.diff_ids, 1) if at in numbers])
+    start, config = parts.diff_ids[:below], parts.config.config
+    it = Transplant(start + lost, start, rest.diff_ids[below:], config, config)
+    return Picked(rest, gathered(chain(starting(ctx, it), check(ctx, it))))
 
 
 def reorder(ctx: Layers, parts: Parts, numbers: Sequence[int]) -> Parts:

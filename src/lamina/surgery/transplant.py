@@ -43,6 +43,11 @@ def sides(ctx: Layers, it: Transplant) -> tuple[Side, Side]:
     return Side(before, it.before), Side(after, it.after)
 
 
+def path_of(text: str) -> bytes:
+    """A text of a config as a path; what is text in JSON alone (a lone surrogate) leads nowhere."""
+    return text.encode("utf-8", "replace")
+
+
 def file_at(view: Lookup, path: bytes) -> bytes | None:
     """The path of the file that `path` leads to, links followed; None where there is none."""
     try:

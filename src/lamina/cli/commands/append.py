@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli import surgery_flags
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def configure(command: Command) -> None:
     """Flags of `lamina append`."""
-    command.takes("IMAGE TAR|FOLDER", 2, 2)
+    command.takes("IMAGE TAR|FOLDER|-", 2, 2)
     surgery_flags.add(command)
     command.option("prefix", "path", "Folder of the image that the contents go to")
     command.details = (
@@ -26,8 +27,9 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
     image, source = args.operands
+    what = source if source != "-" else sys.stdin.buffer
     target = surgery_flags.target(args, session.environ)
     observer = surgery_flags.observer(args)
-    made = session.engine.surgery.append(image, source, target, observer, prefix=args.text("prefix"))
+    made = session.engine.surgery.append(image, what, target, observer, prefix=args.text("prefix"))
     surgery_flags.told(made, args)
     return 0

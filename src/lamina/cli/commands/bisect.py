@@ -67,7 +67,7 @@ def run(session: Session, args: Args) -> int:
     sys.stdout.flush()
     with open("/dev/null", "r+b", buffering=0) as null:
         shown = null.fileno() if args.on("quiet") else 2
-        stdio = Stdio(null.fileno(), shown, shown, forward_signals=True)
+        stdio = Stdio(null.fileno(), shown, shown)  # Ctrl-C is for us: it ends the search
         found = session.engine.bisect(query, stdio, _quiet if args.on("quiet") else _tell)
     if args.on("json"):
         from lamina.cli.as_json import dumps

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lamina.events import Event
     from lamina.insight.blame import Blame
     from lamina.insight.deeds import Deed
+    from lamina.insight.textblame import BlamedLine
 
 _INSTRUCTION, _SHORT = 60, 40  # characters shown
 _WHOLE = ("LAYER", "WHAT", "CHANGED", "SIZE", "WHERE", "INSTRUCTION")
@@ -34,6 +35,7 @@ def configure(command: Command) -> None:
     command.switch("directory", "Ask about folders themselves, not about what is in them", "d")
     command.switch("folders", "List the folders in a folder, too")
     command.switch("json", "Print JSON: all that is known")
+    command.switch("lines", "Show which layer each line of a text file is of, as git blame does", "l")
     command.switch("no-trunc", "Don't truncate output")
     command.switch("package", "Show which package owns each path (Debian, Alpine, RPM, Python, Node)", "p")
     command.option("platform", "string", "Ask about the image for this platform (os/architecture[/variant])")
@@ -53,6 +55,8 @@ def run(session: Session, args: Args) -> int:
     if not paths:
         image, mark, path = image.partition(":/")
         paths = [mark[1:] + path or "/"]
+    if args.on("lines"):
+        return _lines(session, args, image, paths)
     depth = 0 if args.on("directory") else _depth(args)
     found = session.engine.blame(
         image,
@@ -65,6 +69,32 @@ def run(session: Session, args: Args) -> int:
     for part in _json(found) if args.on("json") else _text(found, args):
         sys.stdout.write(part)
     return 0
+
+
+def _lines(session: Session, args: Args, image: str, paths: list[str]) -> int:
+    """One file, line by line: layer, instruction, number and text."""
+    if len(paths) != 1:
+        raise InvalidInput("--lines is about one file", hint="lamina blame --lines IMAGE PATH")
+    found = session.engine.blame_lines(image, paths[0], platform=args.text("platform"))
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps(found))
+        return 0
+    width = len(str(len(found)))
+    cells = [_source(each, args.on("no-trunc")) for each in found]
+    widths = [max((len(row[column]) for row in cells), default=0) for column in range(3)]
+    for each, row in zip(found, cells, strict=True):
+        known = "  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True) if wide)
+        text = shown(each.text.expandtabs()) if each.text else ""
+        print(f"{known}  {each.number:>{width}}) {text}".rstrip())
+    return 0
+
+
+def _source(line: BlamedLine, whole: bool) -> tuple[str, str, str]:
+    """Layer, place and instruction that a line is of."""
+    text = escaped(line.created_by)
+    return f"#{line.layer}", line.base or _line_of(line), text if whole else units.ellipsis(text, _SHORT)
 
 
 def _json(found: Iterable[Blame]) -> Iterator[str]:
@@ -145,8 +175,10 @@ def _owner(blame: Blame) -> str:
 
 def _where(deed: Deed) -> str:
     """The line of a layer that is the image's own, else the base image that brought it."""
-    if deed.base:
-        return deed.base
+    return deed.base or _line_of(deed)
+
+
+def _line_of(deed: Deed | BlamedLine) -> str:
     return escaped(f"{deed.dockerfile}:{deed.line}") if deed.line else ""
 
 

@@ -10,6 +10,7 @@ from lamina.errors import InvalidInput
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
+    from lamina.engine.reordering import Picking
     from lamina.surgery.findings import Findings
 
 
@@ -22,8 +23,8 @@ def configure(command: Command) -> None:
     surgery_flags.add(command)
     command.details = (
         "The layers come on top in the order in which they are named; IMAGE#2..4 names three. They stay as "
-        "they are, and so does the config of --onto. What they hide, and what their files do not find there, is "
-        "shown; it is refused when something breaks for certain."
+        "they are, and so does the config of --onto. What they hide, and what their files do not find there, "
+        "is shown; it is refused when something breaks for certain."
     )
 
 
@@ -40,19 +41,25 @@ def run(session: Session, args: Args) -> int:
             args.operands, onto, target, surgery_flags.observer(args), force=args.on("force")
         )
     except Unfit as unfit:
-        _show(unfit.findings, args)
+        show(unfit.findings, args)
         raise
+    told(done, args)
+    return 0
+
+
+def told(done: Picking, args: Args) -> None:
+    """Prints what could break, and what was made."""
     if args.on("json"):
         from lamina.cli.as_json import dumps
 
         print(dumps(done))
-        return 0
-    _show(done.findings, args)
+        return
+    show(done.findings, args)
     surgery_flags.told(done.made, args)
-    return 0
 
 
-def _show(found: tuple[tuple[str, Findings], ...], args: Args) -> None:
+def show(found: tuple[tuple[str, Findings], ...], args: Args) -> None:
+    """Prints what could break, on each platform."""
     if args.on("json"):
         from lamina.cli.as_json import dumps
 

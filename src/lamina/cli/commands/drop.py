@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.cli import surgery_flags
+from lamina.cli.commands.cherry_pick import show, told
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -14,24 +15,28 @@ if TYPE_CHECKING:
 def configure(command: Command) -> None:
     """Flags of `lamina drop`."""
     command.takes("IMAGE LAYER [LAYER...]", 2, None)
-    command.switch("force", "Leave a layer out although others touch the same paths")
+    command.switch("force", "Leave layers out although others touch the same paths, or something breaks")
+    command.switch("all", "Show all that could break")
     surgery_flags.add(command)
     command.details = (
         "A layer is a number as `lamina layers` has it (1 is the bottom, -1 the top: write -- before it), "
-        "the beginning of its diff ID, or a range A..B. A layer can go when no layer above it touches what it "
-        "touched; else the paths are named."
+        "the beginning of its diff ID, or a range A..B. A layer can go when no layer above it touches what "
+        "it touched (else the paths are named), and nothing breaks for certain: see `lamina rebase`."
     )
 
 
 def run(session: Session, args: Args) -> int:
     """Makes the image, and prints its name."""
+    from lamina.engine.reordering import Unfit
+
     name, *layers = args.operands
-    done = session.engine.surgery.drop(
-        name,
-        layers,
-        surgery_flags.target(args, session.environ),
-        surgery_flags.observer(args),
-        force=args.on("force"),
-    )
-    surgery_flags.told(done, args)
+    target = surgery_flags.target(args, session.environ)
+    try:
+        done = session.engine.surgery.drop(
+            name, layers, target, surgery_flags.observer(args), force=args.on("force")
+        )
+    except Unfit as unfit:
+        show(unfit.findings, args)
+        raise
+    told(done, args)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,18 @@ def run(session: Session, args: Args) -> int:
     now = time.time()
     rows = [_row(item, now, whole=whole) for item in items]
     print(listing(rows, HEADINGS, _form(items), form, quiet=quiet), end="")
+    if not form and not quiet and not any(item.base for item in items):
+        _tell_base(session, name, platform)
     return 0
+
+
+def _tell_base(session: Session, name: str, platform: str) -> None:
+    """What only annotations or labels say of the base image."""
+    for base in session.engine.base_images(name, platform=platform):
+        told = escaped(f"{base.name} {base.digest}".rstrip())
+        print(
+            f"The {base.known_by} name the base image {told}: no layer is known as its own", file=sys.stderr
+        )
 
 
 def _form(items: Sequence[LayerItem]) -> str:

@@ -27,7 +27,7 @@ def configure(command: Command) -> None:
     command.option("onto", "string", "The new base: an image, or scratch")
     command.option("from", "string", "The old base (an image, IMAGE#LAYER, scratch), where it is not found")
     command.switch("force", "Make the image although something breaks")
-    command.switch("dry-run", "Only show what would become of the image")
+    command.switch("dry-run", "Only show what would become of it; exit code 1 if it would be refused")
     command.switch("all", "Show all that could break")
     surgery_flags.add(command)
     command.details = (
@@ -57,7 +57,8 @@ def run(session: Session, args: Args) -> int:
         _show(refused.images, args)
         raise
     _told(done, args)
-    return 0
+    broken = done.made is None and any(image.findings.breaks for image in done.images)
+    return 1 if broken and not args.on("force") else 0
 
 
 def _told(done: Rebasing, args: Args) -> None:

@@ -31,9 +31,10 @@ def run(session: Session, args: Args) -> int:
 
         text = dumps(report) + "\n"
     else:
+        import lamina
         from lamina.insight.report.page import page
 
-        text = page(report)
+        text = page(report, lamina.__version__)
     with output(args.text("output"), "write the report") as file:
         file.write(text.encode())
     return 0

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lamina.errors import InvalidInput
+from lamina.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
     from lamina.db.ask import Answer, Value
+    from lamina.events import Event
 
 _BLOCK = 1000  # rows of a table that are laid out together
 _GAP = 3
@@ -46,7 +48,7 @@ def run(session: Session, args: Args) -> int:
             "no query", hint='lamina sql "SELECT name, size FROM images"; --schema lists the views'
         )
     text = sys.stdin.read() if args.operands[0] == "-" else args.operands[0]
-    answer = session.engine.sql(text, args.texts("value"), seconds=_number(args, "timeout"))
+    answer = session.engine.sql(text, args.texts("value"), _tell, seconds=_number(args, "timeout"))
     rows = islice(answer.rows, int(_number(args, "limit"))) if args.given("limit") else answer.rows
     answer = answer._replace(rows=rows)
     if args.on("json"):
@@ -67,6 +69,11 @@ def _number(args: Args, name: str) -> float:
     if not 0 <= found < 1e9:
         raise InvalidInput(f"invalid --{name}: {text!r}", hint="a number, 0 or greater")
     return found
+
+
+def _tell(event: Event) -> None:
+    if isinstance(event, Notice):
+        print(f"[Warning] {event.text}", file=sys.stderr)
 
 
 def _schema(session: Session) -> int:

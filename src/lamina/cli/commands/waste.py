@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _CONFIG = ".dive-ci"
 _SHOWN, _TEXT = 10, 100
+_LEAST = 10_000  # what is less than this part of the image is not worth a paragraph
 _RULES = {
     "lowest-efficiency": "lowestEfficiency",
     "highest-wasted-bytes": "highestWastedBytes",
@@ -94,7 +95,7 @@ def page(found: Waste, args: Args) -> str:
     """What it comes to, and a paragraph for each finding."""
     whole = args.on("all")
     own = [each for each in found.findings if whole or not each.base]
-    listed = own if whole else own[:_SHOWN]
+    listed = own if whole else [each for each in own[:_SHOWN] if _counts(each.size, found)]
     lines = list(_sums(found))
     for each in listed:
         lines += ["", *_paragraph(found, each, files=args.on("files"))]
@@ -102,10 +103,14 @@ def page(found: Waste, args: Args) -> str:
     if rest:
         size = units.human_size(sum(each.size for each in rest))
         lines += ["", f"and {size} in {_count(len(rest), 'more finding')}: --all shows them"]
-    if found.foldable:
+    if found.foldable and (whole or _counts(found.foldable, found)):
         fold = f"`lamina fold {shlex.quote(escaped(found.name))}`"
         lines += ["", f"{fold} saves {units.human_size(found.foldable)} of it without a build"]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _counts(size: int, found: Waste) -> bool:
+    return size * _LEAST >= found.size
 
 
 def _sums(found: Waste) -> Iterator[str]:

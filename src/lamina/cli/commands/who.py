@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
@@ -85,8 +86,11 @@ def run(session: Session, args: Args) -> int:
 
 def _rows(found: Who, *, whole: bool) -> Iterator[dict[str, str]]:
     places = {(place.diff_id, place.path, place.package, place.version): place for place in found.places}
+    several = Counter([image.names[:1] for image in found.images])
     for image in found.images:
         name = image.names[0] if image.names else units.short_id(image.image_id)
+        if image.names and several[image.names[:1]] > 1:  # parts of an index
+            name += f" ({image.platform})"
         for seen in image.seen:
             yield _row(name, "image", image.image_id, seen, _place(places, seen), whole=whole)
         if not image.seen:  # its own digest was asked for

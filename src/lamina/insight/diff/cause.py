@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from lamina.db.pairs import layer_pairs, shared_layers
 from lamina.insight.diff import known, likely
 from lamina.insight.diff.change import CONTENT, MODE, OWNER, TIME, differing
+from lamina.insight.diff.contents import at_rest
 from lamina.tree.entry import Kind
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from lamina.tree.entry import Entry
 
 _READ = 200  # files of which contents are compared: enough to see what it is
-_ORDER = (CONTENT, "there", "type", "link", OWNER, MODE, "device", "xattrs", TIME, "hard link")
+_ORDER = (CONTENT, "there", "type", "link", OWNER, MODE, "device", "xattr", TIME, "hard link")
 
 
 class Cause(NamedTuple):
@@ -59,13 +60,13 @@ def causes(ctx: Layers, old: State, new: State) -> tuple[Cause, ...]:
     shared = shared_layers(old.diff_ids, new.diff_ids)
     if shared == len(old.diff_ids) == len(new.diff_ids):
         return _of_configs(old, new)
-    if shared in (len(old.diff_ids), len(new.diff_ids)):
-        return (_of_numbers(old, new, shared),)
     kinds = _Kinds(ctx, old, new)
     found: list[Cause] = []
     for place, (one, other) in enumerate(zip(old.diff_ids, new.diff_ids, strict=False)):
         if one != other:
             found += kinds.of_layer(place) or [_in_tars(ctx, old, new, place)]
+    if len(old.diff_ids) != len(new.diff_ids):
+        found.append(_of_numbers(old, new, min(len(old.diff_ids), len(new.diff_ids))))
     return tuple(found)
 
 
@@ -94,11 +95,11 @@ def _history(old: State, new: State) -> str:
     return "history"
 
 
-def _of_numbers(old: State, new: State, shared: int) -> Cause:
-    more, fewer = (old, new) if len(old.diff_ids) > shared else (new, old)
-    detail = f"{more.label} has {len(more.diff_ids)} layers, {fewer.label} has {shared}"
-    line = more.created_by[shared] if shared < len(more.created_by) else ""
-    return Cause("layers", shared + 1, line, "", detail, "one was built with more instructions", "")
+def _of_numbers(old: State, new: State, fewest: int) -> Cause:
+    more, fewer = (old, new) if len(old.diff_ids) > fewest else (new, old)
+    detail = f"{more.label} has {len(more.diff_ids)} layers, {fewer.label} has {fewest}"
+    line = more.created_by[fewest] if fewest < len(more.created_by) else ""
+    return Cause("layers", fewest + 1, line, "", detail, "one was built with more instructions", "")
 
 
 class _Kinds:
@@ -113,7 +114,7 @@ class _Kinds:
         first: dict[tuple[str, str], Cause] = {}
         counts: dict[tuple[str, str], int] = {}
         layers = self._old.diff_ids[place], self._new.diff_ids[place]
-        for pair in layer_pairs(self._ctx.db.read(), *layers):
+        for pair in at_rest(self._ctx, layers, layer_pairs(self._ctx.db.read(), *layers)):
             what, found = self._likely(pair, layers)
             by_line = known.of_instruction(self._new.created_by[place], what)
             if by_line is not None and (not found.reason or what in (MODE, TIME)):

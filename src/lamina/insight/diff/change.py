@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from lamina.db.versions import Version
 
 ADDED, CHANGED, DELETED = "A", "C", "D"
-TYPE, CONTENT, MODE, OWNER, LINK, DEVICE, XATTRS, TIME = (
+TYPE, CONTENT, MODE, OWNER, LINK, DEVICE, XATTR, TIME = (
     "type",
     "content",
     "mode",
     "owner",
     "link",
     "device",
-    "xattrs",
+    "xattr",
     "time",
 )
 _ROOT = Entry(b"", Kind.DIR)
@@ -80,7 +80,7 @@ def differing(old: Entry, new: Entry) -> tuple[str, ...]:
         (OWNER, (old.uid, old.gid) != (new.uid, new.gid)),
         (LINK, is_link and old.link != new.link),
         (DEVICE, old.rdev != new.rdev),
-        (XATTRS, old.xattrs != new.xattrs),
+        (XATTR, old.xattrs != new.xattrs),
         (TIME, old.mtime != new.mtime),
     )
     return tuple([name for name, differs in found if differs])

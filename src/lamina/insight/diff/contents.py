@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from lamina.insight.diff.patch import MAX_SIZE, NONE, Content, is_text
+from lamina.layers.absent import absent
 from lamina.layers.difffiles import open_in_diff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from lamina.insight.diff.change import FileFacts
     from lamina.insight.states import State
     from lamina.layers.context import Layers
+    from lamina.oci.digest import DiffID
+
+Item = TypeVar("Item")
 
 _CHUNK = 1 << 20
+
+
+def at_rest(ctx: Layers, diff_ids: Iterable[DiffID], found: Iterable[Item]) -> Iterable[Item]:
+    """`found`, which rows are still read for; all of it at once where a look at a file may have to fetch it.
+
+    What is fetched is written to the database, and that does not go well with rows being read.
+    """
+    return list(found) if absent(ctx, diff_ids) else found
 
 
 def text_of(ctx: Layers, state: State, path: str, facts: FileFacts | None) -> Content:

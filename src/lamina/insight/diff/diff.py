@@ -20,7 +20,7 @@ from lamina.insight.states import LAYER, histories
 from lamina.layers.lookup import Lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lamina.events import Observer
     from lamina.insight.diff.cause import Cause
@@ -94,8 +94,13 @@ def compare(
     """
     files: list[FileChange] = []
     counted = _Counted()
+    changes: Iterable[FileChange] = _changes(ctx, old, new, asked.paths)
     with_texts = asked.patch or asked.lines
-    for change in _changes(ctx, old, new, asked.paths):
+    if with_texts:
+        from lamina.insight.diff.contents import at_rest  # most questions read no file
+
+        changes = at_rest(ctx, (*old.diff_ids, *new.diff_ids), changes)
+    for change in changes:
         if counted.add(change) or asked.times:
             whole = _with_texts(ctx, old, new, change, asked) if with_texts else change
             (found or files.append)(whole)
@@ -110,9 +115,7 @@ def compare(
     )
     if LAYER not in (old.kind, new.kind):
         diff = diff._replace(config=config.fields(old.config, new.config))
-    if asked.causes or (asked.causes is None and equal_builds(old, new)):
-        diff = diff._replace(causes=causes(ctx, old, new))
-    return diff
+    return diff._replace(causes=_causes(ctx, old, new, asked.causes, tell))
 
 
 class _Counted:
@@ -180,6 +183,18 @@ def _packages(ctx: Layers, old: State, new: State, tell: Observer) -> tuple[Pack
         return package_changes(ctx, old, new, tell)
     except LaminaError as error:  # a registry that does not answer
         tell(Notice(f"packages are not compared: {error}"))
+        return ()
+
+
+def _causes(ctx: Layers, old: State, new: State, asked: bool | None, tell: Observer) -> tuple[Cause, ...]:
+    if not (asked or (asked is None and equal_builds(old, new))):
+        return ()
+    try:
+        return causes(ctx, old, new)
+    except LaminaError as error:
+        if asked:
+            raise
+        tell(Notice(f"why they differ is not known: {error}"))
         return ()
 
 

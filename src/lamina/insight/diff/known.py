@@ -6,6 +6,8 @@ import re
 from typing import NamedTuple
 
 EPOCH = "set SOURCE_DATE_EPOCH, or put the image through `lamina normalise`"
+NO_BYTECODE = "pip install --no-compile, PYTHONDONTWRITEBYTECODE=1"
+NO_TIMES_IN_BYTECODE = f"{NO_BYTECODE}, or ARG SOURCE_DATE_EPOCH: then it holds a hash of the source"
 _SAME_RUN = "remove it in the same RUN"
 
 

@@ -73,7 +73,7 @@ def of_presence(path: bytes, old: Entry | None, new: Entry | None) -> Likely:
     verb = "deletes" if entry is not None and entry.kind is Kind.WHITEOUT else "has"
     detail = f"only the {side} {verb} it"
     if path.endswith(b".pyc"):
-        return Likely(detail, "bytecode that only one of the builds compiled", "PYTHONDONTWRITEBYTECODE=1")
+        return Likely(detail, "bytecode that only one of the builds compiled", known.NO_BYTECODE)
     return Likely(detail, *(known.of_name(path) or _UNKNOWN))
 
 
@@ -107,7 +107,7 @@ def _value(what: str, entry: Entry) -> str:
         return f"{entry.mode:04o}"
     if what == "device":
         return "{}:{}".format(*entry.rdev)
-    if what == "xattrs":
+    if what == "xattr":
         return _text(b", ".join(name for name, _ in entry.xattrs)) or "none"
     if what == "type":
         return entry.kind.name.lower()
@@ -125,10 +125,9 @@ def _of_format(path: bytes, old: bytes, new: bytes) -> Likely | None:
     """Formats with a time or an ID at a place that is known."""
     if path.endswith(b".pyc") and old[:4] == new[:4]:
         if old[16:] == new[16:]:
-            advice = "PYTHONDONTWRITEBYTECODE=1, or compileall with SOURCE_DATE_EPOCH"
-            return Likely("bytes 5 to 16", "a .pyc notes the time of its source", advice)
-        advice = "PYTHONDONTWRITEBYTECODE=1, or rm -rf __pycache__ in the same RUN"
-        return Likely(_of_bytes(old, new).detail, "bytecode depends on the run that compiled it", advice)
+            return Likely("bytes 5 to 16", "a .pyc notes the time of its source", known.NO_TIMES_IN_BYTECODE)
+        detail = _of_bytes(old, new).detail
+        return Likely(detail, "bytecode depends on the run that compiled it", known.NO_BYTECODE)
     if old[:2] == new[:2] == b"\x1f\x8b" and old[:4] == new[:4] and old[8:] == new[8:]:
         return Likely("bytes 5 to 8", "the header of gzip notes a time", "gzip -n")
     for magic, words in _FORMATS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.errors import LaminaError
+from lamina.errors import InvalidInput, NotFound
 from lamina.tree.entry import Kind
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Owners(NamedTuple):
 
 
 def owners(ctx: Layers, merged: Merged) -> Owners:
-    """Those of this state of the image; no names where a table is not there, or cannot be had."""
+    """Those of this state of the image; none where a table is not there. Errors as of layers.absent.bring."""
     return Owners(_ids(ctx, merged, b"etc/passwd"), _ids(ctx, merged, b"etc/group"))
 
 
@@ -32,12 +32,12 @@ def _ids(ctx: Layers, merged: Merged, path: bytes) -> dict[str, int]:
     """Of several names for an ID, and of several IDs for a name, the first one counts."""
     try:
         found = merged.need(path)
-        if found.entry.kind not in (Kind.FILE, Kind.HARDLINK):
-            return {}
-        with ctx.open_file(merged.diff_ids[found.layer - 1], found.entry.path) as file:
-            text = (file.read(_MOST) or b"").decode(errors="surrogateescape")
-    except LaminaError:
+    except (NotFound, InvalidInput):  # a loop of links
         return {}
+    if found.entry.kind not in (Kind.FILE, Kind.HARDLINK):
+        return {}
+    with ctx.open_file(merged.diff_ids[found.layer - 1], found.entry.path) as file:
+        text = (file.read(_MOST) or b"").decode(errors="surrogateescape")
     ids: dict[str, int] = {}
     for line in text.splitlines():
         fields = line.split(":")

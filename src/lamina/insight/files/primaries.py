@@ -164,9 +164,9 @@ def _group(text: str, words: Words, setting: Setting) -> Test:
 
 
 def _id_of(text: str, what: str, known: Callable[[], Mapping[str, int]]) -> int:
-    number = known().get(text)
-    if number is None and text.isascii() and text.isdigit() and len(text) < 11:
+    if text.isascii() and text.isdigit() and len(text) < 11:
         return int(text)
+    number = known().get(text)
     if number is None:
         hint = "the image has no such name: use a number"
         raise InvalidInput(f"find: '{text}' is not the name of a known {what}", hint=hint)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lamina.insight.report.files import File, Files
     from lamina.insight.report.report import Report, ReportLayer
 
+_LONG = 140  # characters of an instruction that the map shows; the table of layers has all
 COLOURS = 8  # that eyes of all kinds can tell apart; the other layers are grey
 
 
@@ -26,8 +27,8 @@ class BigFile(NamedTuple):
 
 
 def colours(layers: Sequence[ReportLayer]) -> list[int]:
-    """For each layer its colour: 1 to 8 for those of which most is to be seen, 0 for the others."""
-    most = nlargest(COLOURS, [layer for layer in layers if layer.seen], key=lambda layer: layer.seen)
+    """For each layer its colour: 1 to 8 for the biggest, from the bottom, 0 for the others."""
+    most = nlargest(COLOURS, [layer for layer in layers if layer.size], key=lambda layer: layer.size)
     chosen = sorted(layer.number for layer in most)
     return [chosen.index(layer.number) + 1 if layer.number in chosen else 0 for layer in layers]
 
@@ -55,7 +56,7 @@ def packed(report: Report) -> dict[str, object]:
     return {
         "name": shown(report.name),
         "layers": [
-            [instruction(layer.created_by), layer.base, layer.line, colour]
+            [_begun(instruction(layer.created_by)), layer.base, layer.line, colour]
             for layer, colour in zip(report.layers, colours(report.layers), strict=True)
         ],
         "parents": [folder.parent for folder in folders],
@@ -71,6 +72,10 @@ def packed(report: Report) -> dict[str, object]:
             for rest in folder.rest
         ],
     }
+
+
+def _begun(text: str) -> str:
+    return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
 
 
 def _every(files: Files) -> Iterator[tuple[int, File]]:

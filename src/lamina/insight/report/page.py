@@ -12,10 +12,9 @@ import json
 from importlib import resources
 from typing import TYPE_CHECKING
 
-import lamina
 from lamina.graph.lint.facts import size_text
 from lamina.insight.report.data import biggest, colours, packed
-from lamina.insight.report.words import block, finding_words, instruction, percent, sentence, shown
+from lamina.insight.report.words import block, code, finding_words, instruction, percent, sentence, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +25,8 @@ _SCRIPTS = ("model.js", "squarify.js", "map.js", "folder.js", "search.js", "tabl
 _BIGGEST = 50
 
 
-def page(report: Report) -> str:
-    """The HTML, in UTF-8 when encoded: nothing in it cannot be."""
+def page(report: Report, version: str = "") -> str:
+    """The HTML, all of which UTF-8 can encode. `version` is the Lamina that made it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -45,6 +44,7 @@ def page(report: Report) -> str:
         "number": "{:,}".format,
         "percent": percent,
         "sentence": sentence,
+        "code": code,
         "finding": finding_words,
     }
     style, script = _joined(["page.css"]), _joined(_SCRIPTS)
@@ -57,7 +57,7 @@ def page(report: Report) -> str:
         script=script,
         policy=f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'",
         data=_for_script(packed(report)),
-        version=lamina.__version__,
+        version=version,
     )
 
 

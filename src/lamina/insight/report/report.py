@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.db import imagedb
 from lamina.events import ignore
 from lamina.insight.counts import counts
+from lamina.insight.history import history
 from lamina.insight.images import tags_of
 from lamina.insight.packages.packages import packages
 from lamina.insight.report.files import Files, files_of
 from lamina.insight.rows import Rows
 from lamina.insight.stack import stack
 from lamina.insight.waste import Waste, waste
-from lamina.oci.history import pair
 
 if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.insight.counts import Counts
+    from lamina.insight.history import HistoryItem
     from lamina.insight.packages.package import Package
-    from lamina.insight.stack import Stack, StackLayer
+    from lamina.insight.stack import StackLayer
     from lamina.layers.context import Layers
-    from lamina.oci.config import ImageConfig
     from lamina.oci.digest import ChainID, DiffID, ImageID
 
 
@@ -31,7 +31,7 @@ class ReportLayer(NamedTuple):
     number: int  # from 1, the bottom
     diff_id: DiffID
     chain_id: ChainID
-    created_by: str  # the instruction on one line; else the comment of its history
+    created_by: str  # the instruction on one line, as StackLayer has it
     dockerfile: str  # its name, "" where it is not known
     line: int  # in it, from 1; 0 where it is not known
     stage: str
@@ -42,17 +42,6 @@ class ReportLayer(NamedTuple):
     added: int
     changed: int
     deleted: int
-
-
-class ReportLine(NamedTuple):
-    """One line of the image's history."""
-
-    created: str  # RFC 3339
-    created_by: str
-    comment: str
-    layer: int  # the number of the layer that it made; 0 for none
-    size: int  # bytes in the files of that layer
-    line: int  # in the Dockerfile; 0 where it is not known
 
 
 class Report(NamedTuple):
@@ -68,7 +57,7 @@ class Report(NamedTuple):
     files: Files
     waste: Waste
     packages: tuple[Package, ...]
-    history: tuple[ReportLine, ...]
+    history: tuple[HistoryItem, ...]
 
 
 def report(ctx: Layers, image_id: ImageID, tell: Observer = ignore) -> Report:
@@ -100,7 +89,7 @@ def report(ctx: Layers, image_id: ImageID, tell: Observer = ignore) -> Report:
         files,
         wasted,
         packages(ctx, image_id, tell, lines={layer.diff_id: layer.line for layer in layers.layers}),
-        _history(layers.config, layers),
+        tuple(history(rows, image_id, counted=False)[::-1]),
     )
 
 
@@ -110,7 +99,7 @@ def _layer(layer: StackLayer, seen: int, wasted: int, done: Counts) -> ReportLay
         layer.number,
         layer.diff_id,
         layer.chain_id,
-        layer.created_by or layer.history.comment,
+        layer.created_by,
         origin.dockerfile if origin else "",
         layer.line,
         origin.stage if origin else "",
@@ -120,14 +109,3 @@ def _layer(layer: StackLayer, seen: int, wasted: int, done: Counts) -> ReportLay
         wasted,
         *done,
     )
-
-
-def _history(config: ImageConfig, layers: Stack) -> tuple[ReportLine, ...]:
-    """The history as the image tells it; layers that it does not name have a line without words."""
-    rest = iter(layers.layers)
-    lines = []
-    for told, diff_id in pair(config.history, config.diff_ids):
-        made = next(rest) if diff_id is not None else None
-        number, size, line = (made.number, made.size, made.line) if made else (0, 0, 0)
-        lines.append(ReportLine(told.created, told.created_by, told.comment, number, size, line))
-    return tuple(lines)

@@ -37,6 +37,20 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
+def code(text: str) -> str:
+    """A text as HTML, with what stands between backticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = text.split("`")
+    if len(parts) % 2 == 0:  # a backtick is left over: it is one of a file's name
+        return escape(text)
+    pieces = [
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(parts)
+    ]
+    return Markup("").join(pieces)
+
+
 def percent(part: float, whole: float) -> str:
     """`part` of `whole`: 12.3%, 0% of nothing."""
     value = 100 * part / whole if whole else 0.0

@@ -114,7 +114,7 @@ def _below(group: Group, carrier: StackLayer, other: StackLayer, image: str) -> 
     elif group.why.what == DATABASE:
         how = "whatever installs a package writes them anew: all packages in one RUN do it once"
     elif verb(other.created_by) == "RUN":
-        how = f"{carrier.base} has older ones: in a newer base image {place(other)} finds what it writes here"
+        how = f"{place(other)} writes anew what {carrier.base} has: take a newer base image, or one without"
     else:
         how = f"{carrier.base} has them, too: leave out what {place(other)} need not replace"
     return _nothing(f"{how}; {fold}")
@@ -122,9 +122,7 @@ def _below(group: Group, carrier: StackLayer, other: StackLayer, image: str) -> 
 
 def _deleted(group: Group, carrier: StackLayer, other: StackLayer) -> Change:
     if group.why.what == MOVED:
-        _, path, there = group.biggest[0]
-        text = f"make them where {place(other)} moves them to: {_path(there)} in place of {_path(path)}"
-        return _at(carrier, text)
+        return _at(carrier, f"make them where {place(other)} moves them: {_moved(group)}")
     if verb(carrier.created_by) != "RUN":
         text = f"delete them where they are made: {place(other)} only hides what layer {carrier.number} has"
         return _at(carrier, text)
@@ -137,12 +135,18 @@ def _deleted(group: Group, carrier: StackLayer, other: StackLayer) -> Change:
     return _at(carrier, f"end {place(carrier)} with `{remove}`{between}: {hides}", remove)
 
 
+def _moved(group: Group) -> str:
+    """`/there in place of /here`: of several files the folders, of which some file is the proof."""
+    _, path, there = group.biggest[0]
+    while group.files > 1 and path.rpartition(b"/")[2] == there.rpartition(b"/")[2] != b"":
+        path, there = path.rpartition(b"/")[0], there.rpartition(b"/")[0]
+    return f"{_quoted(_path(there))} in place of {_quoted(_path(path))}"
+
+
 def _copied(group: Group, carrier: StackLayer, other: StackLayer) -> Change:
     """What COPY or ADD brought for one RUN, which deletes it: a bind mount has it there without a layer."""
     if group.why.what == MOVED:
-        _, path, there = group.biggest[0]
-        text = f"copy them to where {place(other)} moves them: to {_path(there)} in place of {_path(path)}"
-        return _at(carrier, text)
+        return _at(carrier, f"copy them to where {place(other)} moves them: {_moved(group)}")
     roots = group.all_roots
     if len(roots) != 1 or verb(other.created_by) != "RUN":
         return _at(carrier, f"do not copy them in {place(carrier)}: {place(other)} only hides them")
@@ -200,7 +204,7 @@ def _metadata(group: Group, original: StackLayer, copy: StackLayer, image: str) 
     changed = group.why.what.split(", ")
     if verb(copy.created_by) in _COPIES and not original.base:
         if verb(original.created_by) in _COPIES:
-            return _at(copy, f"{place(original)} has copied the same before: one of the two is enough")
+            return _copied_again(group, original, copy)
         return _at(copy, f"leave them out of {place(copy)}: {place(original)} has made the same before")
     if not {"mode", "owner", "xattrs"} & set(changed):
         is_time = "gives them a new time" if "time" in changed else "writes them again as they were"
@@ -211,6 +215,14 @@ def _metadata(group: Group, original: StackLayer, copy: StackLayer, image: str) 
             f"layer above it; `lamina fold --base {_quoted(image)}` makes one of the two"
         )
     return _at_once(group, changed, original, copy)
+
+
+def _copied_again(group: Group, original: StackLayer, copy: StackLayer) -> Change:
+    before = f"{place(original)} has copied the same before"
+    if group.files > 1:
+        return _at(copy, f"leave them out of {place(copy)}: {before}")
+    exclude = f"--exclude={_quoted(os.path.basename(_path(group.biggest[0][1])))}"
+    return _at(copy, f"write `{exclude}` in {place(copy)}: {before}", exclude)
 
 
 def _at_once(group: Group, changed: Sequence[str], original: StackLayer, copy: StackLayer) -> Change:

@@ -42,7 +42,8 @@ class HoldingImage(NamedTuple):
     """An image with a layer that holds it."""
 
     image_id: str
-    names: tuple[str, ...]  # as Docker prints them
+    names: tuple[str, ...]  # as Docker prints them; of a part of an index those of the index
+    platform: str  # as in linux/amd64
     seen: tuple[Seen, ...]
 
     @property

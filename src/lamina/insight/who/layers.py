@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.insight.who.answer import VISIBLE, HoldingImage, Place, Seen
-from lamina.oci import reference
+from lamina.insight.who.images import images_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -38,12 +38,4 @@ def named_by_digest(c: sqlite3.Connection, digits: str) -> tuple[list[Place], li
     for sql in (_ITSELF, _BY_INDEX, _PULLED):
         for (image_id,) in c.execute(sql, bounds):
             seen.setdefault(image_id, [])
-    images = [HoldingImage(image_id, _names(c, image_id), tuple(each)) for image_id, each in seen.items()]
-    return list(places.values()), sorted(
-        images, key=lambda image: (not image.names, image.names, image.image_id)
-    )
-
-
-def _names(c: sqlite3.Connection, image_id: str) -> tuple[str, ...]:
-    rows = c.execute("SELECT name FROM tags WHERE image_id = ?", (image_id,))
-    return tuple(sorted([reference.shortened(name) for (name,) in rows]))
+    return list(places.values()), images_of(c, seen)

@@ -9,25 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.db import holders
-from lamina.insight.who.answer import HoldingImage, Who
+from lamina.insight.who.answer import Who
 from lamina.insight.who.containers import holding_containers
 from lamina.insight.who.finding import find
-from lamina.insight.who.judging import judge
+from lamina.insight.who.images import holding_images
 from lamina.insight.who.layers import named_by_digest
 from lamina.insight.who.places import layers_of, places_of
 from lamina.insight.who.ways import ways_of
-from lamina.oci import reference
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from lamina.insight.rows import Rows
-    from lamina.insight.who.answer import Seen
     from lamina.insight.who.finding import WritableLayer
     from lamina.insight.who.query import Query
-    from lamina.insight.who.ways import Way
-    from lamina.oci.digest import ChainID
 
 
 def who(
@@ -52,28 +48,6 @@ def who(
     if not found and query.digits:
         places, images = named_by_digest(c, query.digits)
     else:
-        places, images = places_of(c, found, ways, layers), _images(c, ways, diff_ids)
+        places, images = places_of(c, found, ways, layers), holding_images(c, ways, diff_ids)
     containers = holding_containers(c, ways, diff_ids, writable, query, kind)
     return Who(query.text, kind, tuple(places), tuple(images), tuple(containers), tuple(unread))
-
-
-def _images(c: sqlite3.Connection, ways: Sequence[Way], diff_ids: Mapping[int, str]) -> list[HoldingImage]:
-    """The images with something found in their layers, by name."""
-    if not ways:
-        return []
-    names: dict[str, list[str]] = {}
-    for name, image_id in c.execute("SELECT name, image_id FROM tags"):
-        names.setdefault(image_id, []).append(name)
-    tops: dict[ChainID, tuple[Seen, ...]] = {}  # images that differ in their configs share a stack
-    images = []
-    # SQLite takes the other columns from the row that has the greatest position
-    for image_id, top, _ in c.execute(
-        "SELECT image_id, chain_id, max(position) FROM image_layers GROUP BY image_id"
-    ):
-        if top not in tops:
-            above = [way for way in ways if top in way.above]
-            tops[top] = tuple([seen for way in above for seen in judge(way.deeds(top), diff_ids)])
-        if tops[top]:
-            known = sorted([reference.shortened(name) for name in names.get(image_id, ())])
-            images.append(HoldingImage(image_id, tuple(known), tops[top]))
-    return sorted(images, key=lambda image: (not image.names, image.names, image.image_id))

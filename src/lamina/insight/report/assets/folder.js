@@ -129,7 +129,7 @@ const view = (() => {
 
   // Chooses a layer (0: none): the map shows what it brought, the others fade.
   function pick(layer) {
-    state.layer = state.layer === layer ? 0 : layer;
+    state.layer = state.layer === layer ? 0 : layer; // a second click takes it back
     for (const each of document.querySelectorAll("tr[data-layer]")) {
       const is = Number(each.dataset.layer) === state.layer;
       each.classList.toggle("picked", is);
@@ -139,7 +139,15 @@ const view = (() => {
       each.setAttribute("aria-pressed", Number(each.dataset.layer) === state.layer);
     }
     map.draw(state);
-    document.getElementById("told").textContent = state.layer ? `The map shows ${report.layerName(state.layer)}` : "The map shows all layers";
+    showFilter();
+  }
+
+  function showFilter() {
+    const filter = document.getElementById("filter");
+    const words = state.layer ? `The map shows ${report.layerName(state.layer)}` : "The map shows all layers";
+    filter.hidden = !state.layer;
+    filter.replaceChildren(element("span", "", words), link("Show all layers", () => pick(0)));
+    document.getElementById("told").textContent = words;
   }
 
   function legend() {

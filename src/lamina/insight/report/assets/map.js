@@ -19,7 +19,7 @@ const map = (() => {
   }
 
   function text(words, x, y, room, className) {
-    const most = Math.floor(room / 6.2);
+    const most = Math.floor(room / (className === "title" ? 7.2 : 6.2));
     if (most < 3) return;
     const made = shape("text", className, { x, y });
     made.textContent = words.length > most ? words.slice(0, most - 1) + "…" : words;

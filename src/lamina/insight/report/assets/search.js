@@ -21,6 +21,13 @@ const search = (() => {
     return folders;
   }
 
+  // What is called so comes first, then what begins so, then what has it in its name, then in its path.
+  function rank(name, wanted) {
+    if (wanted.includes(name)) return 0;
+    if (wanted.some((word) => name.startsWith(word))) return 1;
+    return fits(name, wanted) ? 2 : 3;
+  }
+
   function files(wanted) {
     const found = [];
     const known = paths();
@@ -32,7 +39,10 @@ const search = (() => {
         if (fits(`${known[folder]}/${report.data.names[at].toLowerCase()}`, wanted)) found.push(report.file(at, folder));
       }
     }
-    return found.sort((a, b) => (a.kind === "folder" ? 0 : 1) - (b.kind === "folder" ? 0 : 1) || b.size - a.size);
+    return found
+      .map((item) => [rank(report.pathOf(item).split("/").pop().toLowerCase(), wanted), item])
+      .sort(([a, one], [b, other]) => a - b || other.size - one.size)
+      .map(([, item]) => item);
   }
 
   function entry(text, aside, act) {

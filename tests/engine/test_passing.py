@@ -7,7 +7,7 @@ from pathlib import Path
 import lamina
 from lamina.db import imagedb, indexdb, leases
 from lamina.db.indexdb import IndexRow, Member
-from lamina.engine import steps
+from lamina.engine import passing
 from lamina.engine.opened import Opened
 from lamina.oci.digest import ImageID, sha256
 
@@ -24,16 +24,16 @@ def test_an_image_that_others_need_stays(tmp_path: Path) -> None:
         index = IndexRow(sha256(b"index"), image_id, row.added)
         with one.ctx.db.write() as tx:
             indexdb.put_index(tx, index, [Member(image_id, row.manifest)])
-        steps._remove_image(one, image_id)
+        passing.remove_image(one, image_id)
         assert imagedb.get_image(c, image_id) == row
         with one.ctx.db.write() as tx:
             indexdb.delete_index(tx, index.digest)
         with two.ctx.db.write() as tx:
             leases.hold(tx, two.ctx.lease.id, leases.IMAGE, image_id)
-        steps._remove_image(one, image_id)
+        passing.remove_image(one, image_id)
         assert imagedb.get_image(c, image_id) == row
         two.close()
-        steps._remove_image(one, image_id)
+        passing.remove_image(one, image_id)
         assert imagedb.get_image(c, image_id) is None
     finally:
         two.close()
