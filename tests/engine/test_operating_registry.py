@@ -95,9 +95,12 @@ def test_a_base_whose_name_has_moved_on(
         for layers in (OLD, NEW):
             image(store, layers, tag=name)
             source.push(PushRequest(name))
-            engine.pull(name)
+            if layers is OLD:
+                engine.pull(name)
         image(ctx, OLD, {"in": b"between"}, tag="middle")
         image(ctx, OLD, {"in": b"between"}, APP, tag="app")
-        (told,) = engine.surgery.rebase("app", name, dry_run=True).images
+        same = engine.surgery.rebase("app", name, dry_run=True).images[0]
+        assert same.old_base == same.new_base, "what is here will do, unless it is to be pulled"
+        (told,) = engine.surgery.rebase("app", name, dry_run=True, pull=True).images
     assert (told.old_base.layers, told.layers, told.found_by) == (1, 2, "layers")
     assert told.old_base.name == told.old_base.image_id[7:19], "it has no name"

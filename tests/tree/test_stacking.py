@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from lamina.tree.change import apply, diff, layer_of
 from lamina.tree.entry import Entry, Kind
@@ -23,6 +23,7 @@ def test_two_layers_as_one(tree: Tree, lower: tuple[Entry, ...], upper: tuple[En
             assert held[entry.link] == entry._replace(path=entry.link, kind=Kind.FILE, link=b"")
 
 
+@settings(max_examples=40)
 @given(layers(), layers(), layers())
 def test_it_does_not_matter_where_one_begins(
     a: tuple[Entry, ...], b: tuple[Entry, ...], c: tuple[Entry, ...]
@@ -35,6 +36,7 @@ def test_nothing_adds_nothing(layer: tuple[Entry, ...]) -> None:
     assert compose(compose((), layer), ()) == compose((), layer) == compose(layer, ())
 
 
+@settings(max_examples=40)
 @given(trees(), trees(), trees())
 def test_changes_of_changes(a: Tree, b: Tree, c: Tree) -> None:
     both = compose(layer_of(diff(a, b), b), layer_of(diff(b, c), c))

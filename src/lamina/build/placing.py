@@ -174,7 +174,7 @@ class Placement:
             elif self.is_folder(path):
                 made = self._styled(entry, path)
                 if entry.path in picked.implied:
-                    made = (self.get(path) or made)._replace(mode=made.mode)
+                    made = (self.get(path) or made)._replace(mode=made.mode, opaque=False)
                 self._set(LayerItem(made))
                 self._list(path)
             else:

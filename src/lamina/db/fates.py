@@ -74,31 +74,26 @@ def acts_on(c: sqlite3.Connection, path: bytes, diffs: Collection[int]) -> dict[
 
     A layer hides it by a whiteout, by an opaque folder on the way, or by anything there that is no folder.
     """
-    numbers = json.dumps(list(diffs))
-    acts = {number: False for (number,) in c.execute(_OPAQUE_ROOTS, (numbers,))}
-    ways = [*ancestors(path)[1:], path]
-    values: list[object] = []
-    for place, way in enumerate(ways, 1):
-        values += (place, *key_of(way))
+    wanted = frozenset(diffs)
+    acts = {number: False for (number,) in c.execute(_OPAQUE_ROOTS) if number in wanted}
+    left = list(diffs)
     # Folder by folder: a layer that lacks one has nothing below it (the rule of cachedb).
-    rows = c.execute(
-        f"""WITH RECURSIVE way (place, parent, name) AS (VALUES {", ".join(["(?, ?, ?)"] * len(ways))}),
-        walk (diff, place, kind, opaque) AS (
-            SELECT value, 0, 'd', 0 FROM json_each(?)
-            UNION ALL SELECT w.diff, way.place, f.kind, f.opaque
-            FROM walk AS w CROSS JOIN way CROSS JOIN files AS f
-            WHERE w.kind = 'd' AND way.place = w.place + 1
-            AND f.diff = w.diff AND f.parent = way.parent AND f.name = way.name)
-        SELECT diff, place, kind FROM walk WHERE place = ? OR kind <> 'd' OR opaque ORDER BY place""",
-        (*values, numbers, len(ways)),
-    )
-    for number, place, kind in rows:
-        acts[number] = place == len(ways) and kind != Kind.WHITEOUT
+    for way in [*ancestors(path)[1:], path]:
+        rows = c.execute(_AT, (json.dumps(left), *key_of(way)))
+        left = []
+        for number, kind, opaque in rows:
+            if way == path:
+                acts[number] = kind != Kind.WHITEOUT
+            elif kind != Kind.DIR or opaque:
+                acts[number] = False
+            if kind == Kind.DIR:
+                left.append(number)
     return acts
 
 
-_OPAQUE_ROOTS = """SELECT n.value FROM json_each(?) AS n CROSS JOIN files AS f
-    WHERE f.diff = n.value AND f.parent = x'' AND f.name = x'' AND f.opaque"""
+_OPAQUE_ROOTS = "SELECT diff FROM files WHERE opaque AND parent = x'' AND name = x''"
+_AT = """SELECT n.value, f.kind, f.opaque FROM json_each(?) AS n CROSS JOIN files AS f
+    WHERE f.diff = n.value AND f.parent = ? AND f.name = ?"""
 
 
 def fate(above: Mapping[ChainID, Standing], acts: Mapping[int, bool], top: ChainID) -> list[Act]:

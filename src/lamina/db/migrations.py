@@ -323,11 +323,14 @@ _SHIPPING = (
 
 _QUESTIONS = (
     "CREATE INDEX build_steps_chain ON build_steps (chain_id)",
+    "CREATE INDEX build_steps_diff ON build_steps (diff_id)",
     # of the end of an image's history: where each entry stands in the Dockerfile (numbers, 0 for unknown)
     """CREATE TABLE image_lines (
         image_id TEXT PRIMARY KEY REFERENCES images ON DELETE CASCADE,
         dockerfile TEXT NOT NULL,
         lines TEXT NOT NULL) WITHOUT ROWID""",
+    # folders that hide what lower layers have in them: few among many rows
+    "CREATE INDEX files_opaque ON files (diff) WHERE opaque",
     # of each layer's files 4 bytes each, in any order (db.sieves): what has none of them is passed over
     """CREATE TABLE digest_sieves (
         diff INTEGER PRIMARY KEY REFERENCES diffs (num) ON DELETE CASCADE,

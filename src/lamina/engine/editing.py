@@ -213,7 +213,7 @@ class _Changing:
             placement.change(own._replace(entry=entry))
             return
         if entry.kind not in (Kind.FILE, Kind.HARDLINK):
-            placement.change(LayerItem(entry))
+            placement.change(LayerItem(entry._replace(opaque=False)))  # what lies in it stays
             return
         file = entry.link if entry.kind is Kind.HARDLINK else path
         new = LayerItem(entry._replace(kind=Kind.FILE, link=b""), partial(self._below.open, path))

@@ -142,12 +142,15 @@ def _made(ctx: Layers, subject: Subject, parts: Parts) -> Part:
     return part_of(ctx, image_id, _kept(said) | dict(parts.annotations))
 
 
-def find(opened: Opened, name: str, platform: str, tell: Observer) -> Named:
+def find(opened: Opened, name: str, platform: str, tell: Observer, *, fresh: bool = False) -> Named:
     """The image or index that `name` stands for; it is pulled where the store lacks it. NotFound, Denied.
 
     With a platform that image of an index, which is pulled too where only others of the index are here.
+    `fresh` asks the registry in any case.
     """
     wanted = joined.platform(platform)
+    if fresh:
+        _pulled(opened, name, wanted, tell)
     c = opened.ctx.db.read()
     try:
         found = names.resolve_image(c, name)

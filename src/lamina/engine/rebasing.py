@@ -71,6 +71,7 @@ class Request(NamedTuple):
     base: str = ""
     force: bool = False
     dry_run: bool = False
+    pull: bool = False  # ask the registry for the new base, also where it is here
 
 
 class _Base(NamedTuple):
@@ -113,7 +114,7 @@ def _refused(images: list[RebasedImage]) -> Refused:
 def _rebased(
     opened: Opened, request: Request, subject: Subject, tell: Observer
 ) -> tuple[Parts, RebasedImage]:
-    new = _base(opened, request.onto, subject, tell)
+    new = _base(opened, request.onto, subject, tell, fresh=request.pull)
     old, how = _old(opened, request, subject, new, tell)
     result = rebase(opened.ctx, subject.parts, old.parts, new.parts)
     own = len(subject.parts.diff_ids) - old.used.layers
@@ -173,14 +174,14 @@ def _old(opened: Opened, request: Request, subject: Subject, new: _Base, tell: O
     )
 
 
-def _base(opened: Opened, name: str, subject: Subject, tell: Observer) -> _Base:
+def _base(opened: Opened, name: str, subject: Subject, tell: Observer, *, fresh: bool = False) -> _Base:
     """A base as the user names it, for the platform of the image; it is pulled where it is not here."""
     ctx, platform = opened.ctx, subject.platform
     if name == SCRATCH:
         config = ImageConfig(platform.architecture, platform.os, variant=platform.variant)
         return _Base(BaseUsed(SCRATCH, "", 0), Parts(config, ()))
     image, layer = split_name(name)
-    found = find(opened, image, str(platform), tell)
+    found = find(opened, image, str(platform), tell, fresh=fresh)
     whole = _of_image(ctx, found.image_id)
     if found.tag:
         whole = whole._replace(used=whole.used._replace(name=reference.parse(found.tag).familiar()))

@@ -123,17 +123,18 @@ class Surgery:
         base: str = "",
         force: bool = False,
         dry_run: bool = False,
+        pull: bool = False,
     ) -> Rebasing:
         """Puts the layers of an application on another base; tells what could break. Refused, NotFound.
 
         `onto` and `base` (the old one, which is found by itself if it can be) are images, `scratch`, or
-        IMAGE#LAYER. `dry_run` makes nothing.
+        IMAGE#LAYER. `dry_run` makes nothing. `pull` asks the registry for the new base in any case.
         """
 
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Rebasing:
             from lamina.engine.rebasing import Request, run
 
-            return run(opened, Request(name, onto, base, force, dry_run), target, tell)
+            return run(opened, Request(name, onto, base, force, dry_run, pull), target, tell)
 
         return self._inside(work, observer)
 

@@ -52,7 +52,7 @@ def pythons(ctx: Layers, it: Transplant, before: Side, after: Side) -> Iterator[
             have = ", ".join(sorted(each.decode() for each in new)) or "none"
             others = "" if use.files == 1 else f", as are {use.files - 1} more files"
             text = (
-                f"is installed for Python {version.decode()}{others}, which is gone (there is {have} now); "
+                f"is installed for Python {version.decode()}, which is gone (there is {have} now){others}; "
                 f"its library was {absolute(old[version])}"
             )
             yield Finding(Weight.BREAKS, "python", absolute(use.example), text)

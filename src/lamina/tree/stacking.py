@@ -13,7 +13,7 @@ from lamina.tree.entry import Entry, Kind
 from lamina.tree.tree import Tree, ancestors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
 
 def over(lower: Entry | None, upper: Entry) -> Entry:
@@ -38,13 +38,17 @@ def compose(lower: Iterable[Entry], upper: Iterable[Entry]) -> tuple[Entry, ...]
     for entry in above:
         merged[entry.path] = over(merged.get(entry.path), entry)
     relink(below, {entry.path for entry in above}, merged)
-    opaque = {entry.path for entry in merged.values() if entry.opaque}
-    kept = [
-        entry
-        for entry in merged.values()
-        if entry.kind is not Kind.WHITEOUT or opaque.isdisjoint(_above(entry.path))
-    ]
-    return tuple(sorted(kept))
+    return tuple(sorted(_said_once(merged.values())))
+
+
+def _said_once(entries: Collection[Entry]) -> Iterator[Entry]:
+    """The entries without what says nothing more below an opaque folder: deletions, and being opaque."""
+    opaque = {entry.path for entry in entries if entry.opaque}
+    for entry in entries:
+        if opaque.isdisjoint(_above(entry.path)):
+            yield entry
+        elif entry.kind is not Kind.WHITEOUT:
+            yield entry._replace(opaque=False)
 
 
 def _above(path: bytes) -> list[bytes]:

@@ -30,9 +30,9 @@ def configure(command: Command) -> None:
         "Words of EXPRESSION are those of find(1): -name -iname -path -ipath -lname -ilname -type -size "
         "-empty -perm -user -group -uid -gid -nouser -nogroup -newer PATH -newermt TIME -mtime -mmin "
         "-samefile -maxdepth -mindepth -prune -quit -true -false -print -print0 -ls -printf, joined by "
-        "-a -o ! ( ) and a comma.\nLamina's own: -layer N or A..B (the layer that wrote it last), -setuid, -setgid, -sticky, "
-        "-capable (has file capabilities), -xattr NAME, -digest SHA256. Folders come before what is in them; "
-        "-newermt is UTC. Without -print0, what a terminal would not show in a name is escaped."
+        "-a -o ! ( ) and a comma.\nLamina's own: -layer N or A..B (the layer that wrote it last), -setuid, "
+        "-setgid, -sticky, -capable (has file capabilities), -xattr NAME, -digest SHA256. Folders come "
+        "before what is in them; -newermt is UTC. Without -print0, what a terminal would not show is escaped."
     )
 
 

@@ -28,6 +28,7 @@ def configure(command: Command) -> None:
     command.option("from", "string", "The old base (an image, IMAGE#LAYER, scratch), where it is not found")
     command.switch("force", "Make the image although something breaks")
     command.switch("dry-run", "Only show what would become of it; exit code 1 if it would be refused")
+    command.switch("pull", "Ask the registry for the new base, also where it is here")
     command.switch("all", "Show all that could break")
     surgery_flags.add(command)
     command.details = (
@@ -52,6 +53,7 @@ def run(session: Session, args: Args) -> int:
             base=args.text("from"),
             force=args.on("force"),
             dry_run=args.on("dry-run"),
+            pull=args.on("pull"),
         )
     except Refused as refused:
         _show(refused.images, args)

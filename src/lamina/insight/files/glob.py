@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from lamina.errors import InvalidInput
+
 _CLASSES = {  # of ASCII, as in the C locale
     "alnum": "0-9A-Za-z",
     "alpha": "A-Za-z",
@@ -40,6 +42,14 @@ def glob(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
         else:
             out += re.escape(char)
     return re.compile(out, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def shell_pattern(text: str, *, ignore_case: bool = False) -> re.Pattern[str]:
+    """The same for a pattern that a user wrote. InvalidInput."""
+    try:
+        return glob(text, ignore_case=ignore_case)
+    except (ValueError, re.error) as error:
+        raise InvalidInput(f"invalid pattern {text!r}: {error}") from None
 
 
 def end_of_bracket(text: str, at: int) -> int:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from lamina.errors import InvalidInput
-from lamina.insight.files.glob import glob
+from lamina.insight.files.glob import shell_pattern
 from lamina.insight.files.posix import translate
 from lamina.layers.absent import absent, bring
 from lamina.tree.entry import Kind
@@ -112,8 +112,8 @@ def grep(
 
 
 def _wanted(query: GrepQuery) -> Callable[[bytes], bool]:
-    include = [glob(each).fullmatch for each in query.include]
-    exclude = [glob(each).fullmatch for each in query.exclude]
+    include = [shell_pattern(each).fullmatch for each in query.include]
+    exclude = [shell_pattern(each).fullmatch for each in query.exclude]
 
     def fits(path: bytes) -> bool:
         name = os.fsdecode(path.rpartition(b"/")[2])

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from lamina.db.layernames import range_of
 from lamina.errors import InvalidInput
-from lamina.graph.chmod import parse_mode
+from lamina.insight.files import rights
 from lamina.insight.files.expression import Act
-from lamina.insight.files.glob import glob
+from lamina.insight.files.glob import shell_pattern
 from lamina.tree.entry import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from lamina.insight.files.expression import Candidate, Setting, Test, Words
     from lamina.tree.entry import Entry
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _SECOND = 1_000_000_000
 _UNITS = {"b": 512, "c": 1, "w": 2, "k": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _NUMBER = re.compile(r"([-+]?)([0-9]{1,18})\Z")
-_CAPABILITY = b"security.capability"
 
 
 # --- what is compared with a number -----------------------------------------------------------
@@ -71,7 +70,7 @@ def _gid(text: str, words: Words, setting: Setting) -> Test:
 
 def _name(*, path: bool, ignore_case: bool) -> Callable[[str, Words, Setting], Test]:
     def make(text: str, words: Words, setting: Setting) -> Test:
-        matches = _pattern(text, ignore_case=ignore_case).fullmatch
+        matches = shell_pattern(text, ignore_case=ignore_case).fullmatch
         if path:
             return lambda it: matches(it.path) is not None
         return lambda it: matches(it.name) is not None
@@ -81,7 +80,7 @@ def _name(*, path: bool, ignore_case: bool) -> Callable[[str, Words, Setting], T
 
 def _link_name(*, ignore_case: bool) -> Callable[[str, Words, Setting], Test]:
     def make(text: str, words: Words, setting: Setting) -> Test:
-        matches = _pattern(text, ignore_case=ignore_case).fullmatch
+        matches = shell_pattern(text, ignore_case=ignore_case).fullmatch
 
         def test(it: Candidate) -> bool:
             entry = it.found.entry
@@ -90,13 +89,6 @@ def _link_name(*, ignore_case: bool) -> Callable[[str, Words, Setting], Test]:
         return test
 
     return make
-
-
-def _pattern(text: str, *, ignore_case: bool) -> re.Pattern[str]:
-    try:
-        return glob(text, ignore_case=ignore_case)
-    except (ValueError, re.error) as error:
-        raise InvalidInput(f"find: invalid pattern {text!r}: {error}") from None
 
 
 def _digest(text: str, words: Words, setting: Setting) -> Test:
@@ -124,72 +116,6 @@ def _empty(words: Words, setting: Setting) -> Test:
         return entry.kind in (Kind.FILE, Kind.HARDLINK) and not entry.size
 
     return test
-
-
-# --- modes and owners -------------------------------------------------------------------------
-
-
-def _perm(text: str, words: Words, setting: Setting) -> Test:
-    how, mode = (text[0], text[1:]) if text[:1] in ("-", "/") else ("", text)
-    try:
-        bits = parse_mode(mode).apply(0, False)
-    except ValueError:
-        raise InvalidInput(
-            f"find: invalid mode `{text}'", hint="octal or symbolic: 644, -4000, /u=s,g=s"
-        ) from None
-    if how == "-":
-        return lambda it: it.found.entry.mode & bits == bits
-    if how == "/":
-        return lambda it: not bits or it.found.entry.mode & bits != 0
-    return lambda it: it.found.entry.mode == bits
-
-
-def _bits(bits: int) -> Callable[[Words, Setting], Test]:
-    """Files and folders with one of these bits; a link has no mode of its own."""
-
-    def test(it: Candidate) -> bool:
-        return it.found.entry.kind is not Kind.SYMLINK and it.found.entry.mode & bits != 0
-
-    return lambda words, setting: test
-
-
-def _user(text: str, words: Words, setting: Setting) -> Test:
-    number = _id_of(text, "user", lambda: setting.owners().users)
-    return lambda it: it.found.entry.uid == number
-
-
-def _group(text: str, words: Words, setting: Setting) -> Test:
-    number = _id_of(text, "group", lambda: setting.owners().groups)
-    return lambda it: it.found.entry.gid == number
-
-
-def _id_of(text: str, what: str, known: Callable[[], Mapping[str, int]]) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 11:
-        return int(text)
-    number = known().get(text)
-    if number is None:
-        hint = "the image has no such name: use a number"
-        raise InvalidInput(f"find: '{text}' is not the name of a known {what}", hint=hint)
-    return number
-
-
-def _no_user(words: Words, setting: Setting) -> Test:
-    known = set(setting.owners().users.values())
-    return lambda it: it.found.entry.uid not in known
-
-
-def _no_group(words: Words, setting: Setting) -> Test:
-    known = set(setting.owners().groups.values())
-    return lambda it: it.found.entry.gid not in known
-
-
-def _capable(words: Words, setting: Setting) -> Test:
-    return lambda it: any(name == _CAPABILITY for name, _ in it.found.entry.xattrs)
-
-
-def _xattr(text: str, words: Words, setting: Setting) -> Test:
-    matches = _pattern(text, ignore_case=False).fullmatch
-    return lambda it: any(matches(os.fsdecode(name)) for name, _ in it.found.entry.xattrs)
 
 
 # --- times and layers -------------------------------------------------------------------------
@@ -295,20 +221,20 @@ def _depth(text: str, name: str) -> int:
 
 
 PLAIN: dict[str, Callable[[Words, Setting], Test]] = {
-    "-capable": _capable,
+    "-capable": rights.capable,
     "-empty": _empty,
     "-false": _constant(False),
     "-ls": _act("ls"),
     "-mount": _constant(True),  # an image is one file system
-    "-nogroup": _no_group,
-    "-nouser": _no_user,
+    "-nogroup": rights.no_group,
+    "-nouser": rights.no_user,
     "-print": _act("print"),
     "-print0": _act("print0"),
     "-prune": _prune,
     "-quit": _quit,
-    "-setgid": _bits(0o2000),
-    "-setuid": _bits(0o4000),
-    "-sticky": _bits(0o1000),
+    "-setgid": rights.mode_bits(0o2000),
+    "-setuid": rights.mode_bits(0o4000),
+    "-sticky": rights.mode_bits(0o1000),
     "-true": _constant(True),
     "-xdev": _constant(True),
 }
@@ -316,7 +242,7 @@ PLAIN: dict[str, Callable[[Words, Setting], Test]] = {
 WITH_ARGUMENT: dict[str, Callable[[str, Words, Setting], Test]] = {
     "-digest": _digest,
     "-gid": _gid,
-    "-group": _group,
+    "-group": rights.group,
     "-ilname": _link_name(ignore_case=True),
     "-iname": _name(path=False, ignore_case=True),
     "-ipath": _name(path=True, ignore_case=True),
@@ -331,15 +257,15 @@ WITH_ARGUMENT: dict[str, Callable[[str, Words, Setting], Test]] = {
     "-newer": _newer,
     "-newermt": _newer_than_time,
     "-path": _name(path=True, ignore_case=False),
-    "-perm": _perm,
+    "-perm": rights.perm,
     "-printf": _printf,
     "-samefile": _same_file,
     "-size": _size,
     "-type": _type,
     "-uid": _uid,
-    "-user": _user,
+    "-user": rights.user,
     "-wholename": _name(path=True, ignore_case=False),
-    "-xattr": _xattr,
+    "-xattr": rights.xattr,
 }
 
 _LOOKS = "`find` only looks; with -print0 the names can go to other programs"

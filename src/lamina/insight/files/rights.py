@@ -13,13 +13,13 @@ from lamina.tree.entry import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lamina.insight.files.expression import Setting, Test, Words
+    from lamina.insight.files.expression import Candidate, Setting, Test, Words
 
 _CAPABILITY = b"security.capability"
 
 
-
 def perm(text: str, words: Words, setting: Setting) -> Test:
+    """`-perm`: just this mode, `-` all of these bits, `/` any of them."""
     how, mode = (text[0], text[1:]) if text[:1] in ("-", "/") else ("", text)
     try:
         bits = parse_mode(mode).apply(0, False)
@@ -34,7 +34,7 @@ def perm(text: str, words: Words, setting: Setting) -> Test:
     return lambda it: it.found.entry.mode == bits
 
 
-def bits(bits: int) -> Callable[[Words, Setting], Test]:
+def mode_bits(bits: int) -> Callable[[Words, Setting], Test]:
     """Files and folders with one of these bits; a link has no mode of its own."""
 
     def test(it: Candidate) -> bool:
@@ -44,11 +44,13 @@ def bits(bits: int) -> Callable[[Words, Setting], Test]:
 
 
 def user(text: str, words: Words, setting: Setting) -> Test:
+    """`-user`: a name of the image, or a number."""
     number = _id_of(text, "user", lambda: setting.owners().users)
     return lambda it: it.found.entry.uid == number
 
 
 def group(text: str, words: Words, setting: Setting) -> Test:
+    """`-group`: the same for groups."""
     number = _id_of(text, "group", lambda: setting.owners().groups)
     return lambda it: it.found.entry.gid == number
 
@@ -64,21 +66,23 @@ def _id_of(text: str, what: str, known: Callable[[], Mapping[str, int]]) -> int:
 
 
 def no_user(words: Words, setting: Setting) -> Test:
+    """`-nouser`: nobody in /etc/passwd has its number."""
     known = set(setting.owners().users.values())
     return lambda it: it.found.entry.uid not in known
 
 
 def no_group(words: Words, setting: Setting) -> Test:
+    """`-nogroup`: the same for groups."""
     known = set(setting.owners().groups.values())
     return lambda it: it.found.entry.gid not in known
 
 
 def capable(words: Words, setting: Setting) -> Test:
+    """`-capable`: a file that gives capabilities."""
     return lambda it: any(name == _CAPABILITY for name, _ in it.found.entry.xattrs)
 
 
 def xattr(text: str, words: Words, setting: Setting) -> Test:
-    matches = shell_pattern(text, ignore_case=False).fullmatch
+    """`-xattr`: an extended attribute whose name matches a shell pattern."""
+    matches = shell_pattern(text).fullmatch
     return lambda it: any(matches(os.fsdecode(name)) for name, _ in it.found.entry.xattrs)
-
-
