@@ -71,3 +71,7 @@ def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
     for path in tests.rglob("test_*.py"):
         for folder in path.relative_to(tests).parts[:-1]:
             assert not any(fnmatch(folder, pattern) for pattern in passed_over), folder
+
+
+def test_sqlite_is_given_values_by_place_or_by_name(file: Path) -> None:
+    assert not re.search(r"[(=<>, ]\?\d", file.read_text())  # numbered ones of a tuple: Python 3.14 refuses

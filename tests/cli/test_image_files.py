@@ -62,7 +62,7 @@ def test_cat(asked: Lamina) -> None:
     assert asked("cat", "app:/etc/app.conf", "app:/srv/app/run") == "port = 81\n#!/bin/sh\n"
     assert asked("cat", "--layer", "7", "app:/etc/app.conf") == "port = 80\n"
     assert "which file of app" in asked.both("cat", "app", status=1)[1]
-    assert "Is a directory" in asked.both("cat", "app:/etc", status=1)[1]
+    assert "is a directory" in asked.both("cat", "app:/etc", status=1)[1]
 
 
 def test_tree(asked: Lamina) -> None:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lamina.db import imagedb, leases
-from lamina.db.connect import SCHEMA_VERSION, Database
+from lamina.db.connect import SCHEMA_VERSION, Connection, Database
+from lamina.db.migrate import migrate
 from lamina.errors import Conflict, Corrupt, Denied, NoSpace
 from tests.db.making import an_image, put_chain
 from tests.store.processes import as_nobody, end, forked, kill, line_of, open_up, spawn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -199,3 +201,45 @@ def test_a_file_that_may_not_be_written(tmp_path: Path) -> None:
 
     open_up(tmp_path)
     as_nobody(action)
+
+
+@pytest.mark.parametrize("schema", [1, SCHEMA_VERSION - 1])
+@pytest.mark.parametrize("with_log", [False, True])
+def test_one_of_an_older_lamina_that_may_not_be_written(tmp_path: Path, schema: int, with_log: bool) -> None:
+    """Questions are answered from a copy, in every thread; what writes says who has to."""
+
+    def action() -> None:
+        folder = tmp_path / "shut"
+        folder.mkdir()
+        path = folder / "lamina.db"
+        older = sqlite3.connect(path, isolation_level=None, factory=Connection)
+        migrate(older, str(path), schema)
+        older.execute("INSERT INTO tags (name, image_id) VALUES ('a', 'none')")
+        if not with_log:
+            older.close()
+        path.chmod(0o444)
+        folder.chmod(0o555)
+        before = path.read_bytes()
+        db = Database.open(str(path), create=False)
+        for _ in range(2):
+            assert _in_a_thread(lambda: imagedb.all_tags(db.read())) == [("a", "none")]
+        with pytest.raises(Denied) as caught:
+            db.write()
+        assert caught.value.hint is not None and "as its owner" in caught.value.hint
+        with pytest.raises(Denied) as caught:
+            Database.open(str(path))
+        assert caught.value.hint is not None and "as its owner" in caught.value.hint
+        assert path.read_bytes() == before
+        db.close()
+        older.close()
+
+    open_up(tmp_path)
+    as_nobody(action)
+
+
+def _in_a_thread(action: Callable[[], object]) -> object:
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(action()))
+    thread.start()
+    thread.join()
+    return found[0]

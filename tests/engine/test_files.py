@@ -54,7 +54,7 @@ def ask(engine: lamina.Engine) -> None:
     assert engine.files.cat(ImagePath("app", "/srv/a", layer="2"), out) == 8
     assert out.getvalue() == b"one\ntwo\n"
     assert engine.files.owners(ImagePath("app")) == Owners({"root": 0, "app": 10}, {})
-    with pytest.raises(InvalidInput, match="Is a directory"):
+    with pytest.raises(InvalidInput, match="is a directory"):
         engine.files.cat(ImagePath("app"), out)
 
 

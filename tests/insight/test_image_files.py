@@ -169,7 +169,7 @@ def test_cat_follows_links_and_says_what_is_no_file(built: Merged, store: Layers
     cat(store, built, b"/bin/../bin/tool", parts.append)
     assert parts[0].startswith(b"\x7fELF")
     for path, message in (
-        (b"etc", "Is a directory"),
+        (b"etc", "is a directory"),
         (b"nothing", "no such file"),
         (b"etc/empty/x", "not a dir"),
     ):
@@ -243,6 +243,7 @@ EXPRESSIONS = """
 -type f -printf %f|%s|%m|%y|%d|%P\\n
 -type l -printf %l,%f,%M\\n
 -type f -printf %T@.%10s.%-6m.\\n -name big
+-type f -printf %010s.%05d.%06m.%#m.%.2f.%-9.3P.%05U.%+d\\n
 """
 
 

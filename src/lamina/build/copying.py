@@ -16,7 +16,7 @@ from lamina.layers.absent import absent, bring
 from lamina.layers.readsets import Observing
 from lamina.layers.write import write_layer
 from lamina.store.guard import guard
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES, Kind
 from lamina.tree.readset import pack
 from lamina.tree.tree import ancestors
 
@@ -51,7 +51,7 @@ def _bring(run: StageRun, source: LayerSource, picked: Sequence[Sequence[Picked]
     if not absent(run.session.ctx, source.chain):
         return
     places = [(one.path, entry) for matches in picked for one in matches for entry in one.entries]
-    files = [(path, entry) for path, entry in places if entry.kind in (Kind.FILE, Kind.HARDLINK)]
+    files = [(path, entry) for path, entry in places if entry.kind in FILES]
     found = [source.layer_of(b"/".join(filter(None, (path, entry.path)))) for path, entry in files]
     bring(run.session.ctx, [diff_id for diff_id in found if diff_id is not None])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import InvalidInput, NotFound
 from lamina.sandbox.accounts import Identity, look_up
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES
 
 if TYPE_CHECKING:
     from lamina.layers.lookup import Lookup
@@ -32,7 +32,7 @@ def _table(below: Lookup, path: bytes) -> bytes:
     except InvalidInput:  # links that go round in a circle
         return b""
     entry = below.get(place)
-    if entry is None or entry.kind not in (Kind.FILE, Kind.HARDLINK):
+    if entry is None or entry.kind not in FILES:
         return b""
     try:
         with below.open(place) as file:

@@ -12,7 +12,7 @@ from lamina.cachemounts.wanted import CacheWanted
 from lamina.errors import InvalidInput, NotFound
 from lamina.fs.create import Builder
 from lamina.graph.mounts import content_of, content_of_layers
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES, Kind
 
 if TYPE_CHECKING:
     from lamina.build.mountsources import MountSource
@@ -73,7 +73,7 @@ def _fill(mount: RunMount, source: Source, picked: Picked, folder: str) -> None:
             )
         )
         for entry in picked.entries[1:]:
-            if entry.kind not in (Kind.FILE, Kind.HARDLINK):
+            if entry.kind not in FILES:
                 builder.put(entry)
                 continue
             place = b"/".join(filter(None, (picked.path, entry.path)))

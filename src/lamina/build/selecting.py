@@ -12,7 +12,7 @@ from lamina.build.source import Source, walk
 from lamina.dockerfile import has_wildcard, match
 from lamina.errors import InvalidInput, NotFound
 from lamina.graph.ingredients import Picked
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 from lamina.tree.tree import resolve
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _names(exclude: IgnoreFile, path: bytes) -> bool:
 
 def _complete(source: Source, entry: Entry, path: bytes) -> Entry:
     """The entry under another path, with the digest of its content."""
-    if entry.digest or entry.kind not in (Kind.FILE, Kind.HARDLINK):
+    if entry.digest or entry.kind not in FILES:
         return entry._replace(path=path)
     return entry._replace(path=path, digest=source.digest(entry))
 

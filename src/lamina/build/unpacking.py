@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lamina.archive.compression import beginning, decompressed
 from lamina.errors import InvalidInput, LaminaError
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 from lamina.tree.tar.decode import is_header
 from lamina.tree.tar.header import BLOCK
 from lamina.tree.tar.read import read_tar
@@ -109,7 +109,7 @@ def _take(record: Record, placement: Placement, root: bytes, spool: BinaryIO) ->
 def _take_link(entry: Entry, target: bytes, path: bytes, placement: Placement) -> None:
     """A hard link names a file of the archive, which this layer then has; nothing else can be linked to."""
     found = placement.item(target)
-    if found is None or found.entry.kind not in (Kind.FILE, Kind.HARDLINK):
+    if found is None or found.entry.kind not in FILES:
         raise InvalidInput(
             f"hard link {entry.path.decode(errors='replace')!r} to what the archive does not have"
         )

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from lamina.insight.files.find import FindHit
 
-_PART = re.compile(r"%([-0+ #]*[0-9]*(?:\.[0-9]+)?)(T?.)|\\([0-7]{1,3}|.)|([^%\\]+)|(.)", re.DOTALL)
+_PART = re.compile(r"%([-0+ #]*[0-9]{0,4}(?:\.[0-9]{1,4})?)(T?.)|\\([0-7]{1,3}|.)|([^%\\]+)|(.)", re.DOTALL)
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _SECOND = 1_000_000_000
-_NUMBERS = ("d", "G", "m", "s", "T@", "U", "L")
+_NUMBERS = ("d", "m", "L")  # sizes, times and owners are texts to GNU's find, which has no 0 before them
 
 
 def printf(names: image_paths.Names) -> Callable[[FindHit], None]:
@@ -75,8 +75,10 @@ def _part(found: re.Match[str], hit: FindHit, values: dict[str, Callable[[FindHi
         known = ", ".join(f"%{each}" for each in sorted(values))
         raise InvalidInput(f"find: unknown format %{letter} of -printf", hint=f"known are {known}")
     text = values[letter](hit)
-    digits = re.sub("[^0-9].*", "", width.lstrip("-+ #0"))
-    size = min(int(digits or 0), 10_000)
-    if width.startswith("-"):
-        return text.ljust(size)
-    return text.rjust(size, "0" if width.startswith("0") and letter in _NUMBERS else " ")
+    if not width:
+        return text
+    if letter == "m" and "#" in width:
+        text = "0" + text.lstrip("0")
+    elif letter in _NUMBERS:
+        return f"%{width}d" % int(text)
+    return os.fsdecode(f"%{width}s".encode() % os.fsencode(text))  # widths count bytes

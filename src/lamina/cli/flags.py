@@ -95,6 +95,7 @@ class Command:
         self.operands = ""
         self.details = ""
         self.interspersed = True
+        self.negative_operands = False  # `-1` is an operand: the top layer
         self._least = 0
         self._most: int | None = 0
         self._flags: dict[str, Flag] = {}
@@ -146,7 +147,7 @@ class Command:
                 break
             if word.startswith("--"):
                 self._long(word[2:], rest, args)
-            elif word.startswith("-") and word != "-":
+            elif word.startswith("-") and word != "-" and not (self.negative_operands and word[1].isdigit()):
                 self._cluster(word[1:], rest, args)
             else:
                 args.operands.append(word)

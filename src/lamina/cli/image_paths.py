@@ -7,10 +7,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli.as_json import dumps
+from lamina.errors import InvalidInput
 from lamina.fs.failures import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from lamina.cli.flags import Args, Command
     from lamina.engine.files import ImagePath
@@ -27,14 +28,29 @@ def add(command: Command) -> None:
     command.option(
         "layer", "layer", "Look at the state after this layer: its number (1 is the bottom) or diff ID"
     )
-    command.option("platform", "string", "Ask the image for this platform (os/architecture[/variant])")
+    command.option("platform", "string", "Ask about the image for this platform (os/architecture[/variant])")
 
 
 def place(args: Args, text: str) -> ImagePath:
-    """IMAGE or IMAGE:/PATH, with the flags. InvalidInput."""
+    """IMAGE, IMAGE:/PATH or IMAGE#LAYER:/PATH, with the flags. InvalidInput."""
     from lamina.engine.files import ImagePath
 
     return ImagePath.parse(text, args.text("layer"), args.text("platform"))
+
+
+def places(args: Args, operands: Sequence[str]) -> list[ImagePath]:
+    """The same of several operands; what begins with / is a path of the image before it. InvalidInput."""
+    found: list[ImagePath] = []
+    for before, text in zip(("", *operands), operands, strict=False):
+        if not text.startswith("/"):
+            found.append(place(args, text))
+        elif not found:
+            raise InvalidInput(f"of which image is {name(text)}?", hint=f"IMAGE:{name(text)}")
+        else:
+            asked = found[-1]._replace(path=text)
+            is_whole = not before.startswith("/") and ":/" not in before
+            found[-1 if is_whole else len(found) :] = [asked]
+    return found
 
 
 def print_json(items: Iterable[object]) -> None:

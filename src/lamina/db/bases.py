@@ -32,7 +32,7 @@ def bases(c: sqlite3.Connection, image_id: ImageID) -> list[Base]:
 
 def _below(c: sqlite3.Connection, image_id: ImageID) -> list[Base]:
     rows = c.execute(
-        """WITH mine AS (SELECT position, chain_id FROM image_layers WHERE image_id = ?1),
+        """WITH mine AS (SELECT position, chain_id FROM image_layers WHERE image_id = ?),
         top AS (SELECT max(position) AS position FROM mine),
         own AS (SELECT low.chain_id FROM build_steps AS high JOIN build_steps AS low ON low.build = high.build
             JOIN layers AS l ON l.chain_id = low.chain_id AND l.diff_id = low.diff_id

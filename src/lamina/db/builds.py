@@ -36,10 +36,10 @@ def put(c: sqlite3.Connection, build: Sequence[Value], steps: Iterable[Sequence[
 def put_lines(c: sqlite3.Connection, image_id: str, dockerfile: str, lines: str) -> None:
     """Afterwards an image's history is known to stand there; nothing when the image has no row."""
     c.execute(
-        """INSERT INTO image_lines SELECT image_id, ?2, ?3 FROM images WHERE image_id = ?1
-        ON CONFLICT (image_id) DO UPDATE SET dockerfile = ?2, lines = ?3
-        WHERE dockerfile <> ?2 OR lines <> ?3""",
-        (image_id, dockerfile, lines),
+        """INSERT INTO image_lines SELECT image_id, :dockerfile, :lines FROM images WHERE image_id = :image
+        ON CONFLICT (image_id) DO UPDATE SET dockerfile = :dockerfile, lines = :lines
+        WHERE dockerfile <> :dockerfile OR lines <> :lines""",
+        {"image": image_id, "dockerfile": dockerfile, "lines": lines},
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 8  # how many migrations there are
 BUSY_SECONDS = 60.0
+_OWNER = "run any command where the store can be written, as its owner, or set LAMINA_ROOT"
 _SHARED = 64 << 10  # bytes that lamina.db-shm and the beginning of lamina.db-wal may need
 _orphans: list[object] = []  # a parent's connections in a forked child: never used, never closed
 
@@ -23,6 +24,7 @@ class Connection(sqlite3.Connection):
 
     path = "the database"
     pid = 0
+    is_copy = False  # what is written here would be lost
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
         """As sqlite3's, but raises what `translate` makes of its errors."""
@@ -44,11 +46,12 @@ class Connection(sqlite3.Connection):
 class Database:
     """One lamina.db. Threads share the object; each gets its own connection."""
 
-    __slots__ = ("_frozen", "_local", "_pid", "path")
+    __slots__ = ("_frozen", "_local", "_pid", "_queries_only", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._frozen = False
+        self._queries_only = False
         self._local = _local()
         self._pid = os.getpid()
 
@@ -57,10 +60,12 @@ class Database:
         """Opens the database and brings its tables up to date.
 
         Without `create`, a file that is not there is not made: the database is an empty one in memory. It is
-        for queries only then, and answers them on a disk that is read-only or full as well.
-        Corrupt when the file is damaged, no database of Lamina's, or made by a newer Lamina; Denied, NoSpace.
+        for queries only then, and answers them on a disk that is read-only or full as well (a database of an
+        older Lamina from a copy, where it cannot be brought up to date). Corrupt when the file is damaged, no
+        database of Lamina's, or made by a newer Lamina; Denied, NoSpace.
         """
         found = cls(path if create or os.path.exists(path) else ":memory:")
+        found._queries_only = not create
         try:
             found.read()
         except (Denied, NoSpace):
@@ -81,7 +86,9 @@ class Database:
         try:
             return self._local.connection  # type: ignore[no-any-return]
         except AttributeError:
-            connection = self._local.connection = _connect(self.path, frozen=self._frozen)
+            connection = self._local.connection = _connect(
+                self.path, frozen=self._frozen, queries_only=self._queries_only
+            )
             return connection
 
     def write(self, *, durable: bool = True) -> Transaction:
@@ -90,7 +97,10 @@ class Database:
         Waits up to 60 s for another writer. When it ends the rows are on disk, unless `durable` is
         False: such rows (leases) may be lost by a power cut, never mixed up.
         """
-        return Transaction(self._connection(), durable)
+        connection = self._connection()
+        if connection.is_copy:
+            raise Denied(f"{self.path} cannot be written", hint=_OWNER)
+        return Transaction(connection, durable)
 
     def snapshot(self) -> Snapshot:
         """`with db.snapshot() as c:` several queries that see the database at one moment."""
@@ -160,20 +170,8 @@ class Snapshot:
         self._connection.rollback()
 
 
-def _connect(path: str, *, frozen: bool = False) -> Connection:
-    try:
-        connection = sqlite3.connect(
-            frozen_uri(path) if frozen else path,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-            factory=Connection,
-            uri=frozen,
-        )
-    except sqlite3.Error as error:
-        raise translate(error, path) from error
-    connection.path = path
-    connection.pid = os.getpid()
+def _connect(path: str, *, frozen: bool = False, queries_only: bool = False) -> Connection:
+    connection = _opened(frozen_uri(path) if frozen else path, path, uri=frozen)
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         connection.execute("PRAGMA synchronous=FULL")
@@ -181,11 +179,48 @@ def _connect(path: str, *, frozen: bool = False) -> Connection:
         if version != SCHEMA_VERSION:
             from lamina.db.migrate import migrate  # spares the schema's text once it is made
 
-            migrate(connection, path)
+            try:
+                migrate(connection, path)
+            except (Denied, NoSpace):
+                if not version or not queries_only:
+                    raise
+                connection = _copied(connection)
+                migrate(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _opened(name: str, path: str, *, uri: bool = False) -> Connection:
+    """A connection to what SQLite knows as `name`; errors are told with `path`."""
+    try:
+        connection = sqlite3.connect(
+            name,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=Connection,
+            uri=uri,
+        )
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+    connection.path = path
+    connection.pid = os.getpid()
+    return connection
+
+
+def _copied(connection: Connection) -> Connection:
+    """All of a database in a file of SQLite's own, which goes with the connection; closes the other one."""
+    copy = _opened("", connection.path)
+    copy.is_copy = True
+    try:
+        connection.backup(copy)
+    except sqlite3.Error as error:
+        copy.close()
+        raise translate(error, connection.path) from error
+    connection.close()
+    return copy
 
 
 def has_log(path: str) -> bool:
@@ -218,7 +253,7 @@ def translate(error: sqlite3.Error, what: str) -> LaminaError:
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(what)):
         return NoSpace(f"no space left while writing {what}", hint="free some space, or try `lamina prune`")
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}:
-        return Denied(f"cannot write {what}: {error}", hint="set LAMINA_ROOT to a folder that is yours")
+        return Denied(f"cannot write {what}: {error}", hint=_OWNER)
     if code == sqlite3.SQLITE_BUSY:
         return Conflict(f"{what} is locked by another process", hint="wait until it ends, then try again")
     if code == sqlite3.SQLITE_CONSTRAINT:

@@ -30,7 +30,7 @@ def differing(
         LIMIT ?""",
         (*these, *those, most),
     )
-    return sorted([parent + b"/" + name if parent else name for parent, name in found])
+    return sorted([joined(parent, name) for parent, name in found])
 
 
 def contents(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, tuple[str, int]]:

@@ -69,6 +69,11 @@ def entry_of(row: Row) -> Entry:
     )
 
 
+def joined(parent: bytes, name: bytes) -> bytes:
+    """The path whose parent and name columns these are."""
+    return parent + b"/" + name if parent else name
+
+
 def key_of(path: bytes) -> tuple[bytes, bytes]:
     """The parent and name columns of a path."""
     parent, _, name = path.rpartition(b"/")

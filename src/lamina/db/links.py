@@ -18,4 +18,4 @@ def hard_links(c: sqlite3.Connection, diff_id: DiffID) -> Iterator[tuple[bytes, 
         "WHERE d.diff_id = ? AND f.kind = 'h'",
         (diff_id,),
     )
-    return ((parent + b"/" + name if parent else name, link) for parent, name, link in rows)
+    return ((joined(parent, name), link) for parent, name, link in rows)

@@ -24,4 +24,4 @@ def stored_again(c: sqlite3.Connection, diff_id: DiffID, lower: Sequence[DiffID]
             AND g.kind = 'f' AND g.digest = f.digest)""",
         (diff_id, *lower),
     )
-    return [(parent + b"/" + name if parent else name, size) for parent, name, size in rows]
+    return [(joined(parent, name), size) for parent, name, size in rows]

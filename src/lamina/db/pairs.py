@@ -128,7 +128,7 @@ def _replaced(c: sqlite3.Connection, number: int) -> Iterator[bytes]:
     """The paths at which a layer ends what was below them, if that was a folder."""
     sql = "SELECT parent, name FROM files WHERE diff = ? AND (kind <> ? OR opaque)"
     for parent, name in c.execute(sql, (number, str(Kind.DIR))):
-        yield parent + b"/" + name if parent else name
+        yield joined(parent, name)
 
 
 def _at_and_below(folders: Sequence[bytes], path: bytes) -> Iterator[bytes]:

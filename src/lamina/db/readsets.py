@@ -245,4 +245,4 @@ def _links(c: sqlite3.Connection, number: int) -> Iterator[Link]:
         "SELECT link, parent, name FROM files WHERE diff = ? AND kind = 'h' AND link > x''", (number,)
     )
     for link, parent, name in rows:
-        yield link, parent + b"/" + name if parent else name
+        yield link, joined(parent, name)

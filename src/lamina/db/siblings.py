@@ -20,19 +20,19 @@ def siblings(c: sqlite3.Connection, image_id: ImageID, number: int, most: int) -
     """
     rows = c.execute(
         """WITH mine AS (SELECT l.diff_id, l.created_by FROM image_layers AS i
-            JOIN layers AS l USING (chain_id) WHERE i.image_id = ?1 AND i.position = ?2),
+            JOIN layers AS l USING (chain_id) WHERE i.image_id = :image AND i.position = :position),
         repositories AS (SELECT DISTINCT rtrim(name, replace(name, ':', '')) AS repository FROM tags
-            WHERE image_id = ?1),
+            WHERE image_id = :image),
         found AS (
             SELECT l.diff_id, 0 AS weight, l.created FROM layers AS l
                 JOIN mine ON l.created_by = mine.created_by WHERE l.created_by <> ''
             UNION ALL
             SELECT l.diff_id, 1, l.created FROM tags AS t JOIN repositories AS r
                 ON rtrim(t.name, replace(t.name, ':', '')) = r.repository
-                JOIN image_layers AS i ON i.image_id = t.image_id AND i.position = ?2
+                JOIN image_layers AS i ON i.image_id = t.image_id AND i.position = :position
                 JOIN layers AS l USING (chain_id))
         SELECT diff_id FROM found WHERE diff_id <> (SELECT diff_id FROM mine)
-        GROUP BY diff_id ORDER BY min(weight), max(created) DESC, diff_id LIMIT ?3""",
-        (image_id, number - 1, most),
+        GROUP BY diff_id ORDER BY min(weight), max(created) DESC, diff_id LIMIT :most""",
+        {"image": image_id, "position": number - 1, "most": most},
     )
     return [DiffID(row[0]) for row in rows]

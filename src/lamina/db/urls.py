@@ -51,4 +51,4 @@ def find_content(c: sqlite3.Connection, digest: str) -> tuple[str, bytes] | None
     if row is None:
         return None
     diff_id, parent, name = row
-    return diff_id, parent + b"/" + name if parent else name
+    return diff_id, joined(parent, name)

@@ -154,7 +154,7 @@ def _cleared_above(
 def _joined(rows: Iterable[Row], cleared: dict[bytes, tuple[int, ...]]) -> Iterator[Versions]:
     """The rows for each path as one; notes in `cleared` which layers emptied a folder, or one above it."""
     for (parent, name), group in groupby(rows, key=lambda row: (row[0], row[1])):
-        path: bytes = parent + b"/" + name if parent else name
+        path = joined(parent, name)
         emptied = cleared.get(parent, ()) if path else ()
         events: list[Version] = []
         own: list[int] = []

@@ -19,14 +19,14 @@ from lamina.surgery.parts import Parts, done
 from lamina.tree.entry import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from lamina.engine.operating import Subject
+    from lamina.engine.operating import Change, Subject
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
 
 
-def appending(source: str | BinaryIO, prefix: str, epoch: int | None) -> Callable[[Layers, Subject], Parts]:
+def appending(source: str | BinaryIO, prefix: str, epoch: int | None) -> Change:
     """What adds the layer; see Surgery.append. A stream is read once, whatever it is appended to."""
     name = source if isinstance(source, str) else "-"
     if isinstance(source, str) and not os.path.lexists(source):

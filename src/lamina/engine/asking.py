@@ -142,10 +142,12 @@ class Asking(Base):
         image_id = self._image(name, platform)
 
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> list[BlamedLine]:
+            from lamina.engine.reading import reading
             from lamina.insight.stack import stack
             from lamina.insight.textblame import blame_lines
 
-            return blame_lines(opened.ctx, stack(opened.rows, image_id), path)
+            with reading(opened) as ctx:
+                return blame_lines(ctx, stack(opened.rows, image_id), path)
 
         return self._inside(work, observer)
 
@@ -154,8 +156,10 @@ class Asking(Base):
 
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Bill:
             from lamina.engine.attesting import bill
+            from lamina.engine.reading import reading
 
-            return bill(opened.ctx, name, created, tell)
+            with reading(opened) as ctx:
+                return bill(ctx, name, created, tell)
 
         return self._inside(work, observer)
 
@@ -163,9 +167,11 @@ class Asking(Base):
         """All that is known of an image; lamina.insight.report.page makes one HTML page of it."""
 
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Report:
+            from lamina.engine.reading import reading
             from lamina.insight.report.report import report
 
-            return report(opened.ctx, self._image(name, platform), tell)
+            with reading(opened) as ctx:
+                return report(ctx, self._image(name, platform), tell)
 
         return self._inside(work, observer)
 
@@ -196,6 +202,7 @@ class Asking(Base):
 
             return changes(joined.containers_of(opened), container)
 
+        containerdb.find(self._opened.rows.connection, container)  # what is none leaves the store as it is
         return self._inside(work)
 
     def compare(

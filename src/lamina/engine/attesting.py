@@ -21,7 +21,7 @@ from lamina.oci.platform import host
 from lamina.oci.purl import image_purl
 from lamina.oci.timestamp import rfc3339
 from lamina.transfer.attest import attestation_manifest, statement, statement_of_files
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from lamina.oci.descriptor import Descriptor
     from lamina.oci.digest import DiffID
 
-_FILES = (Kind.FILE, Kind.HARDLINK)
 _TOOL = f"lamina-{lamina.__version__}"
 SBOM_FILE = "sbom.spdx.json"
 
@@ -94,7 +93,7 @@ class Attester:
         if not wanted:
             return []
         chain = [diff_id for diff_id, _ in layers_of(self._ctx, image_id)][::-1]
-        entries = [entry for entry in Lookup(self._ctx, chain).tree() if entry.kind in _FILES]
+        entries = [entry for entry in Lookup(self._ctx, chain).tree() if entry.kind in FILES]
         subjects = [(os.fsdecode(entry.path), entry.digest) for entry in entries]
         return [(each.filename, statement_of_files(each.type, each.document, subjects)) for each in wanted]
 

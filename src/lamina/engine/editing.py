@@ -24,12 +24,12 @@ from lamina.layers.lookup import EMPTY_DIFF, Lookup
 from lamina.layers.write import LayerItem, write_layer
 from lamina.store.guard import guard
 from lamina.surgery.editing import edit_config, edited, words
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lamina.engine.operating import Subject
+    from lamina.engine.operating import Change, Subject
     from lamina.graph.ingredients import Picked
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
@@ -150,7 +150,7 @@ def _open(source: str) -> BinaryIO:
     return open(source, "rb")
 
 
-def editing(config: ConfigEdit, files: FileEdit, epoch: int | None) -> Callable[[Layers, Subject], Parts]:
+def editing(config: ConfigEdit, files: FileEdit, epoch: int | None) -> Change:
     """What does both; errors as of file_layer and of surgery.editing."""
     what = shlex.join(["lamina", "edit", *words(config), *files.words()])
 
@@ -175,7 +175,7 @@ class _Changing:
 
         def changed(entry: Entry) -> Entry:
             entry = entry._replace(uid=owner[0], gid=owner[1])
-            if entry.kind is Kind.FILE or entry.kind is Kind.HARDLINK:
+            if entry.kind in FILES:
                 xattrs = tuple([each for each in entry.xattrs if each[0] != _CAPABILITY])
                 entry = entry._replace(mode=entry.mode & ~_PRIVILEGES, xattrs=xattrs)
             return entry
@@ -212,7 +212,7 @@ class _Changing:
         if own is not None:
             placement.change(own._replace(entry=entry))
             return
-        if entry.kind not in (Kind.FILE, Kind.HARDLINK):
+        if entry.kind not in FILES:
             placement.change(LayerItem(entry._replace(opaque=False)))  # what lies in it stays
             return
         file = entry.link if entry.kind is Kind.HARDLINK else path

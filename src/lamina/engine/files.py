@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from lamina.errors import Denied, InvalidInput, LaminaError
+from lamina.engine import joined
+from lamina.engine.reading import reading
+from lamina.errors import InvalidInput, LaminaError
 from lamina.events import ignore
-from lamina.layers.context import Layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,11 +35,14 @@ class ImagePath(NamedTuple):
 
     @classmethod
     def parse(cls, text: str, layer: str = "", platform: str = "") -> ImagePath:
-        """`IMAGE` or `IMAGE:/PATH`, which begins at the first `:/`."""
+        """`IMAGE` or `IMAGE:/PATH`, from the first `:/` on; `IMAGE#LAYER` names a layer, too. InvalidInput."""
         image, mark, path = text.partition(":/")
+        image, number, after = image.partition("#")
+        if number and (layer or not after):
+            raise InvalidInput(f"invalid image and layer: {text!r}", hint="IMAGE#LAYER, or --layer LAYER")
         if not image:
             raise InvalidInput(f"invalid image and path: {text!r}", hint="IMAGE:/PATH")
-        return cls(image, mark[1:] + path or "/", layer, platform)
+        return cls(image, mark[1:] + path or "/", layer or after, platform)
 
     @property
     def raw(self) -> bytes:
@@ -100,7 +103,7 @@ class Files:
             from lamina.insight.files.grep import grep
 
             assert out is not None
-            with _reading(opened) as ctx:
+            with reading(opened) as ctx:
                 return grep(ctx, _merged(opened.rows, place), place.raw, query, _Telling.into(out))
 
         return self._inside(work, observer, cast("BinaryIO", _Telling(tell)))
@@ -112,7 +115,7 @@ class Files:
             from lamina.insight.files.cat import cat
 
             assert out is not None
-            with _reading(opened) as ctx:
+            with reading(opened) as ctx:
                 return cat(ctx, _merged(opened.rows, place), place.raw, out.write)
 
         return self._inside(work, observer, sink)
@@ -125,7 +128,7 @@ class Files:
         from lamina.insight.files.owners import Owners, owners
 
         def work(opened: Opened, _: Observer, __: BinaryIO | None) -> Owners:
-            with _reading(opened) as ctx:
+            with reading(opened) as ctx:
                 return owners(ctx if fetch else ctx._replace(fetch=None), _merged(opened.rows, place))
 
         try:
@@ -134,23 +137,6 @@ class Files:
             if fetch:
                 raise
             return Owners()
-
-
-@contextmanager
-def _reading(opened: Opened) -> Iterator[Layers]:
-    """The store to read files of; one that may only be read will do, as long as nothing is fetched."""
-    try:
-        ctx = opened.ctx
-    except Denied:
-        from lamina.layers.planned import PlannedLayers  # for few stores
-
-        planned = PlannedLayers.of(opened.layout)
-        try:
-            yield Layers(*planned)
-        finally:
-            planned.db.close()
-        return
-    yield ctx
 
 
 class _Telling:
@@ -182,7 +168,6 @@ def _merged(rows: Rows, place: ImagePath) -> Merged:
     from lamina.db.imagedb import layers_of
     from lamina.db.layernames import number_of
     from lamina.db.names import for_platform, resolve_image
-    from lamina.engine import joined
     from lamina.insight.files.merged import Merged
 
     c = rows.connection

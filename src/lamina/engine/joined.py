@@ -203,9 +203,11 @@ def owners(inside: Inside, image_id: ImageID, observer: Observer) -> dict[bytes,
     """Which package owns which path of an image. Files of layers are read."""
 
     def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> dict[bytes, Owner]:
+        from lamina.engine.reading import reading
         from lamina.insight.config import config_of
         from lamina.insight.packages.owners import owners
 
-        return owners(opened.ctx, config_of(opened.rows, image_id).diff_ids, tell)
+        with reading(opened) as ctx:
+            return owners(ctx, config_of(opened.rows, image_id).diff_ids, tell)
 
     return inside(work, observer)

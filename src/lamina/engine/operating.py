@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from lamina.transfer.index import Part
     from lamina.transfer.push import Pushed
 
+    # an operation: what becomes of an image; of one that is returned as it was, nothing is made
+    Change = Callable[[Layers, "Subject"], Parts]
+
 _BASE = "org.opencontainers.image.base."  # annotations that say which base it was: not true any more
 _ATTESTATION = "vnd.docker.reference.type"
 
@@ -66,9 +69,7 @@ class Operated(NamedTuple):
     pushed: tuple[Pushed, ...] = ()
 
 
-def operate(
-    opened: Opened, name: str, target: Target, change: Callable[[Layers, Subject], Parts], tell: Observer
-) -> Operated:
+def operate(opened: Opened, name: str, target: Target, change: Change, tell: Observer) -> Operated:
     """Does `change` to what `name` stands for; of an index to each image that the store has of it.
 
     An image that the store lacks is pulled. What is attested of the old images is left out, with a Notice.

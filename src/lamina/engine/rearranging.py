@@ -14,14 +14,10 @@ from lamina.surgery import squash
 from lamina.surgery.ranges import base_of, layers_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from lamina.engine.operating import Subject
+    from lamina.engine.operating import Change, Subject
     from lamina.events import Observer
     from lamina.layers.context import Layers
     from lamina.surgery.parts import Parts
-
-    Change = Callable[[Layers, Subject], Parts]
 
 SIZE, PACKAGE, CHANGE_RATE = "size", "package", "change-rate"
 _PART = 100 << 20  # bytes of a part of `split` by size

@@ -12,14 +12,13 @@ from lamina.surgery.findings import Finding, Findings, gathered
 from lamina.surgery.parts import Parts, done, take_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from lamina.engine.opened import Opened
+    from lamina.engine.operating import Change
     from lamina.events import Observer
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
-
-    Change = Callable[[Layers, Subject], Parts]
 
 
 class Picking(NamedTuple):

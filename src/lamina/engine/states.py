@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lamina.db import containerdb, recorded
 from lamina.db.layernames import number_of, resolve_layer, split_name
 from lamina.db.names import for_platform, resolve_image
 from lamina.engine import joined
-from lamina.errors import Denied, InvalidInput, NotFound
+from lamina.engine.reading import reading
+from lamina.errors import InvalidInput, NotFound
 from lamina.insight import states
 from lamina.insight.states import CONTAINER, EMPTY, STEP, State
 from lamina.oci import reference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from lamina.db.names import Named
     from lamina.engine.opened import Opened
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.insight.diff.change import FileChange
     from lamina.insight.diff.diff import Asked, Diff
-    from lamina.layers.context import Layers
 
 
 class Comparison:
@@ -154,25 +153,8 @@ def compared(
     old, new, platform = names
     by_name = Comparison(opened, platform)
     sides = by_name.between(old, new) if isinstance(old, str) else by_name.step(old)
-    with _readable(opened) as ctx:
+    with reading(opened) as ctx:
         return compare(ctx, *sides, asked or Asked(), tell, found)
-
-
-@contextmanager
-def _readable(opened: Opened) -> Iterator[Layers]:
-    """The store; one that cannot be written will do, but then nothing is fetched."""
-    try:
-        ctx = opened.ctx
-    except Denied:
-        from lamina.layers.planned import PlannedLayers  # as a plan reads such a store
-
-        ctx = PlannedLayers.of(opened.layout)
-        try:
-            yield ctx
-        finally:
-            ctx.db.close()
-    else:
-        yield ctx
 
 
 def handed_over(diff: Diff, found: Callable[[FileChange], None]) -> Diff:

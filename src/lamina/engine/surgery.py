@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, BinaryIO
 
-from lamina.engine.operating import Operated, Subject, Target, operate
+from lamina.engine.operating import Operated, Target, operate
 from lamina.events import ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from lamina.engine.base import Inside
     from lamina.engine.editing import FileEdit
     from lamina.engine.opened import Opened
+    from lamina.engine.operating import Change
     from lamina.engine.rebasing import Rebasing
     from lamina.engine.reordering import Picking
     from lamina.events import Observer
-    from lamina.layers.context import Layers
     from lamina.surgery.editing import ConfigEdit
-    from lamina.surgery.parts import Parts
 
 _HERE = Target()
 
@@ -37,7 +36,7 @@ class Surgery:
         self,
         name: str,
         target: Target,
-        change: Callable[[Layers, Subject], Parts],
+        change: Change,
         observer: Observer = ignore,
     ) -> Operated:
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Operated:

@@ -72,7 +72,7 @@ def _built_on(rows: Rows, image_id: ImageID) -> list[BaseImage]:
 
 def _called_here(rows: Rows, base: BaseImage) -> BaseImage:
     """The same with image ID and name of the store, where it has the image."""
-    sql = "SELECT image_id FROM images WHERE image_id = ?1 OR manifest = ?1"
+    sql = "SELECT image_id FROM images WHERE ? IN (image_id, manifest)"
     row = rows.connection.execute(sql, (base.digest,)).fetchone()
     if row is None:
         return base

@@ -10,7 +10,7 @@ from lamina.errors import InvalidInput, NotFound
 from lamina.fs.failures import shown
 from lamina.insight.blame import locate
 from lamina.layers.difffiles import open_in_diff
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
 
 MOST = 8 << 20  # bytes of a file
-_FILES = (Kind.FILE, Kind.HARDLINK)
 
 
 class BlamedLine(NamedTuple):
@@ -44,13 +43,13 @@ def blame_lines(ctx: Layers, image: Stack, path: str) -> list[BlamedLine]:
     now = found.now.entry if found is not None and found.now is not None else None
     if found is None or now is None:
         raise NotFound(f"{image.name} has no {shown('/' + path.strip('/'))}")
-    if now.kind not in _FILES:
+    if now.kind not in FILES:
         raise InvalidInput(f"{shown(b'/' + real)} is not a file")
     lines: list[bytes] = []
     layers: list[int] = []
     before: Entry | None = None
     for number, entry in found.versions:
-        if entry is None or entry.kind not in _FILES:
+        if entry is None or entry.kind not in FILES:
             lines, layers, before = [], [], None
             continue
         if before is None or not before.digest or before.digest != entry.digest:

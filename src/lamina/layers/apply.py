@@ -46,7 +46,7 @@ def apply_layer(
     Corrupt when a digest is wrong; InvalidInput when the archive is broken or hostile; Denied when it needs
     root; NoSpace. After an error the store is as before.
     """
-    with TempFolder(ctx) as temp, _entries(ctx) as entries:
+    with TempFolder(ctx) as temp, Entries(ctx.temp_path) as entries:
         with ctx.blobs.writer(blob) as out:
             source = _Source(stream, out, blob)
             tar = _unpack(cast("BinaryIO", source), temp, entries)
@@ -72,7 +72,7 @@ def apply_verified(
     `blob` None: nobody does, and only a tar that is just what we would pack is taken; else InvalidInput.
     `stream` ends (b"") only when the store has the blob. What it raises otherwise comes out as it is.
     """
-    with TempFolder(ctx) as temp, _entries(ctx) as entries:
+    with TempFolder(ctx) as temp, Entries(ctx.temp_path) as entries:
         tar = _unpack(cast("BinaryIO", stream), temp, entries)
         _check(tar, diff_id)
         is_ours = not tar.compression and _is_canonical(temp, tar)
@@ -104,10 +104,6 @@ class _Tar(NamedTuple):
     diff_id: DiffID
     size: int  # bytes, uncompressed
     compression: str
-
-
-def _entries(ctx: Layers) -> Entries:
-    return Entries(lambda: f"{ctx.layout.diff}/{ctx.lease.temp_name()}")
 
 
 def _unpack(stream: BinaryIO, temp: str, entries: Entries) -> _Tar:

@@ -151,7 +151,7 @@ class TempFolder:
     __slots__ = ("_path",)
 
     def __init__(self, ctx: Layers) -> None:
-        self._path = f"{ctx.layout.diff}/{ctx.lease.temp_name()}"
+        self._path = ctx.temp_path()
 
     def __enter__(self) -> str:
         return self._path

@@ -27,6 +27,10 @@ class Layers(NamedTuple):
     lease: Lease
     fetch: Callable[[], Fetcher] | None = None
 
+    def temp_path(self) -> str:
+        """A new path beside the layers for a temporary file or folder of ours; nothing is made."""
+        return f"{self.layout.diff}/{self.lease.temp_name()}"
+
     def open_file(self, diff_id: DiffID, path: bytes) -> BinaryIO:
         """The content of one file of a layer, unbuffered. Corrupt when it is not there."""
         from lamina.layers.difffiles import open_in_diff  # most of what knows the store reads no layer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.db import cachedb
 from lamina.errors import NotFound
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 from lamina.tree.tree import parent_of, resolve
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Lookup:
     def open(self, path: bytes) -> BinaryIO:
         """Opens the FILE (or HARDLINK) at `path`, no link followed, unbuffered. NotFound if there is none."""
         found = self._find(path)
-        if found is None or found[1].kind not in (Kind.FILE, Kind.HARDLINK):
+        if found is None or found[1].kind not in FILES:
             raise NotFound(f"/{os.fsdecode(path)}: no such file")
         return self._ctx.open_file(found[0], path)
 

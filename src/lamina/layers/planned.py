@@ -18,7 +18,7 @@ from lamina.oci.digest import DiffID, sha256
 from lamina.store.blobs import BlobStore
 from lamina.store.lease import Lease
 from lamina.tree.content import EMPTY_CONTENT, content_id
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -67,7 +67,7 @@ class PlannedLayers(Layers):
         diff = self._new(entries)
         contents = {item.entry.path: item.source for item in whole}
         for entry in entries:
-            if entry.kind in (Kind.FILE, Kind.HARDLINK):
+            if entry.kind in FILES:
                 first = entry.link if entry.kind is Kind.HARDLINK else entry.path
                 self.sources[diff.diff_id, entry.path] = contents[first]
         return diff

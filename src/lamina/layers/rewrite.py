@@ -26,7 +26,7 @@ from lamina.layers.absent import bring
 from lamina.layers.canonical import LINK_MODE, Canonical, default_root
 from lamina.layers.commit import TempFolder, commit_diff
 from lamina.layers.write import put_file
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 from lamina.tree.tree import ancestors, parent_of
 from lamina.tree.whiteout import whiteout
 
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 _NO_DEVICE = (0, 0)
 _LAYER, _GIVEN, _NAMED = range(3)  # the first half of the mark that says where a content comes from
 _ROOM = 2 << 20  # bytes of hard links that stay in memory
-_FILES = (Kind.FILE, Kind.HARDLINK)
 
 
 class Piece(NamedTuple):
@@ -82,13 +81,12 @@ class NewLayer:
     def __init__(self, ctx: Layers, room: int | None = None) -> None:
         """`room` is the bytes of entries that stay in memory, as fs.entries has it."""
         self._ctx = ctx
-        self._place = partial(_temp, ctx)
-        self.entries = Entries(self._place, room)
+        self.entries = Entries(ctx.temp_path, room)
         self._layers: list[DiffID] = []
         self._numbers: dict[DiffID, int] = {}
         self._read: dict[DiffID, None] = {}  # those of which files are read
         self._given: list[Callable[[], BinaryIO] | bytes] = []
-        self._firsts = Entries(self._place, _ROOM)  # of files whose FILE is not their first name: the first
+        self._firsts = Entries(ctx.temp_path, _ROOM)  # of files whose FILE is not their first name: the first
         self._has_opaque = False
 
     def __enter__(self) -> NewLayer:
@@ -105,7 +103,7 @@ class NewLayer:
             entry = whiteout(entry.path)
         elif entry.kind is Kind.SYMLINK:
             entry = entry._replace(mode=LINK_MODE)
-        elif entry.kind in _FILES:
+        elif entry.kind in FILES:
             entry = entry._replace(rdev=self._mark(piece.source, entry))
         elif entry.opaque:
             self._has_opaque = True
@@ -130,9 +128,9 @@ class NewLayer:
         if not len(self.entries):
             return None
         self._hold()
-        with TempFolder(self._ctx) as temp, Entries(self._place) as made:
+        with TempFolder(self._ctx) as temp, Entries(self._ctx.temp_path) as made:
             canonical = Canonical()
-            with Builder(temp, place=self._place) as builder:
+            with Builder(temp, place=self._ctx.temp_path) as builder:
                 self._build(builder, canonical, made)
                 builder.finish()
             return commit_diff(self._ctx, temp, made, *canonical.finish(), also=also)
@@ -140,7 +138,7 @@ class NewLayer:
     def _build(self, builder: Builder, canonical: Canonical, made: Entries) -> None:
         """Makes all entries in the order of their paths, and notes them in `made` with their digests."""
         for entry in self.entries:
-            if entry.kind in _FILES:
+            if entry.kind in FILES:
                 entry = self._resolved(entry)
             if entry.kind is Kind.FILE:
                 entry = self._put_file(builder, canonical, entry)
@@ -225,7 +223,3 @@ class NewLayer:
             with self._ctx.db.write(durable=False) as tx:
                 leases.hold(tx, self._ctx.lease.id, leases.DIFF, *self._read)
             bring(self._ctx, self._read)
-
-
-def _temp(ctx: Layers) -> str:
-    return f"{ctx.layout.diff}/{ctx.lease.temp_name()}"

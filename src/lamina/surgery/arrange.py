@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.fs.entries import ROOM, Entries
@@ -48,10 +47,9 @@ def arrange(
     None stands for a layer in which nothing would be. All names of a file need the same spot. Errors as of
     layers.rewrite.
     """
-    place = partial(_temp, ctx)
     with ExitStack() as stack:
-        folders = stack.enter_context(Entries(place, ROOM // 4))
-        spare = stack.enter_context(Entries(place, ROOM // 4))
+        folders = stack.enter_context(Entries(ctx.temp_path, ROOM // 4))
+        spare = stack.enter_context(Entries(ctx.temp_path, ROOM // 4))
         room = max(_LEAST, ROOM // count)
         layers = [stack.enter_context(NewLayer(ctx, room)) for _ in range(count)]
         for each in net(ctx.db.read(), diff_ids, low, high):
@@ -88,7 +86,3 @@ def _put_spare(layers: Sequence[NewLayer], folders: Entries, spare: Entries) -> 
             late.add(entry.size)
     for number in late:
         layers[number].complete(folders.get)
-
-
-def _temp(ctx: Layers) -> str:
-    return f"{ctx.layout.diff}/{ctx.lease.temp_name()}"

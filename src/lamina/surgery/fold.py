@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from lamina.db.versions import versions
 from lamina.surgery.arrange import NOWHERE, Spot, arrange
-from lamina.surgery.homes import FILES, Homes, run
+from lamina.surgery.homes import Homes, run
 from lamina.surgery.parts import Parts, done
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 
 if TYPE_CHECKING:
     import sqlite3

@@ -5,13 +5,12 @@ The names of one file have one home: in two layers they would be two files.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lamina.db.links import hard_links
 from lamina.db.versions import versions_at
 from lamina.fs.entries import Entries
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,14 +21,13 @@ if TYPE_CHECKING:
     from lamina.oci.digest import DiffID
 
 _ROOM = 8 << 20  # bytes of hard links that stay in memory
-FILES = (Kind.FILE, Kind.HARDLINK)
 
 
 class Homes:
     """`with Homes(ctx, diff_ids, low, high) as homes:` the range as surgery.net has it."""
 
     def __init__(self, ctx: Layers, diff_ids: Sequence[DiffID], low: int, high: int) -> None:
-        self._groups = Entries(partial(_temp, ctx), _ROOM)  # by layer and FILE; the home as `size`
+        self._groups = Entries(ctx.temp_path, _ROOM)  # by layer and FILE; the home as `size`
         c = ctx.db.read()
         for layer in range(low - 1, high):
             for path, link in hard_links(c, diff_ids[layer]):
@@ -90,7 +88,3 @@ def _same(old: Entry, new: Entry) -> bool:
 
 def _key(layer: int, file: bytes) -> bytes:
     return b"%d %b" % (layer, file)
-
-
-def _temp(ctx: Layers) -> str:
-    return f"{ctx.layout.diff}/{ctx.lease.temp_name()}"

@@ -14,7 +14,7 @@ from lamina.surgery.elf import MAGIC
 from lamina.surgery.findings import Finding, Weight, absolute
 from lamina.surgery.linking import INTERPRETER, LIBRARY, Lack, Linker
 from lamina.surgery.transplant import path_of
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 from lamina.tree.tree import parent_of
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lamina.surgery.transplant import Side, Transplant
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_FILES = (Kind.FILE, Kind.HARDLINK)
 _HEAD = 256  # bytes of the first line that the kernel reads
 _ENV = b"env"
 _SHELL = ("/bin/sh", "-c")
@@ -70,7 +69,7 @@ def _moved(ctx: Layers, it: Transplant) -> Iterator[tuple[DiffID, Entry]]:
     for found in versions(ctx.db.read(), it.moved):
         if found.now is not None and found.now.entry is not None:
             entry = found.now.entry
-            if entry.kind is Kind.SYMLINK or (entry.kind in _FILES and entry.size):
+            if entry.kind is Kind.SYMLINK or (entry.kind in FILES and entry.size):
                 yield it.moved[found.now.layer], entry
 
 

@@ -14,7 +14,7 @@ from lamina.db.filesearch import files_named
 from lamina.db.versions import versions
 from lamina.surgery.findings import Finding, Weight, absolute
 from lamina.surgery.transplant import head_of
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES
 from lamina.tree.tree import parent_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _uses(ctx: Layers, it: Transplant) -> tuple[dict[bytes, _Use], list[bytes]]:
     sources: list[bytes] = []
     for found in versions(ctx.db.read(), it.moved):
         entry = found.now.entry if found.now is not None else None
-        if entry is None or entry.kind not in (Kind.FILE, Kind.HARDLINK):
+        if entry is None or entry.kind not in FILES:
             continue
         installed, tagged = _INSTALLED.match(entry.path), _TAGGED.match(entry.path)
         version = installed[1] if installed else b"3." + tagged[1] if tagged else b""

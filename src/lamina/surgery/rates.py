@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from lamina.db.versions import versions
@@ -32,7 +31,7 @@ class ByChangeRate:
         self.labels = [f"the same in {count}"]
         self.labels += [f"changed in some of {count}"] * several
         self.labels.append(f"changed in each of {count}" if several else f"changed in {count}")
-        self._changed = Entries(partial(_temp, ctx), _ROOM)  # what changed, its part as `size`
+        self._changed = Entries(ctx.temp_path, _ROOM)  # what changed, its part as `size`
         top = len(others)
         for found in versions(ctx.db.read(), [*others, diff_id]):
             rate = _rate(found, top)
@@ -63,7 +62,3 @@ def _rate(found: Versions, top: int) -> int:
 
 def _equal(other: Entry | None, mine: Entry) -> bool:
     return other is not None and other._replace(mtime=mine.mtime, digest=other.digest or mine.digest) == mine
-
-
-def _temp(ctx: Layers) -> str:
-    return f"{ctx.layout.diff}/{ctx.lease.temp_name()}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput, NotFound
 from lamina.layers.lookup import Lookup
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES
 
 if TYPE_CHECKING:
     from lamina.layers.context import Layers
@@ -55,7 +55,7 @@ def file_at(view: Lookup, path: bytes) -> bytes | None:
     except InvalidInput:
         return None
     entry = view.get(real)
-    return real if entry is not None and entry.kind in (Kind.FILE, Kind.HARDLINK) else None
+    return real if entry is not None and entry.kind in FILES else None
 
 
 def head_of(view: Lookup, path: bytes, size: int) -> bytes:

@@ -20,6 +20,9 @@ class Kind(StrEnum):
     WHITEOUT = "w"  # the path, and all below it, is deleted from the layers below
 
 
+FILES = (Kind.FILE, Kind.HARDLINK)  # what has content: every name of a file
+
+
 class Entry(NamedTuple):
     """One path of a layer.
 

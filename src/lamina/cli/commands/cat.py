@@ -15,18 +15,17 @@ if TYPE_CHECKING:
 
 def configure(command: Command) -> None:
     """Flags of `lamina cat`."""
-    command.takes("IMAGE:PATH [IMAGE:PATH...]", 1, None)
+    command.takes("IMAGE:PATH [[IMAGE:]PATH...]", 1, None)
     image_paths.add(command)
     command.details = "Links in PATH are followed as a process in a container would follow them."
 
 
 def run(session: Session, args: Args) -> int:
     """Writes the bytes of each file, whatever they are."""
-    places = []
-    for text in args.operands:
-        if ":/" not in text:
-            raise InvalidInput(f"which file of {text}?", hint=f"lamina cat {text}:/PATH")
-        places.append(image_paths.place(args, text))
+    places = image_paths.places(args, args.operands)
+    for place in places:
+        if place.path == "/":
+            raise InvalidInput(f"which file of {place.image}?", hint=f"lamina cat {place.image}:/PATH")
     sys.stdout.flush()
     for place in places:
         session.engine.files.cat(place, sys.stdout.buffer)

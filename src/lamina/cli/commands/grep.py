@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
+    from lamina.engine.files import ImagePath
     from lamina.insight.files.grep import GrepFile, GrepLine, GrepQuery
 
 _SYNTAXES = {
@@ -27,7 +28,7 @@ _SYNTAXES = {
 
 def configure(command: Command) -> None:
     """Flags of `lamina grep`."""
-    command.takes("[PATTERN] IMAGE[:PATH] [IMAGE[:PATH]...]", 1, None)
+    command.takes("[PATTERN] IMAGE[:PATH] [[IMAGE:]PATH...]", 1, None)
     image_paths.add(command)
     command.switch("basic-regexp", "PATTERN is a basic regular expression (the default)", "G")
     command.switch("binary-files-skipped", "Take no notice of binary files", "I")
@@ -65,12 +66,12 @@ def run(session: Session, args: Args) -> int:
     if not targets:
         raise InvalidInput("grep: in which image?", hint="lamina grep PATTERN IMAGE[:PATH]")
     query = _query(args, patterns)
-    printer = _Printer(args, several=len(targets) > 1)
+    places = image_paths.places(args, targets)
+    printer = _Printer(args, several=len(places) > 1)
     engine = session.engine
     found = False
-    for target in targets:
-        place = image_paths.place(args, target)
-        printer.one_file = place.path != "/" and not _is_folder(session, target, args)
+    for place in places:
+        printer.one_file = place.path != "/" and not _is_folder(session, place)
         done = engine.files.grep(query, place, printer)
         found = found or done.matching > 0
         printer.found = found
@@ -78,8 +79,7 @@ def run(session: Session, args: Args) -> int:
     return 0 if (printer.listed if args.on("files-without-match") else found) else 1
 
 
-def _is_folder(session: Session, target: str, args: Args) -> bool:
-    place = image_paths.place(args, target)
+def _is_folder(session: Session, place: ImagePath) -> bool:
     return next(session.engine.files.ls(place)).folder is not None
 
 
@@ -104,6 +104,7 @@ def _query(args: Args, patterns: Sequence[str]) -> GrepQuery:
         include=tuple(args.texts("include")),
         exclude=tuple(args.texts("exclude")),
         text=args.on("text"),
+        places=args.given_any("only-matching json"),
     )
 
 

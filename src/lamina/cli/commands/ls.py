@@ -12,18 +12,20 @@ if TYPE_CHECKING:
 
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
+    from lamina.engine.files import ImagePath
     from lamina.insight.files.listing import Listing
     from lamina.insight.files.merged import ImageFile
 
 
 def configure(command: Command) -> None:
     """Flags of `lamina ls`."""
-    command.takes("IMAGE[:PATH] [IMAGE[:PATH]...]", 1, None)
+    command.takes("IMAGE[:PATH] [[IMAGE:]PATH...]", 1, None)
     image_paths.add(command)
     command.switch("all", "Also list names that begin with a dot", "a")
     command.switch("directory", "List folders themselves, not what is in them", "d")
     command.switch("human-readable", "With -l, print sizes like 1.2MB", "h")
     command.switch("json", "Print what is known of each file as JSON")
+    command.switch("one", "One name a line; it does so without being told", "1")
     command.switch("long", "Mode, owner, size, time, and the layer that wrote each file last", "l")
     command.switch("null", "End each name with a NUL byte, and escape nothing; names are whole paths", "0")
     command.switch("numeric-uid-gid", "With -l, print owners as numbers", "n")
@@ -34,15 +36,15 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Prints the names, or the lines, folder by folder."""
     is_long = args.given_any("long numeric-uid-gid")
-    found = chain.from_iterable(_listings(session, args, text, is_long=is_long) for text in args.operands)
+    places = image_paths.places(args, args.operands)
+    found = chain.from_iterable(_listings(session, args, place, is_long=is_long) for place in places)
     if args.on("json"):
         image_paths.print_json(found)
         return 0
     names = image_paths.Names(None)
     if is_long and not args.on("numeric-uid-gid"):
-        place = image_paths.place(args, args.operands[0])
-        names = image_paths.Names(session.engine.files.owners(place))
-    titled = args.on("recursive") or len(args.operands) > 1
+        names = image_paths.Names(session.engine.files.owners(places[0]))
+    titled = args.on("recursive") or len(places) > 1
     first = True
     for listing in found:
         _print(listing, args, names, titled=titled, first=first, is_long=is_long)
@@ -50,8 +52,7 @@ def run(session: Session, args: Args) -> int:
     return 0
 
 
-def _listings(session: Session, args: Args, text: str, *, is_long: bool) -> Iterator[Listing]:
-    place = image_paths.place(args, text)
+def _listings(session: Session, args: Args, place: ImagePath, *, is_long: bool) -> Iterator[Listing]:
     itself = args.on("directory")
     follow = not (itself or is_long) or place.path.endswith("/")
     for listing in session.engine.files.ls(

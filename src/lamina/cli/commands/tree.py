@@ -19,7 +19,7 @@ _SIZE = 6  # characters of the widest size: 1.23MB
 
 def configure(command: Command) -> None:
     """Flags of `lamina tree`."""
-    command.takes("IMAGE[:PATH]", 1, 1)
+    command.takes("IMAGE[:PATH]|IMAGE PATH", 1, 2)
     image_paths.add(command)
     command.switch("directories", "Only show folders", "d")
     command.switch("json", "Print the lines as JSON, with what is known of each file")
@@ -35,7 +35,9 @@ def run(session: Session, args: Args) -> int:
     level = args.text("level", "0")
     if not level.isdecimal() or (args.given("level") and level == "0"):
         raise InvalidInput(f"invalid level: {level!r}", hint="a number from 1: -L 2")
-    place = image_paths.place(args, args.operands[0])
+    place, *others = image_paths.places(args, args.operands)
+    if others:
+        raise InvalidInput("tree draws one folder", hint="lamina tree IMAGE:/PATH")
     lines = session.engine.files.tree(place, levels=int(level), folders_only=args.on("directories"))
     if args.on("json"):
         image_paths.print_json(lines)

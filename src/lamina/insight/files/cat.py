@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lamina.errors import InvalidInput
 from lamina.fs.failures import shown
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +22,8 @@ def cat(ctx: Layers, merged: Merged, path: bytes, write: Callable[[bytes], objec
     found = merged.need(path)
     kind = found.entry.kind
     if kind is Kind.DIR:
-        raise InvalidInput(f"{_name(path)}: Is a directory", hint="`lamina ls` shows what is in it")
-    if kind not in (Kind.FILE, Kind.HARDLINK):
+        raise InvalidInput(f"{_name(path)}: is a directory", hint="`lamina ls` shows what is in it")
+    if kind not in FILES:
         raise InvalidInput(f"{_name(path)}: is no regular file, but of type {kind}: it has no content")
     size = 0
     with ctx.open_file(merged.diff_ids[found.layer - 1], found.entry.path) as file:

@@ -25,23 +25,33 @@ _CLASS = re.compile(r"\[:([a-z]+):\]")
 
 def glob(pattern: str, *, ignore_case: bool = False) -> re.Pattern[str]:
     """The regular expression (for fullmatch) of a shell pattern; a `[` that is never closed is itself."""
-    out, at = "", 0
+    parts, at = [""], 0  # what stands between the stars
     while at < len(pattern):
         char = pattern[at]
         at += 1
         if char == "*":
-            out += ".*"
+            parts.append("")
         elif char == "?":
-            out += "."
+            parts[-1] += "."
         elif char == "\\" and at < len(pattern):
-            out += re.escape(pattern[at])
+            parts[-1] += re.escape(pattern[at])
             at += 1
         elif char == "[" and (end := end_of_bracket(pattern, at)) > 0:
-            out += bracket(pattern[at:end], escapes=True)
+            parts[-1] += bracket(pattern[at:end], escapes=True)
             at = end + 1
         else:
-            out += re.escape(char)
-    return re.compile(out, re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+            parts[-1] += re.escape(char)
+    return re.compile(_starred(*parts), re.DOTALL | (re.IGNORECASE if ignore_case else 0))
+
+
+def _starred(first: str, *parts: str) -> str:
+    """Where a star follows, the first place that fits is as good as any: no other is tried (`(?>`).
+
+    Else a name that is made for it takes as long as its length to the power of the number of stars.
+    """
+    if not parts:
+        return first
+    return first + "".join([f"(?>.*?{part})" for part in parts[:-1] if part]) + f".*{parts[-1]}"
 
 
 def shell_pattern(text: str, *, ignore_case: bool = False) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ from lamina.errors import InvalidInput
 from lamina.insight.files.glob import shell_pattern
 from lamina.insight.files.posix import translate
 from lamina.layers.absent import absent, bring
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _PIECE = 1 << 18  # bytes read at once
 _LONGEST = 8 << 20  # bytes of a line; what is longer is searched in parts of this size
-_FILES = (Kind.FILE, Kind.HARDLINK)
+_LONGEST_PLACED = 1 << 20  # the same where each match in it is told: there may be as many as bytes
 
 
 class GrepQuery(NamedTuple):
@@ -36,6 +36,7 @@ class GrepQuery(NamedTuple):
     include: tuple[str, ...] = ()  # shell patterns for names of files
     exclude: tuple[str, ...] = ()
     text: bool = False  # take binary files for text
+    places: bool = True  # tell where in its line each match is
 
 
 class GrepLine(NamedTuple):
@@ -45,7 +46,7 @@ class GrepLine(NamedTuple):
     layer: int  # whose file it is, from 1, the bottom
     number: int  # of the line, from 1
     text: str  # without its newline; what is not UTF-8 as by os.fsdecode
-    matched: tuple[tuple[int, int], ...]  # where in the text; () where lines are inverted
+    matched: tuple[tuple[int, int], ...]  # where in the text; () where lines are inverted, or without `places`
 
 
 class GrepFile(NamedTuple):
@@ -126,12 +127,12 @@ def _wanted(query: GrepQuery) -> Callable[[bytes], bool]:
 
 def _files(merged: Merged, start: Found, wanted: Callable[[bytes], bool]) -> Iterator[Found]:
     if start.entry.kind is not Kind.DIR:
-        if start.entry.kind not in _FILES:
+        if start.entry.kind not in FILES:
             raise InvalidInput(f"grep: /{os.fsdecode(start.entry.path)} is no file and no folder")
         yield start
         return
     for found in merged.walk(start.entry.path):
-        if found.entry.kind in _FILES and wanted(found.entry.path):
+        if found.entry.kind in FILES and wanted(found.entry.path):
             yield found
 
 
@@ -153,18 +154,17 @@ def _search(
 ) -> GrepFile:
     """One file. It is binary from the first piece on that has a NUL, which then ends a line, too."""
     path, layer = "/" + os.fsdecode(found.entry.path), found.layer
+    places = query.places and not query.invert
     count, number, binary = 0, 1, False
     with ctx.open_file(merged.diff_ids[layer - 1], found.entry.path) as file:
-        for piece in _pieces(file):
+        for piece in _pieces(file, _LONGEST_PLACED if places else _LONGEST):
             if binary or (not query.text and "\0" in piece):
                 binary, piece = True, piece.replace("\0", "\n")
             if query.invert or query.syntax == "perl" or pattern.search(piece):
                 for at, line in _matching(piece, pattern, query):
                     count += 1
                     if not binary:
-                        spots = (
-                            () if query.invert else tuple([each.span() for each in pattern.finditer(line)])
-                        )
+                        spots = tuple([each.span() for each in pattern.finditer(line)]) if places else ()
                         tell(GrepLine(path, layer, number + at, line, spots))
                     if count == query.most:
                         return GrepFile(path, layer, count, binary)
@@ -182,13 +182,13 @@ def _matching(piece: str, pattern: re.Pattern[str], query: GrepQuery) -> Iterato
             yield at, line
 
 
-def _pieces(file: BinaryIO) -> Iterator[str]:
+def _pieces(file: BinaryIO, longest: int) -> Iterator[str]:
     """The content in pieces that end with a line; a line that is too long is cut."""
-    for piece in _raw_pieces(file):
+    for piece in _raw_pieces(file, longest):
         yield piece.decode("utf-8", "surrogateescape")
 
 
-def _raw_pieces(file: BinaryIO) -> Iterator[bytes]:
+def _raw_pieces(file: BinaryIO, longest: int) -> Iterator[bytes]:
     rest = b""
     while data := file.read(_PIECE):
         end = data.rfind(b"\n") + 1
@@ -197,7 +197,7 @@ def _raw_pieces(file: BinaryIO) -> Iterator[bytes]:
             rest = data[end:]
         else:
             rest += data
-        if len(rest) > _LONGEST:
+        if len(rest) > longest:
             yield rest
             rest = b""
     if rest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput, NotFound
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def _ids(ctx: Layers, merged: Merged, path: bytes) -> dict[str, int]:
         found = merged.need(path)
     except (NotFound, InvalidInput):  # a loop of links
         return {}
-    if found.entry.kind not in (Kind.FILE, Kind.HARDLINK):
+    if found.entry.kind not in FILES:
         return {}
     with ctx.open_file(merged.diff_ids[found.layer - 1], found.entry.path) as file:
         text = (file.read(_MOST) or b"").decode(errors="surrogateescape")

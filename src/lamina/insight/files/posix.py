@@ -11,7 +11,8 @@ import re
 from lamina.errors import InvalidInput
 from lamina.insight.files.glob import bracket, end_of_bracket
 
-_SAME = {"b": r"\b", "B": r"\B", "w": r"\w", "W": r"\W", "s": r"\s", "S": r"\S"}
+_NO_TEXT = r"\udc80-\udcff"  # bytes that are not UTF-8, as of surrogateescape: nothing but themselves matches them
+_SAME = {"b": r"\b", "B": r"\B", "w": r"\w", "W": rf"[^\w{_NO_TEXT}]", "s": r"\s", "S": rf"[^\s{_NO_TEXT}]"}
 _SPECIAL = {"<": r"\b(?=\w)", ">": r"\b(?<=\w)", "`": r"\A", "'": r"\Z"}
 _COUNT = re.compile(r"([0-9]{0,5})(?:(,)([0-9]{0,5}))?")
 
@@ -62,9 +63,10 @@ class _Reader:
             raise _wrong("Unmatched [, [^, [:, [., or [=")
         content, self._at = self._pattern[self._at : end], end + 1
         try:
-            return bracket(content, escapes=False)
+            found = bracket(content, escapes=False)
         except ValueError as error:
             raise _wrong(str(error)) from None
+        return f"[^{_NO_TEXT}{found[2:]}" if content.startswith("^") else found
 
     def _escaped(self, fresh: bool) -> str:
         if self._at == len(self._pattern):
@@ -80,7 +82,7 @@ class _Reader:
     def _anchor(self, char: str, fresh: bool) -> str:
         if char == "." or self._extended:
             self._fresh = char == "^"
-            return char
+            return rf"[^\n{_NO_TEXT}]" if char == "." else char
         if char == "^":
             self._fresh = fresh
             return "^" if fresh else r"\^"

@@ -11,7 +11,7 @@ from lamina.errors import InvalidInput
 from lamina.insight.files import rights
 from lamina.insight.files.expression import Act
 from lamina.insight.files.glob import shell_pattern
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ def _empty(words: Words, setting: Setting) -> Test:
         entry = it.found.entry
         if entry.kind is Kind.DIR:
             return next(setting.merged.children(entry.path), None) is None
-        return entry.kind in (Kind.FILE, Kind.HARDLINK) and not entry.size
+        return entry.kind in FILES and not entry.size
 
     return test
 

@@ -11,7 +11,7 @@ from lamina.insight.packages.package import BadDatabase
 from lamina.layers.absent import Misdescribed
 from lamina.layers.difffiles import open_in_diff
 from lamina.layers.lookup import Lookup
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
 
-_FILES = (Kind.FILE, Kind.HARDLINK)
 _CHUNK = 1 << 20
 
 
@@ -69,7 +68,7 @@ class View:
         """
         layers: dict[bytes, list[DiffID]] = {}
         for diff_id, entry in files_named(self._ctx.db.read(), self.chain, names, endings):
-            if entry.kind in _FILES and fits(entry.path):
+            if entry.kind in FILES and fits(entry.path):
                 layers.setdefault(entry.path, []).append(diff_id)
         found = [self._first(path, having) for path, having in sorted(layers.items())]
         return [each for each in found if each is not None]
@@ -103,7 +102,7 @@ class View:
 
     def _file(self, chain: Sequence[DiffID], path: bytes) -> FoundFile | None:
         found = cachedb.lookup(self._ctx.db.read(), chain, path) if chain else None
-        if found is None or found[1].kind not in _FILES:
+        if found is None or found[1].kind not in FILES:
             return None
         return FoundFile(path, found[0], found[1].size, found[1].digest)
 

@@ -14,7 +14,7 @@ from lamina.db.alike import linked
 from lamina.db.versions import versions
 from lamina.insight.wasted.caches import Caches
 from lamina.insight.wasted.spill import Spill
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES, Kind
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lamina.tree.entry import Entry
 
 VISIBLE, OVERWRITTEN, DELETED, METADATA = "visible", "overwritten", "deleted", "metadata"
-_FILES = (Kind.FILE, Kind.HARDLINK)
 COLUMNS = """path BLOB, layer INT, fate TEXT, by INT, size INT, digest TEXT, what TEXT, root BLOB, mode INT,
     uid INT, gid INT"""  # of a Copy, in a Spill
 _NAMES = f"{COLUMNS}, file BLOB"
@@ -98,7 +97,7 @@ def _of_path(found: Versions, deleted: _Deleted) -> Iterator[tuple[Copy, bytes]]
     last: Entry | None = None
     for version in found.versions:
         entry = version.entry
-        now = version if entry is not None and entry.kind in _FILES else None
+        now = version if entry is not None and entry.kind in FILES else None
         if entry is not None and now and first and last and _same_content(last, entry):
             yield _copy(found.path, version, METADATA, first.layer, what=_changed(last, entry))
         else:

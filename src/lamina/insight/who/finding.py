@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from lamina.db import holders, packagedb
 from lamina.db.packagedb import Listed, is_pattern
 from lamina.insight.who.query import HASH, NAME, PACKAGE, PATH, WORD, spellings
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 
 if TYPE_CHECKING:
     import sqlite3
@@ -103,7 +103,7 @@ def _fit_for(query: Query, kind: str) -> Callable[[bytes], bool]:
 
 def _hashed(layer: WritableLayer, entry: Entry, digits: str) -> Entry | None:
     """The entry with its digest, if that begins so."""
-    if entry.kind not in (Kind.FILE, Kind.HARDLINK):
+    if entry.kind not in FILES:
         return None
     import hashlib
 

@@ -12,19 +12,23 @@ if TYPE_CHECKING:
 
 _LAYERS = """SELECT d.num, d.diff_id, d.size, l.chain_id, l.created_by FROM diffs AS d
     LEFT JOIN layers AS l ON l.diff_id = d.diff_id
-    WHERE d.diff_id BETWEEN ?1 AND ?2 OR d.blob BETWEEN ?1 AND ?2
-    OR d.diff_id IN (SELECT diff_id FROM packed WHERE digest BETWEEN ?1 AND ?2)
-    OR d.diff_id IN (SELECT diff_id FROM layers WHERE chain_id BETWEEN ?1 AND ?2)"""
+    WHERE d.diff_id BETWEEN :low AND :high OR d.blob BETWEEN :low AND :high
+    OR d.diff_id IN (SELECT diff_id FROM packed WHERE digest BETWEEN :low AND :high)
+    OR d.diff_id IN (SELECT diff_id FROM layers WHERE chain_id BETWEEN :low AND :high)"""
 _IMAGES = """SELECT i.image_id, l.diff_id, p.position FROM image_layers AS p JOIN layers AS l USING (chain_id)
     JOIN images AS i USING (image_id) WHERE l.chain_id = ?"""
-_ITSELF = "SELECT image_id FROM images WHERE image_id BETWEEN ?1 AND ?2 OR manifest BETWEEN ?1 AND ?2"
-_BY_INDEX = "SELECT image_id FROM index_images WHERE digest BETWEEN ?1 AND ?2 OR manifest BETWEEN ?1 AND ?2"
-_PULLED = "SELECT image_id FROM repo_digests WHERE digest BETWEEN ?1 AND ?2"
+_ITSELF = (
+    "SELECT image_id FROM images WHERE image_id BETWEEN :low AND :high OR manifest BETWEEN :low AND :high"
+)
+_BY_INDEX = (
+    "SELECT image_id FROM index_images WHERE digest BETWEEN :low AND :high OR manifest BETWEEN :low AND :high"
+)
+_PULLED = "SELECT image_id FROM repo_digests WHERE digest BETWEEN :low AND :high"
 
 
 def named_by_digest(c: sqlite3.Connection, digits: str) -> tuple[list[Place], list[HoldingImage]]:
     """The layers whose diff ID, chain ID or blob begins so, and the images with them or with that digest."""
-    bounds = ("sha256:" + digits, "sha256:" + digits + "g")
+    bounds = {"low": "sha256:" + digits, "high": "sha256:" + digits + "g"}
     places: dict[str, Place] = {}
     seen: dict[str, list[Seen]] = {}
     for _, diff_id, size, chain_id, created_by in c.execute(_LAYERS, bounds).fetchall():

@@ -13,7 +13,7 @@ from lamina.fs.folders import Folders
 from lamina.fs.walk import open_file
 from lamina.insight.packages import apk, dpkg, node, python, rpm
 from lamina.insight.packages.package import APK, DEB, NODE, PYTHON, RPM, BadDatabase, Package
-from lamina.tree.entry import Kind
+from lamina.tree.entry import FILES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -59,7 +59,7 @@ def files_in(c: sqlite3.Connection, diff_id: DiffID) -> Iterator[tuple[str, Entr
 
         found += [entry for name in names if (entry := cachedb.file(c, diff_id, dpkg.STATUS_D + b"/" + name))]
     for entry in found:
-        if entry.kind in (Kind.FILE, Kind.HARDLINK) and entry.digest and (manager := manager_of(entry.path)):
+        if entry.kind in FILES and entry.digest and (manager := manager_of(entry.path)):
             yield manager, entry
 
 

@@ -18,7 +18,7 @@ from lamina.oci import canonical
 from lamina.oci.descriptor import Descriptor
 from lamina.oci.digest import sha256
 from lamina.transfer.cache.kept import is_content
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import FILES, Entry, Kind
 from lamina.tree.tree import parent_of
 from lamina.tree.whiteout import whiteout
 
@@ -199,7 +199,7 @@ def _check_path(path: bytes, kind: Kind) -> None:
 
 def _check_entry(entry: Entry) -> None:
     _, kind, mode, uid, gid, size, mtime, link, rdev, xattrs, digest, opaque = entry
-    is_file = kind in (Kind.FILE, Kind.HARDLINK)
+    is_file = kind in FILES
     sound = (
         0 <= mode <= 0o7777
         and _is_id(uid)

@@ -65,7 +65,7 @@ def find(ctx: Layers, digests: Collection[str]) -> dict[str, Place]:
             (Kind.FILE.value,),
         )
         found = {
-            digest.hex(): Place(numbers[number], parent + b"/" + name if parent else name)
+            digest.hex(): Place(numbers[number], joined(parent, name))
             for number, parent, name, digest in rows
             if number in numbers
         }
