@@ -16,21 +16,29 @@ if TYPE_CHECKING:
     from lamina.containers.request import RunRequest as RunRequest
     from lamina.containers.request import RunResult as RunResult
     from lamina.containers.stdio import Stdio as Stdio
+    from lamina.engine.bisecting import BisectQuery as BisectQuery
+    from lamina.engine.editing import FileEdit as FileEdit
     from lamina.engine.engine import Engine as Engine
+    from lamina.engine.files import ImagePath as ImagePath
     from lamina.engine.operating import Target as Target
     from lamina.engine.pushing import PushRequest as PushRequest
     from lamina.engine.steps import StepRef as StepRef
     from lamina.errors import LaminaError as LaminaError
     from lamina.serving.settings import ServeSettings as ServeSettings
+    from lamina.surgery.editing import ConfigEdit as ConfigEdit
     from lamina.transfer.drafts import IndexChanges as IndexChanges
 
 __version__ = "0.1.0"
 __all__ = [
+    "BisectQuery",
     "BuildRequest",
     "BuildResult",
     "CacheFrom",
     "CacheTo",
+    "ConfigEdit",
     "Engine",
+    "FileEdit",
+    "ImagePath",
     "IndexChanges",
     "LaminaError",
     "PushRequest",
@@ -44,11 +52,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BisectQuery": "lamina.engine.bisecting",
     "BuildRequest": "lamina.build.request",
     "BuildResult": "lamina.build.request",
     "CacheFrom": "lamina.build.given",
     "CacheTo": "lamina.build.given",
+    "ConfigEdit": "lamina.surgery.editing",
     "Engine": "lamina.engine.engine",
+    "FileEdit": "lamina.engine.editing",
+    "ImagePath": "lamina.engine.files",
     "IndexChanges": "lamina.transfer.drafts",
     "LaminaError": "lamina.errors",
     "PushRequest": "lamina.engine.pushing",

@@ -27,30 +27,30 @@ COPY again /srv/copy
 
 
 PAGE = """5kB      cache, pip: /root/.cache/pip/wheel
-  in layer {3}: RUN mkdir -p /root/.cache/pip && head -c 5000 /dev/zero >/root/.cache/pip/wheel (line 4)
+  in layer {3}: RUN mkdir -p /root/.cache/pip && head -c 5000 /dev/zero >/root/.cache/pip/wheel (Dockerfile:4)
   -> end the RUN of Dockerfile:4 with `&& pip cache purge`, or use `pip install --no-cache-dir`, \
 or keep it out of the image with `RUN --mount=type=cache,target=/root/.cache/pip`
 
 4kB      deleted: /made
-  in layer {4}: RUN head -c 4000 /dev/zero >/made (line 5)
-  deleted by layer {6}: RUN rm -r /made /tmp/dep (line 7)
+  in layer {4}: RUN head -c 4000 /dev/zero >/made (Dockerfile:5)
+  deleted by layer {6}: RUN rm -r /made /tmp/dep (Dockerfile:7)
   -> end the RUN of Dockerfile:5 with `&& rm -rf /made`, after joining to it what needs them in between: \
 the RUN of Dockerfile:7 only hides them
 
 3kB      metadata, owner: /app
-  in layer {2}: RUN chown -R 7:8 /app (line 3)
-  a copy of what is in layer {1}: COPY app /app (line 2)
+  in layer {2}: RUN chown -R 7:8 /app (Dockerfile:3)
+  a copy of what is in layer {1}: COPY app /app (Dockerfile:2)
   -> write `COPY --chown=7:8` in the COPY of Dockerfile:2, not in the RUN of Dockerfile:3, which copies them
 
 2kB      deleted, temporary files: /tmp/dep
-  in layer {5}: COPY dep /tmp/dep (line 6)
-  deleted by layer {6}: RUN rm -r /made /tmp/dep (line 7)
+  in layer {5}: COPY dep /tmp/dep (Dockerfile:6)
+  deleted by layer {6}: RUN rm -r /made /tmp/dep (Dockerfile:7)
   -> write `RUN --mount=type=bind,source=dep,target=/tmp/dep` in the RUN of Dockerfile:7, \
 in place of the COPY of Dockerfile:6: no layer has it then
 
 1kB      duplicate: /srv/copy
-  in layer {8}: COPY again /srv/copy (line 9)
-  the same as in layer {7}: COPY again /srv/file (line 8)
+  in layer {8}: COPY again /srv/copy (Dockerfile:9)
+  the same as in layer {7}: COPY again /srv/file (Dockerfile:8)
   -> the COPY of Dockerfile:9 copies what the COPY of Dockerfile:8 has: leave it out and \
 `RUN ln -sf /srv/file /srv/copy`"""
 

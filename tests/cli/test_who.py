@@ -50,11 +50,11 @@ def test_a_file_by_its_digest(images: Lamina) -> None:
     digest = hashlib.sha256(b"bad\n").hexdigest()
     out = images("who", "--format", "{{.Holder}} {{.Layer}} {{.What}} {{.State}} {{.Where}}", digest[:12])
     assert sorted(out.splitlines()) == [
-        "app:latest 7 /opt/bad visible Dockerfile:3",
-        "container changed 7 /opt/bad deleted by layer 8 Dockerfile:3",
+        "app:latest #7 /opt/bad visible Dockerfile:3",
+        "container changed #7 /opt/bad deleted by layer 8 Dockerfile:3",
         "container changed writable /tmp/again visible ",
-        "container plain 7 /opt/bad visible Dockerfile:3",
-        "fixed:latest 7 /opt/bad deleted by layer 8 Dockerfile:3",
+        "container plain #7 /opt/bad visible Dockerfile:3",
+        "fixed:latest #7 /opt/bad deleted by layer 8 Dockerfile:3",
     ]
     assert images("who", "-q", "--visible", f"sha256:{digest}").splitlines() == [
         "app:latest",
@@ -65,16 +65,16 @@ def test_a_file_by_its_digest(images: Lamina) -> None:
 
 def test_a_package(images: Lamina) -> None:
     heading, *rest = lines(images("who", "libssl3@3.0.11"))
-    assert heading == ["IMAGE", "LAYER", "WHAT", "STATE", "INSTRUCTION"]
+    assert heading == ["IMAGE", "LAYER", "WHAT", "STATE", "WHERE", "INSTRUCTION"]
     assert [line[:5] for line in rest if line[0] != "container"] == [
-        ["app:latest", "6", "libssl3", "3.0.11", "visible"],
-        ["fixed:latest", "6", "libssl3", "3.0.11", "visible"],
+        ["app:latest", "#6", "libssl3", "3.0.11", "visible"],
+        ["fixed:latest", "#6", "libssl3", "3.0.11", "visible"],
     ]
     out = images("who", "--format", "{{.Holder}} {{.Layer}} {{.Version}} {{.State}}", "openssl")
     assert [line for line in out.splitlines() if line.startswith("container")] == [
-        "container changed 6 3.0.11 replaced by layer 8",
+        "container changed #6 3.0.11 replaced by layer 8",
         "container changed writable 3.0.13 visible",
-        "container plain 6 3.0.11 visible",
+        "container plain #6 3.0.11 visible",
     ]
 
 

@@ -128,7 +128,7 @@ def test_a_rebase(store: Layers, engine: Engine) -> None:
 
 def test_which_base_it_stands_on(store: Layers, engine: Engine) -> None:
     def base_of(name: str, onto: str, base: str = "") -> tuple[str, str, int]:
-        (told,) = engine.surgery.rebase(name, onto, base=base, dry_run=True).images
+        (told,) = engine.surgery.rebase(name, onto, old_base=base, dry_run=True).images
         return told.old_base.name, told.found_by, told.old_base.layers
 
     image(store, OLD, tag="debian:1")

@@ -67,12 +67,12 @@ def test_from_a_registry_to_a_registry(filled: Registry, make_store: Callable[[]
     told: list[Event] = []
     with engine_on(make_store()) as engine:
         with pytest.raises(Conflict, match=f"would be left out of what is pushed: {OTHER}"):
-            engine.surgery.rebase(old, new, Target((name,), push=True), base=base)
-        engine.surgery.rebase(old, new, Target(("here",)), told.append, base=base)
+            engine.surgery.rebase(old, new, Target((name,), push=True), old_base=base)
+        engine.surgery.rebase(old, new, Target(("here",)), told.append, old_base=base)
         assert any(isinstance(event, Notice) and f"left out: {OTHER}" in event.text for event in told)
         engine.pull(old, platform=str(OTHER))
         filled.requests.clear()
-        done = engine.surgery.rebase(old, new, Target((name,), push=True), base=base)
+        done = engine.surgery.rebase(old, new, Target((name,), push=True), old_base=base)
     assert [image.platform for image in done.images] == [str(OTHER), str(HOST)]
     assert all(image.new_base.name == new for image in done.images), "its other platform was pulled, too"
     pushed = document(filled, "app", "2")

@@ -60,7 +60,7 @@ FINAL = [
     file("tail", "no newline at the end: 80", 0o644, mtime=1_000_000_000),
     file("[odd] name*", "a.b\na+b\n(c)\n{2}\naab abb\n", 0o644, mtime=1_000_000_000),
     file("new\nline", "tab\there\n", 0o644, mtime=1_000_000_000),
-    file("\udcff\udcfe", "bytes\n", 0o644, mtime=1_000_000_000),
+    file("\udcff\udcfe", b"bytes\nc\0\n\xffc\n", 0o644, mtime=1_000_000_000),
     file(".hidden", "deadbeef 0x1F\n", 0o000, mtime=1_000_000_000),
 ]
 BUILT: Stack = [
@@ -422,6 +422,10 @@ na..ve
 -L port
 -c -v port
 -a port
+-a -x .*
+-a -v -x .*
+-a [^a]\W
+-a -E [^a-b]\S$
 """
 
 

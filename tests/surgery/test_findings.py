@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -11,6 +11,8 @@ from lamina.db import traces
 from lamina.layers.readsets import Observing
 from lamina.layers.write import LayerItem, write_layer
 from lamina.oci.config import ContainerConfig, Healthcheck, History, ImageConfig, RootFS
+from lamina.surgery import linking
+from lamina.surgery.elf import Elf, read_elf
 from lamina.surgery.findings import MOST, Finding, Weight, gathered
 from lamina.surgery.parts import Line, Parts
 from lamina.surgery.rebase import rebase
@@ -130,6 +132,28 @@ def test_where_the_loader_looks(store: Layers, program: bytes, where: str) -> No
     assert found(store, old, {"bin/run": program}, old | {"patched": "x"}, config) == []
     (row,) = found(store, old, {"bin/run": program}, conf, config)
     assert row[:3] == ("breaks", "library", "/bin/run")
+
+
+def test_files_of_folders_that_include_each_other(store: Layers) -> None:
+    many = "include /etc/*.conf\ninclude *.conf\n" * 1000
+    conf: Files = {"etc/ld.so.conf": many, **{f"etc/{n}.conf": many for n in range(9)}}
+    conf |= {"etc/z.conf": "/opt/conf\n"}
+    old = conf | {"opt/conf/libapp.so.1": LIBRARY}
+    (row,) = found(store, old, {"bin/run": elf("libapp.so.1")}, conf)
+    assert row[:3] == ("breaks", "library", "/bin/run")
+
+
+def test_names_of_one_file_are_read_once(store: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[BinaryIO] = []
+
+    def counted(file: BinaryIO) -> Elf | None:
+        read.append(file)
+        return read_elf(file)
+
+    monkeypatch.setattr(linking, "read_elf", counted)
+    app: Files = {f"bin/{n}": PROGRAM for n in range(9)}
+    assert found(store, BASE, app, BASE | {"patched": "x"}) == []
+    assert len(read) <= 6  # the program, the library and the loader, on both sides
 
 
 def test_another_processor_is_no_library(store: Layers) -> None:

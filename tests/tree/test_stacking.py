@@ -1,14 +1,44 @@
-"""compose: two layers as one do what they did one after the other, to any tree."""
+"""over: two layers that become one by it, path by path, do what they did one after the other, to any tree."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given, settings
 
-from lamina.tree.change import apply, diff, layer_of
+from lamina.tree.change import apply, diff, layer_of, relink
 from lamina.tree.entry import Entry, Kind
-from lamina.tree.stacking import compose
+from lamina.tree.stacking import over
 from lamina.tree.tree import Tree, ancestors
 from tests.tree.strategies import layers, trees
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+
+def compose(lower: Iterable[Entry], upper: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Both as one layer, sorted by path."""
+    below, above = Tree(lower), Tree(upper)
+    closed = {entry.path for entry in above if entry.kind is not Kind.DIR or entry.opaque}
+    merged = {entry.path: entry for entry in below if closed.isdisjoint(folders(entry.path))}
+    for entry in above:
+        merged[entry.path] = over(merged.get(entry.path), entry)
+    relink(below, {entry.path for entry in above}, merged)
+    return tuple(sorted(said_once(merged.values())))
+
+
+def said_once(entries: Collection[Entry]) -> Iterator[Entry]:
+    """The entries without what says nothing more below an opaque folder: deletions, and being opaque."""
+    opaque = {entry.path for entry in entries if entry.opaque}
+    for entry in entries:
+        if opaque.isdisjoint(folders(entry.path)):
+            yield entry
+        elif entry.kind is not Kind.WHITEOUT:
+            yield entry._replace(opaque=False)
+
+
+def folders(path: bytes) -> list[bytes]:
+    return [*ancestors(path), b""] if path else []
 
 
 @given(trees(), layers(), layers())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,13 +20,33 @@ def dumps(value: object) -> str:
     return json.dumps(plain(value), indent=2)
 
 
+class Array:
+    """The text of a list whose items come one by one, each on a line, and are not kept."""
+
+    def __init__(self) -> None:
+        self._before = "["
+
+    def put(self, value: object) -> str:
+        """What to print for one item."""
+        before, self._before = self._before, ","
+        return f"{before}\n{json.dumps(plain(value))}"
+
+    def end(self) -> str:
+        """What to print after the last."""
+        return "[]\n" if self._before == "[" else "\n]\n"
+
+
 def array(values: Iterable[object]) -> Iterator[str]:
-    """A list of which the items come one by one, each on a line, and are not kept: its text in parts."""
-    before = "["
-    for value in values:
-        yield f"{before}\n{json.dumps(plain(value))}"
-        before = ","
-    yield "[]\n" if before == "[" else "\n]\n"
+    """The same of items that are asked for: the text in parts."""
+    items = Array()
+    yield from map(items.put, values)
+    yield items.end()
+
+
+def print_array(values: Iterable[object]) -> None:
+    """Prints each item as soon as it is there."""
+    for part in array(values):
+        sys.stdout.write(part)
 
 
 def plain(value: Any) -> object:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lamina.cli.escaping import escaped
 from lamina.cli.units import human_size
 from lamina.fs.failures import shown
+from lamina.tree.entry import WORDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,15 +19,6 @@ if TYPE_CHECKING:
     from lamina.insight.diff.diff import Diff, Side, Totals
     from lamina.insight.diff.packages import PackageChange
 
-_TYPES = {
-    "f": "file",
-    "d": "folder",
-    "l": "link",
-    "c": "character device",
-    "b": "block device",
-    "p": "pipe",
-    "s": "socket",
-}
 _EVENTS = {"A": "added", "D": "deleted"}
 _GRAPH = 10  # signs of --stat for one file
 
@@ -48,7 +40,7 @@ def _how(what: str, old: FileFacts, new: FileFacts) -> str:
 
 def _values(what: str, facts: FileFacts) -> str:
     if what == "type":
-        return _TYPES[facts.type]
+        return WORDS[Kind(facts.type)]
     if what == "content":
         return human_size(facts.size)
     if what == "mode":

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.cli import surgery_flags
 from lamina.cli.escaping import escaped
 from lamina.surgery.findings import Weight
 
 if TYPE_CHECKING:
+    from lamina.cli.flags import Args
+    from lamina.cli.session import Session
+    from lamina.engine.reordering import Picking
     from lamina.surgery.findings import Finding, Findings
     from lamina.surgery.merging import Merged
 
@@ -32,6 +36,32 @@ def lines(found: Findings, *, whole: bool = False) -> list[str]:
 def config_lines(merged: tuple[Merged, ...]) -> list[str]:
     """What became of the config where the bases differ."""
     return ["Config:", *[f"  {escaped(_merged(each))}" for each in merged]] if merged else []
+
+
+def told(session: Session, done: Picking, args: Args) -> None:
+    """Prints what could break after a drop or a cherry-pick, and what was made."""
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps(done))
+        return
+    show(done.findings, args)
+    surgery_flags.told(session, done.made, args)
+
+
+def show(found: tuple[tuple[str, Findings], ...], args: Args) -> None:
+    """Prints what could break, on each platform."""
+    if args.on("json"):
+        from lamina.cli.as_json import dumps
+
+        print(dumps({"findings": found, "made": None}))
+    elif not args.on("quiet"):
+        for platform, each in found:
+            shown = lines(each, whole=args.on("all"))
+            if shown and len(found) > 1:
+                print(f"Platform {platform}:")
+            for line in shown:
+                print(line)
 
 
 def _line(finding: Finding) -> str:

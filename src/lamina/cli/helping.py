@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.cli.flags import describe
-from lamina.cli.verbs import COMMON, GROUPS, VERBS
+from lamina.cli.verbs import COMMON, GROUPS, QUESTIONS, SURGERY, VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,12 +20,15 @@ Docker's where Docker has the command; `docs/differences.md` says where not."""
 
 def overview(program: Command) -> str:
     """All commands and the global flags."""
+    shown = {*COMMON, *QUESTIONS, *SURGERY}
     blocks = [
         program.usage(),
         program.summary,
         "Common Commands:\n" + _lines((name, VERBS[name].summary) for name in COMMON),
+        "Questions (nothing is changed):\n" + _lines((name, VERBS[name].summary) for name in QUESTIONS),
+        "Surgery (new images from old ones):\n" + _lines((name, VERBS[name].summary) for name in SURGERY),
         "Management Commands:\n" + _lines((name, group.summary) for name, group in sorted(GROUPS.items())),
-        "Commands:\n" + _lines((name, verb.summary) for name, verb in VERBS.items() if name not in COMMON),
+        "Commands:\n" + _lines((name, verb.summary) for name, verb in VERBS.items() if name not in shown),
         "Global Options:\n" + describe(program.flags()),
         f"Run '{program.program} COMMAND --help' for more information on a command.",
     ]

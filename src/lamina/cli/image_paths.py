@@ -6,7 +6,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from lamina.cli.as_json import dumps
 from lamina.errors import InvalidInput
 from lamina.fs.failures import shown
 
@@ -51,16 +50,6 @@ def places(args: Args, operands: Sequence[str]) -> list[ImagePath]:
             is_whole = not before.startswith("/") and ":/" not in before
             found[-1 if is_whole else len(found) :] = [asked]
     return found
-
-
-def print_json(items: Iterable[object]) -> None:
-    """Prints a list as as_json.dumps does, one item after the other: there may be many."""
-    lead = "["
-    for item in items:
-        text = dumps(item).replace("\n", "\n  ")
-        sys.stdout.write(f"{lead}\n  {text}")
-        lead = ","
-    sys.stdout.write("[]\n" if lead == "[" else "\n]\n")
 
 
 def write_names(paths: Iterable[str]) -> None:

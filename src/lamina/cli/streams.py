@@ -24,6 +24,14 @@ def notices(event: Event) -> None:
         print(f"lamina: {printable(event.text)}", file=sys.stderr, flush=True)
 
 
+def warnings(event: Event) -> None:
+    """An Observer that shows nothing but notices, on stderr, as Docker's client shows warnings."""
+    if isinstance(event, Notice):
+        from lamina.cli.escaping import escaped
+
+        print(f"[Warning] {escaped(event.text)}", file=sys.stderr)
+
+
 @contextmanager
 def output(path: str, what: str) -> Iterator[BinaryIO]:
     """A file that gets its name only when all is written; standard output for "" and `-`.

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from lamina.events import Event, Observer
     from lamina.oci.digest import ImageID
 
-_EPOCH = "SOURCE_DATE_EPOCH"
-
 
 def add(command: Command) -> None:
     """The flags that say where the new image goes."""
@@ -28,28 +26,19 @@ def add(command: Command) -> None:
         "tag", "list", "Name of the new image (name or name:tag); may be given several times", "t", many=True
     )
     command.switch("push", "Send the new image to the registry of its name, too: only layers that it lacks")
-    command.option("platform", "string", "Only the image for this platform, of an index")
+    command.option(
+        "platform", "string", "Change only the image for this platform (os/architecture[/variant])"
+    )
     command.switch("quiet", "Only print the ID of the new image", "q")
     command.switch("json", "Print what was done as JSON")
 
 
 def target(args: Args, environ: Mapping[str, str]) -> Target:
     """What the flags say. InvalidInput."""
+    from lamina.cli.source_date import source_date
     from lamina.engine.operating import Target
 
-    return Target(tuple(args.texts("tag")), args.on("push"), args.text("platform"), created(environ))
-
-
-def created(environ: Mapping[str, str]) -> str:
-    """The time of SOURCE_DATE_EPOCH (RFC 3339), "" where that is not set. InvalidInput."""
-    text = environ.get(_EPOCH, "")
-    if not text:
-        return ""
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise InvalidInput(f"invalid {_EPOCH}: {text}", hint="it is a time in whole seconds since 1970")
-    from lamina.oci.timestamp import rfc3339
-
-    return rfc3339(int(text))
+    return Target(tuple(args.texts("tag")), args.on("push"), args.text("platform"), source_date(environ))
 
 
 def observer(args: Args) -> Observer:
@@ -74,8 +63,33 @@ def _is_of_transfer(text: str) -> bool:
     return bool(colon) and (is_layer or name in ("Digest", "Status") or state.startswith("Pulling from"))
 
 
-def told(done: Operated, args: Args) -> None:
-    """Prints the end of an operation: names and ID."""
+def layers(args: Args) -> tuple[str, list[str]]:
+    """The image, and what layers of it are named: `IMAGE LAYER...` or `IMAGE#LAYER...`."""
+    image, mark, layer = args.operands[0].partition("#")
+    return image, [layer] * bool(mark) + args.operands[1:]
+
+
+def meant(args: Args) -> tuple[str, str]:
+    """The image, and the one layer or range that is named, "" for none. InvalidInput."""
+    image, named = layers(args)
+    if len(named) > 1:
+        raise InvalidInput(f"{named[0]} or {named[1]}?", hint="a range, with the lower layer first: 2..5")
+    return image, "".join(named)
+
+
+def needed(args: Args, least: int = 1) -> tuple[str, list[str]]:
+    """The same where some have to be named. InvalidInput."""
+    image, named = layers(args)
+    if len(named) < least:
+        which = "which layer" if least == 1 else "which layers"
+        raise InvalidInput(
+            f"{which} of {escaped(image)}?", hint=f"`lamina layers {escaped(image)}` numbers them"
+        )
+    return image, named
+
+
+def told(session: Session, done: Operated, args: Args) -> None:
+    """Prints the end of an operation: names, ID, and layers and bytes where these are others than before."""
     if args.on("json"):
         from lamina.cli.as_json import dumps
 
@@ -84,26 +98,28 @@ def told(done: Operated, args: Args) -> None:
     if args.on("quiet"):
         print(done.image_id)
         return
-    names = ", ".join(done.names) or "an image without a name"
+    names = ", ".join(done.names)
     platforms = f", {len(done.images)} platforms" if len(done.images) > 1 else ""
-    print(f"Made {names}: {units.short_id(done.image_id)}{platforms}")
+    is_new = any(old != new for old, new in done.images)
+    if is_new:
+        print(f"Made {names or 'an image without a name'}: {units.short_id(done.image_id)}{platforms}")
+        _compared(session, done)
+    else:
+        named = f", named {names}" if names else ""
+        print("There is nothing to change")
+        print(f"It is {units.short_id(done.image_id)}{platforms} still{named}")
     for pushed in done.pushed:
         print(f"Pushed {pushed.reference.familiar()}: digest: {pushed.descriptor.digest}")
 
 
-def weighed(session: Session, done: Operated, args: Args) -> None:
-    """Prints the same, and how many layers and bytes there are now, and were before."""
-    if all(old == new for old, new in done.images) and not (args.on("json") or args.on("quiet")):
-        print("There is nothing to change")
-    told(done, args)
-    if args.on("json") or args.on("quiet"):
-        return
+def _compared(session: Session, done: Operated) -> None:
     for old, new in done.images:
-        if old != new:
-            print(f"{_weight(session, new)}; before: {_weight(session, old)}")
+        before, after = _weight(session, old), _weight(session, new)
+        if before != after:
+            print(f"{after}; before: {before}")
 
 
 def _weight(session: Session, image_id: ImageID) -> str:
-    layers = session.engine.layers(image_id)
+    layers = session.engine.layers(image_id, counted=False)
     size = units.human_size(sum([layer.size for layer in layers]))
     return f"{len(layers)} layer{'s' * (len(layers) != 1)}, {size}"

@@ -17,9 +17,9 @@ class Verb:
 
 
 VERBS = {
-    "blame": Verb("blame", "Show which layer and instruction wrote or deleted each path of an image"),
     "append": Verb("append", "Put an archive or a folder on top of an image as a layer"),
     "bisect": Verb("bisect", "Find the layer of an image after which a command fails"),
+    "blame": Verb("blame", "Show which layer and instruction wrote or deleted each path of an image"),
     "build": Verb("build", "Build an image from a Dockerfile"),
     "build logs": Verb("build_logs", "Print all that the steps of a build wrote"),
     "build ls": Verb("build_ls", "List the builds that were"),
@@ -76,6 +76,37 @@ VERBS = {
     "why": Verb("why", "Show why each step of a build ran, or by which rule it was reused"),
 }
 
+# what is asked of images, and what makes new images of old ones: blocks of their own in `lamina --help`
+QUESTIONS = (
+    "history",
+    "blame",
+    "diff",
+    "waste",
+    "who",
+    "why",
+    "sbom",
+    "sql",
+    "report",
+    "ls",
+    "cat",
+    "find",
+    "grep",
+    "tree",
+    "bisect",
+)
+SURGERY = (
+    "rebase",
+    "squash",
+    "flatten",
+    "fold",
+    "split",
+    "normalise",
+    "drop",
+    "reorder",
+    "cherry-pick",
+    "edit",
+    "append",
+)
 COMMON = ("run", "ps", "build", "push", "pull", "images", "layers", "version", "info")
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.containers import creating, state
 from lamina.containers.settings import parse
+from lamina.db.files import absolute
 from lamina.layers.lookup import Lookup
 from lamina.tree.entry import Entry, Kind
 
@@ -56,7 +57,7 @@ def listed(entries: Iterable[Entry], parent: Lookup) -> list[ContainerChange]:
     for entry in entries:
         if entry.path:
             kind = "D" if entry.kind is Kind.WHITEOUT else "C" if parent.get(entry.path) else "A"
-            found.append(ContainerChange(kind, "/" + os.fsdecode(entry.path)))
+            found.append(ContainerChange(kind, absolute(entry.path)))
     return sorted(found, key=lambda change: os.fsencode(change.path))
 
 

@@ -130,6 +130,9 @@ def _rows(db: Database, cursor: sqlite3.Cursor, path: str, deadline: float) -> I
         db.close()
 
 
+_FORBIDDEN = ("prohibited", "not authorized", "cannot modify")
+
+
 def _refused(error: Exception, path: str, deadline: float) -> BaseException:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_INTERRUPT:
@@ -139,8 +142,8 @@ def _refused(error: Exception, path: str, deadline: float) -> BaseException:
     if code in _DAMAGE and isinstance(error, sqlite3.Error):
         return translate(error, path)
     text = str(error)
-    if code == sqlite3.SQLITE_AUTH or "prohibited" in text or "not authorized" in text:
-        why = "it can only read" if text in ("not authorized", "authorization denied") else text
+    if code == sqlite3.SQLITE_AUTH or any(word in text for word in _FORBIDDEN):
+        why = text if "prohibited" in text else "it can only read"
         return InvalidInput(f"the query is not allowed: {why}", hint=_HINT)
     if text.startswith("no such"):
         return InvalidInput(text, hint=_HINT)

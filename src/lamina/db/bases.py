@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.marks import marks
 from lamina.oci.digest import ImageID
 
 if TYPE_CHECKING:
@@ -53,10 +54,9 @@ def _below(c: sqlite3.Connection, image_id: ImageID) -> list[Base]:
 
 def bases_on(c: sqlite3.Connection, chain_ids: Sequence[str]) -> list[tuple[str, str]]:
     """The FROMs of images that end with one of these chain IDs: which, and `name@digest`; newest first."""
-    marks = ", ".join("?" * len(chain_ids))
     rows = c.execute(
-        f"SELECT chain_id, key FROM build_steps WHERE place = 1 AND key <> '' AND chain_id IN ({marks}) "
-        "ORDER BY build DESC, step LIMIT 100",
+        "SELECT chain_id, key FROM build_steps WHERE place = 1 AND key <> '' "
+        f"AND chain_id IN ({marks(chain_ids)}) ORDER BY build DESC, step LIMIT 100",
         tuple(chain_ids),
     )
     return rows.fetchall()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.db.files import joined
+from lamina.db.marks import marks
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
@@ -23,9 +26,9 @@ def differing(
     """Paths at which a layer of `these` has a row that none of `those` has; sorted, at most `most`."""
     found = c.execute(
         f"""SELECT DISTINCT f.parent, f.name FROM diffs AS d CROSS JOIN files AS f
-        WHERE d.diff_id IN ({_marks(these)}) AND f.diff = d.num AND NOT EXISTS (
+        WHERE d.diff_id IN ({marks(these)}) AND f.diff = d.num AND NOT EXISTS (
             SELECT 1 FROM diffs AS e CROSS JOIN files AS o
-            WHERE e.diff_id IN ({_marks(those)}) AND o.diff = e.num
+            WHERE e.diff_id IN ({marks(those)}) AND o.diff = e.num
             AND o.parent = f.parent AND o.name = f.name AND {_SAME})
         LIMIT ?""",
         (*these, *those, most),
@@ -36,7 +39,7 @@ def differing(
 def contents(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, tuple[str, int]]:
     """What each of these layers contains, without times (tree.content), and how many entries it has."""
     rows = c.execute(
-        f"SELECT diff_id, content_id, entries FROM diffs WHERE diff_id IN ({_marks(diff_ids)})",
+        f"SELECT diff_id, content_id, entries FROM diffs WHERE diff_id IN ({marks(diff_ids)})",
         tuple(diff_ids),
     )
     return {diff_id: (content_id, entries) for diff_id, content_id, entries in rows}
@@ -45,13 +48,9 @@ def contents(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, 
 def histories(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, set[str]]:
     """The lines of history (created_by) of the steps that each of these layers came of, as far as known."""
     rows = c.execute(
-        f"SELECT diff_id, created_by FROM steps WHERE diff_id IN ({_marks(diff_ids)})", tuple(diff_ids)
+        f"SELECT diff_id, created_by FROM steps WHERE diff_id IN ({marks(diff_ids)})", tuple(diff_ids)
     )
     found: dict[DiffID, set[str]] = {}
     for diff_id, created_by in rows:
         found.setdefault(diff_id, set()).add(created_by)
     return found
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join(["?"] * len(values))

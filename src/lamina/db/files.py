@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from lamina.tree.entry import Entry, Kind
@@ -72,6 +73,11 @@ def entry_of(row: Row) -> Entry:
 def joined(parent: bytes, name: bytes) -> bytes:
     """The path whose parent and name columns these are."""
     return parent + b"/" + name if parent else name
+
+
+def absolute(path: bytes) -> str:
+    """A path as answers have it: from `/`, and os.fsencode gives its bytes."""
+    return "/" + os.fsdecode(path)
 
 
 def key_of(path: bytes) -> tuple[bytes, bytes]:

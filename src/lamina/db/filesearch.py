@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lamina.db.files import COLUMNS, DIFF_ID, entry_of
+from lamina.db.marks import marks
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,11 +23,11 @@ def files_named(
     In the order of `diff_ids`, then of folder and name. Whether an entry is to be seen is not asked.
     """
     order = {diff_id: place for place, diff_id in enumerate(diff_ids)}
-    tests = [f"f.name IN ({', '.join('?' * len(names))})"]
+    tests = [f"f.name IN ({marks(names)})"]
     tests += [f"substr(f.name, -{len(ending)}) = ?" for ending in endings]
     rows = c.execute(
         f"""SELECT {COLUMNS}, d.diff_id FROM diffs AS d CROSS JOIN files AS f
-        WHERE d.diff_id IN ({", ".join("?" * len(order))}) AND f.diff = d.num AND ({" OR ".join(tests)})""",
+        WHERE d.diff_id IN ({marks(order)}) AND f.diff = d.num AND ({" OR ".join(tests)})""",
         (*order, *names, *endings),
     )
     found = [(row[DIFF_ID], entry_of(row)) for row in rows]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lamina.db.files import joined
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.marks import marks
+
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
@@ -35,7 +37,7 @@ def origins(c: sqlite3.Connection, chain_ids: Sequence[ChainID]) -> dict[ChainID
         f"""SELECT s.chain_id, {_ORIGIN}
         FROM build_steps AS s JOIN layers AS l ON l.chain_id = s.chain_id AND l.diff_id = s.diff_id
         JOIN builds AS b ON b.num = s.build
-        WHERE s.chain_id IN ({_marks(chain_ids)}) AND {_MADE} ORDER BY s.build, s.step""",
+        WHERE s.chain_id IN ({marks(chain_ids)}) AND {_MADE} ORDER BY s.build, s.step""",
         tuple(chain_ids),
     )
     found = {row[0]: Origin(*row[1:]) for row in rows}
@@ -45,14 +47,10 @@ def origins(c: sqlite3.Connection, chain_ids: Sequence[ChainID]) -> dict[ChainID
         FROM layers AS l JOIN build_steps AS s ON s.diff_id = l.diff_id
         JOIN steps AS k ON k.key = s.key AND k.created_by = l.created_by
         JOIN builds AS b ON b.num = s.build
-        WHERE l.chain_id IN ({_marks(others)}) AND {_MADE} ORDER BY s.build, s.step""",
+        WHERE l.chain_id IN ({marks(others)}) AND {_MADE} ORDER BY s.build, s.step""",
         others,
     )
     return found | {row[0]: Origin(*row[1:]) for row in moved}
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
 
 
 def lines_of(c: sqlite3.Connection, image_id: ImageID) -> tuple[str, tuple[int, ...]]:

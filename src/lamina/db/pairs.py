@@ -10,7 +10,7 @@ from bisect import bisect_left
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db.files import ancestors, key_of
+from lamina.db.files import ancestors, joined, key_of
 from lamina.db.versions import merged, numbers_of, placed, versions
 from lamina.tree.entry import Kind
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db.files import unpack_xattrs
+from lamina.db.files import joined, unpack_xattrs
+from lamina.db.marks import marks
 from lamina.errors import NotFound
 from lamina.tree.entry import Entry, Kind
 from lamina.tree.readset import NOTHING, listing_value, value, value_of
@@ -192,8 +193,7 @@ class Numbered(NamedTuple):
 def numbered(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> dict[DiffID, Numbered]:
     """These diffs in their order, top first; one that is there twice counts on top. NotFound."""
     names = tuple(dict.fromkeys(diff_ids))
-    marks = ", ".join("?" * len(names))
-    rows = c.execute(f"SELECT diff_id, num, entries FROM diffs WHERE diff_id IN ({marks})", names)
+    rows = c.execute(f"SELECT diff_id, num, entries FROM diffs WHERE diff_id IN ({marks(names)})", names)
     found = {name: Numbered(*row) for name, *row in rows}
     for name in names:
         if name not in found:
@@ -228,10 +228,10 @@ def _query(c: sqlite3.Connection, number: int, keys: list[bytes], columns: str, 
         # few lengths: SQLite need not read a new text each time; NULL is equal to nothing
         count = 1 << (len(part) // width - 1).bit_length()
         part += [None] * (count * width - len(part))
-        marks = ", ".join(["(" + ", ".join("?" * width) + ")"] * count)
+        tuples = ", ".join(["(" + ", ".join("?" * width) + ")"] * count)
         # CROSS JOIN holds SQLite to this order: each key, then its rows
         found += c.execute(
-            f"""WITH want ({columns}) AS (VALUES {marks})
+            f"""WITH want ({columns}) AS (VALUES {tuples})
             SELECT {_COLUMNS} FROM want CROSS JOIN files AS f WHERE f.diff = ? AND {where}""",
             (*part, number),
         ).fetchall()

@@ -13,7 +13,8 @@ from heapq import merge
 from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db.files import COLUMNS, ancestors, entry_of, key_of
+from lamina.db.files import COLUMNS, ancestors, entry_of, joined, key_of
+from lamina.db.marks import in_parts, marks
 from lamina.errors import NotFound
 from lamina.tree.entry import Entry, Kind
 
@@ -107,10 +108,8 @@ def numbers_of(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> list[int]:
     """The number of each layer in the table `diffs`. NotFound."""
     known: dict[str, int] = {}
     wanted = list(dict.fromkeys(diff_ids))
-    for start in range(0, len(wanted), 500):  # SQLite bounds the marks of a query
-        part = wanted[start : start + 500]
-        marks = ", ".join("?" * len(part))
-        known.update(c.execute(f"SELECT diff_id, num FROM diffs WHERE diff_id IN ({marks})", part))
+    for part in in_parts(wanted):
+        known.update(c.execute(f"SELECT diff_id, num FROM diffs WHERE diff_id IN ({marks(part)})", part))
     for diff_id in wanted:
         if diff_id not in known:
             raise NotFound(f"layer {diff_id} is not in the store")

@@ -12,6 +12,7 @@ from lamina.events import Notice
 from lamina.layers.clock import now
 from lamina.oci import manifest as manifests
 from lamina.oci import reference as references
+from lamina.oci.annotations import BASE_DIGEST, BASE_NAME
 from lamina.oci.manifest import Index
 from lamina.oci.platform import Platform, host
 from lamina.surgery.parts import Parts, put_together, take_apart
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     # an operation: what becomes of an image; of one that is returned as it was, nothing is made
     Change = Callable[[Layers, "Subject"], Parts]
 
-_BASE = "org.opencontainers.image.base."  # annotations that say which base it was: not true any more
 _ATTESTATION = "vnd.docker.reference.type"
 
 
@@ -216,7 +216,8 @@ def _index_of(ctx: Layers, found: Named) -> Index | None:
 
 
 def _kept(annotations: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in annotations.items() if not name.startswith(_BASE)}
+    """Those that are true still: which base it was is not."""
+    return {name: value for name, value in annotations.items() if name not in (BASE_NAME, BASE_DIGEST)}
 
 
 def _push(opened: Opened, tags: Sequence[str], tell: Observer) -> tuple[Pushed, ...]:

@@ -11,6 +11,7 @@ from lamina.errors import Conflict, LaminaError, NotFound
 from lamina.insight.diff.packages import package_changes
 from lamina.insight.states import IMAGE, State
 from lamina.oci import reference
+from lamina.oci.annotations import BASE_DIGEST, BASE_NAME
 from lamina.oci.config import ContainerConfig, ImageConfig
 from lamina.oci.digest import ImageID
 from lamina.surgery import oldbase
@@ -148,9 +149,9 @@ def _named(used: BaseUsed) -> str:
 
 def _annotations(subject: Subject, new: _Base) -> tuple[tuple[str, str], ...]:
     """What the manifest says of its base is kept true, where it says anything."""
-    if oldbase.NAME not in subject.annotations or not new.digest:
+    if BASE_NAME not in subject.annotations or not new.digest:
         return ()
-    return (oldbase.NAME, str(reference.parse(new.used.name))), (oldbase.DIGEST, new.digest)
+    return (BASE_NAME, str(reference.parse(new.used.name))), (BASE_DIGEST, new.digest)
 
 
 def _old(opened: Opened, request: Request, subject: Subject, new: _Base, tell: Observer) -> tuple[_Base, str]:

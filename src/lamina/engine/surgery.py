@@ -8,7 +8,7 @@ from lamina.engine.operating import Operated, Target, operate
 from lamina.events import ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lamina.engine.base import Inside
     from lamina.engine.editing import FileEdit
@@ -39,8 +39,19 @@ class Surgery:
         change: Change,
         observer: Observer = ignore,
     ) -> Operated:
+        return self._telling(name, target, lambda _: change, observer)
+
+    def _telling(
+        self,
+        name: str,
+        target: Target,
+        change: Callable[[Observer], Change],
+        observer: Observer,
+    ) -> Operated:
+        """For a change that tells of what it does: `observer` may have to be reached from a worker."""
+
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Operated:
-            return operate(opened, name, target, change, tell)
+            return operate(opened, name, target, change(tell), tell)
 
         return self._inside(work, observer)
 
@@ -50,7 +61,7 @@ class Surgery:
         """Makes one layer of a range; without one, of all above the base image, else of all."""
         from lamina.engine.rearranging import squashing
 
-        return self._operate(name, target, squashing(layers, observer), observer)
+        return self._telling(name, target, lambda tell: squashing(layers, tell), observer)
 
     def flatten(self, name: str, target: Target = _HERE, observer: Observer = ignore) -> Operated:
         """Makes one layer of all layers, those of the base image too."""
@@ -73,13 +84,13 @@ class Surgery:
         """
         from lamina.engine.rearranging import folding
 
-        return self._operate(name, target, folding(layers, observer, base=base), observer)
+        return self._telling(name, target, lambda tell: folding(layers, tell, base=base), observer)
 
     def split(
         self,
         name: str,
         layers: str,
-        by: str,
+        by: str = "size",
         target: Target = _HERE,
         observer: Observer = ignore,
         *,
@@ -91,7 +102,7 @@ class Surgery:
         """
         from lamina.engine.rearranging import splitting
 
-        return self._operate(name, target, splitting(layers, by, most, observer), observer)
+        return self._telling(name, target, lambda tell: splitting(layers, by, most, tell), observer)
 
     def normalise(
         self,
@@ -119,21 +130,21 @@ class Surgery:
         target: Target = _HERE,
         observer: Observer = ignore,
         *,
-        base: str = "",
+        old_base: str = "",
         force: bool = False,
         dry_run: bool = False,
         pull: bool = False,
     ) -> Rebasing:
         """Puts the layers of an application on another base; tells what could break. Refused, NotFound.
 
-        `onto` and `base` (the old one, which is found by itself if it can be) are images, `scratch`, or
+        `onto` and `old_base` (which is found by itself if it can be) are images, `scratch`, or
         IMAGE#LAYER. `dry_run` makes nothing. `pull` asks the registry for the new base in any case.
         """
 
         def work(opened: Opened, tell: Observer, _: BinaryIO | None) -> Rebasing:
             from lamina.engine.rebasing import Request, run
 
-            return run(opened, Request(name, onto, base, force, dry_run, pull), target, tell)
+            return run(opened, Request(name, onto, old_base, force, dry_run, pull), target, tell)
 
         return self._inside(work, observer)
 

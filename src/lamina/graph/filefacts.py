@@ -5,22 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.tree.entry import Kind
+from lamina.tree.entry import WORDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.tree.entry import Entry
 
-_KINDS = {
-    "f": "file",
-    "d": "folder",
-    "l": "link",
-    "c": "character device",
-    "b": "block device",
-    "p": "pipe",
-    "s": "socket",
-}
+_KINDS = {str(kind): word for kind, word in WORDS.items()}
 RANKS = {"content": 0, "type": 0, "target": 0, "added": 1, "removed": 2}  # what is told first; all else: 3
 # What graph.ingredients.describe writes; of a link its target follows, of a device its numbers, then xattrs.
 _LINE = re.compile(r"(implied )?([a-z]) ([0-7]+) (\d+:\d+) (\d+) ([0-9a-f]{64}|)(.*)", re.DOTALL)

@@ -44,12 +44,16 @@ class Scope(NamedTuple):
     @property
     def epoch(self) -> int | None:
         """SOURCE_DATE_EPOCH: the time in seconds of all that is made. InvalidInput if it is no number."""
-        text = self.build_args.get(EPOCH) or self.global_args.get(EPOCH)
-        if not text:
-            return None
-        if not (text.isascii() and text.isdigit() and len(text) < 12):
-            raise InvalidInput(f"invalid {EPOCH}: {text}", hint="it is a time in whole seconds since 1970")
-        return int(text)
+        return seconds_of_epoch(self.build_args.get(EPOCH) or self.global_args.get(EPOCH) or "")
+
+
+def seconds_of_epoch(text: str) -> int | None:
+    """What SOURCE_DATE_EPOCH says, in seconds since 1970; None for "". InvalidInput if it is no number."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise InvalidInput(f"invalid {EPOCH}: {text}", hint="it is a time in whole seconds since 1970")
+    return int(text)
 
 
 def platform_args(platform: Platform, target: str, machine: Platform | None = None) -> dict[str, str]:

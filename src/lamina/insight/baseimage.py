@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import imagedb
 from lamina.db.bases import bases, bases_on, stood_on
+from lamina.db.marks import in_parts
 from lamina.errors import LaminaError
 from lamina.oci import reference
+from lamina.oci.annotations import BASE_DIGEST, BASE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from lamina.oci.digest import ImageID
 
 LAYERS, BUILD, ANNOTATIONS, LABELS = "layers", "build", "annotations", "labels"
-_NAME, _DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
 
 
 class BaseImage(NamedTuple):
@@ -58,9 +59,8 @@ def _built_on(rows: Rows, image_id: ImageID) -> list[BaseImage]:
     heights = {chain_id: number for number, chain_id in enumerate(chain, 1)}
     own = (image_id, imagedb.need_image(c, image_id).manifest)
     named = [each for each in stood_on(c, image_id) if each[0] in heights]
-    lower = chain[:-1]
-    for start in range(0, len(lower), 500):  # SQLite bounds the marks of a query
-        named += bases_on(c, lower[start : start + 500])
+    for part in in_parts(chain[:-1]):
+        named += bases_on(c, part)
     found: dict[int, BaseImage] = {}
     for chain_id, key in named:
         name, _, digest = key.partition("@")
@@ -82,7 +82,7 @@ def _called_here(rows: Rows, base: BaseImage) -> BaseImage:
 
 def _said(rows: Rows, image_id: ImageID, config: ImageConfig) -> list[BaseImage]:
     for known_by, texts in ((ANNOTATIONS, _annotations(rows, image_id)), (LABELS, config.config.labels)):
-        name, digest = texts.get(_NAME, ""), texts.get(_DIGEST, "")
+        name, digest = texts.get(BASE_NAME, ""), texts.get(BASE_DIGEST, "")
         if name or digest:
             return [BaseImage(name or digest.rpartition(":")[2][:12], digest, 0, known_by)]
     return []

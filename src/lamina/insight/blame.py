@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb
-from lamina.db.files import ancestors
+from lamina.db.files import absolute, ancestors
 from lamina.db.versions import versions, versions_at
 from lamina.errors import InvalidInput, NotFound
 from lamina.fs.failures import shown
@@ -95,7 +95,7 @@ def blame(c: sqlite3.Connection, image: Stack, path: str, wanted: Wanted) -> Ite
         raise NotFound(f"no layer of {image.name} has {shown(b'/' + asked)}")
     target = _target(c, image, real) if now is not None and now.kind is Kind.SYMLINK else None
     yield _whole(c, image, found)._replace(
-        asked="" if real == asked else _absolute(asked), target=_absolute(target.path) if target else ""
+        asked="" if real == asked else absolute(asked), target=absolute(target.path) if target else ""
     )
     if target is not None:
         yield _whole(c, image, target)
@@ -157,14 +157,14 @@ def _target(c: sqlite3.Connection, image: Stack, path: bytes) -> Versions | None
 def _whole(c: sqlite3.Connection, image: Stack, found: Versions) -> Blame:
     """One path with all that layers did to it."""
     deeds = [deed(image, step, _how(c, image, found.path, step)) for step in steps(found)]
-    return Blame(_absolute(found.path), tuple(deeds))
+    return Blame(absolute(found.path), tuple(deeds))
 
 
 def _how(c: sqlite3.Connection, image: Stack, path: bytes, step: Step) -> tuple[str, ...]:
     if step.before is not None and step.entry is not None:
         return changes(step.before, step.entry)
     if step.above:
-        return (f"with {_absolute(_lost_with(c, image.diff_ids[step.layer], path))}",)
+        return (f"with {absolute(_lost_with(c, image.diff_ids[step.layer], path))}",)
     return ()
 
 
@@ -181,7 +181,7 @@ def _lost_with(c: sqlite3.Connection, diff_id: DiffID, path: bytes) -> bytes:
 def _in_folder(c: sqlite3.Connection, image: Stack, folder: bytes, wanted: Wanted) -> Iterator[Blame]:
     """The last deed for each path in a folder, sorted by folder, then by name."""
     levels = folder.count(b"/") + 1 if folder else 0
-    name = _absolute(folder)
+    name = absolute(folder)
     for found in versions(c, image.diff_ids, folder, deep=wanted.depth != 1):
         if found.path == folder or not found.path:
             continue
@@ -190,7 +190,7 @@ def _in_folder(c: sqlite3.Connection, image: Stack, folder: bytes, wanted: Wante
         last = _last(found)
         if last is not None and _is_wanted(last, wanted):
             how = changes(last.before, last.entry) if last.before and last.entry else ()
-            yield Blame(_absolute(found.path), (deed(image, last, how),), folder=name)
+            yield Blame(absolute(found.path), (deed(image, last, how),), folder=name)
 
 
 def _last(found: Versions) -> Step | None:
@@ -206,7 +206,3 @@ def _is_wanted(step: Step, wanted: Wanted) -> bool:
     if step.entry is None and not wanted.deleted:
         return False
     return wanted.folders or entry is None or entry.kind is not Kind.DIR
-
-
-def _absolute(path: bytes) -> str:
-    return "/" + os.fsdecode(path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.tree.entry import Entry, Kind
+from lamina.db.files import absolute
+from lamina.tree.entry import WORDS, Entry, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,16 +17,6 @@ if TYPE_CHECKING:
 ADDED, CHANGED, DELETED = "added", "changed", "deleted"
 _SECOND = 10**9
 _NOTHING = Entry(b"", Kind.WHITEOUT, 0)
-WORDS = {
-    Kind.FILE: "file",
-    Kind.HARDLINK: "file",
-    Kind.DIR: "folder",
-    Kind.SYMLINK: "link",
-    Kind.CHAR: "character device",
-    Kind.BLOCK: "block device",
-    Kind.FIFO: "pipe",
-    Kind.SOCKET: "socket",
-}
 
 
 class Deed(NamedTuple):
@@ -83,11 +74,12 @@ def deed(stack: Stack, step: Step, how: tuple[str, ...]) -> Deed:
     layer = stack.layers[step.layer]
     entry = step.entry or _NOTHING
     origin = layer.origin
-    link = os.fsdecode(entry.link) if entry.link else ""
+    kind = WORDS[entry.kind] if step.entry is not None else ""
+    link = absolute(entry.link) if entry.kind is Kind.HARDLINK else os.fsdecode(entry.link)
     return Deed(
         layer.number, layer.diff_id, step.what, how,
-        WORDS.get(entry.kind, ""), entry.mode, entry.uid, entry.gid, entry.size, entry.mtime // _SECOND,
-        entry.digest, "/" + link if entry.kind is Kind.HARDLINK else link,
+        kind, entry.mode, entry.uid, entry.gid, entry.size, entry.mtime // _SECOND,
+        entry.digest, link,
         layer.created_by, origin.dockerfile if origin else "", layer.line, origin.stage if origin else "",
         layer.base,
     )  # fmt: skip

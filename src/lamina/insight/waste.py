@@ -11,9 +11,9 @@ Every file that a layer carries is counted once at most, in one finding:
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.insight.stack import stack
 from lamina.insight.wasted.changes import Change, change
 from lamina.insight.wasted.copies import DELETED, METADATA, OVERWRITTEN
@@ -66,6 +66,7 @@ class LayerWaste(NamedTuple):
     size: int  # bytes in its files
     wasted: int  # bytes of these that are in a finding
     created_by: str
+    dockerfile: str  # where that instruction stands, as records of builds know it; "" and 0 else
     line: int
     base: str
 
@@ -128,9 +129,9 @@ def _finding(group: Group, found: Stack) -> Finding:
         why.what or (why.cached.cache.name if why.cached else ""),
         group.size,
         group.files,
-        _absolute(group.folder or b""),
+        absolute(group.folder or b""),
         tuple(
-            WastedFile(_absolute(path), size, _absolute(other) if other else "")
+            WastedFile(absolute(path), size, absolute(other) if other else "")
             for size, path, other in group.biggest
         ),
         layer.created_by,
@@ -157,7 +158,16 @@ def _summed(found: Stack, counted: Tally, findings: Sequence[Finding]) -> Waste:
         _size([each for each in own if each.kind in HIDDEN]),
         tuple(findings),
         tuple(
-            LayerWaste(one.number, one.diff_id, size, lost, one.created_by, one.line, one.base)
+            LayerWaste(
+                one.number,
+                one.diff_id,
+                size,
+                lost,
+                one.created_by,
+                one.origin.dockerfile if one.origin else "",
+                one.line,
+                one.base,
+            )
             for one, size, lost in zip(found.layers, counted.carried, wasted, strict=True)
         ),
     )
@@ -165,7 +175,3 @@ def _summed(found: Stack, counted: Tally, findings: Sequence[Finding]) -> Waste:
 
 def _size(findings: Sequence[Finding]) -> int:
     return sum(each.size for each in findings)
-
-
-def _absolute(path: bytes) -> str:
-    return os.fsdecode(b"/" + path)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 MANIFEST, MANIFEST_DESCRIPTOR = "manifest", "manifest-descriptor"
 INDEX, INDEX_DESCRIPTOR = "index", "index-descriptor"
+# what a manifest says of the image it was built on (image-spec annotations.md)
+BASE_NAME, BASE_DIGEST = "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"
+
 LEVELS = (MANIFEST, MANIFEST_DESCRIPTOR, INDEX, INDEX_DESCRIPTOR)
 
 _TYPE = re.compile(r"([a-z-]+)(?:\[([A-Za-z0-9_/-]+)\])?")

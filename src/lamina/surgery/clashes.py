@@ -9,10 +9,11 @@ from heapq import merge
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from lamina.db.files import absolute
 from lamina.db.versions import versions
-from lamina.surgery.findings import Finding, Weight, absolute
+from lamina.surgery.findings import Finding, Weight
 from lamina.tree.commuting import place
-from lamina.tree.entry import Entry, Kind
+from lamina.tree.entry import WORDS, Entry, Kind
 from lamina.tree.tree import parent_of
 
 if TYPE_CHECKING:
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
     from lamina.surgery.transplant import Transplant
 
 _OLD, _NEW, _MOVED = range(3)
-_KINDS = {
-    Kind.FILE: "a file",
-    Kind.HARDLINK: "a file",
-    Kind.DIR: "a folder",
-    Kind.SYMLINK: "a symbolic link",
-    Kind.CHAR: "a device",
-    Kind.BLOCK: "a device",
-    Kind.FIFO: "a pipe",
-    Kind.SOCKET: "a socket",
-}
 _OF_NO_USE = (b"var/log/", b"var/cache/", b"var/lib/dpkg/status-old", b"tmp/", b"root/.cache/")
 # Databases of package managers: who wrote one in a layer has written down all packages of his base, too.
 _DATABASES = (
@@ -122,7 +113,7 @@ def _turned(shown: str, old: Entry | None, new: Entry, moved: Entry) -> Iterator
     if old is not None and (old.kind is Kind.DIR) == (new.kind is Kind.DIR):
         return  # so it was in the old base, too
     leads = f" to {absolute(new.link)[1:]}" if new.kind is Kind.SYMLINK else ""
-    text = f"is {_KINDS[moved.kind]} here and {_KINDS[new.kind]}{leads} below, which it hides"
+    text = f"is a {WORDS[moved.kind]} here and a {WORDS[new.kind]}{leads} below, which it hides"
     if new.kind is Kind.DIR:
         text += " with all that is in it"
     yield Finding(Weight.BREAKS, "folder", shown, text)

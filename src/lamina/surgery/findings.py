@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -59,8 +58,3 @@ def gathered(found: Iterable[Finding]) -> Findings:
         if count > MOST:
             more[kind] = more.get(kind, 0) + count - MOST
     return Findings(tuple(kept), tuple(sorted(more.items())))
-
-
-def absolute(path: bytes) -> str:
-    """A path of an Entry as findings have it."""
-    return "/" + os.fsdecode(path)

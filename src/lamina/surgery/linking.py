@@ -6,6 +6,7 @@ breadth first, and what has been found once serves all. Nothing is run; the load
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import NotFound
@@ -32,7 +33,8 @@ _TRIPLETS = {
 }
 _MOST_LIBRARIES = 2000  # that one program loads
 _CONF_SIZE = 1 << 16
-_CONF_DEPTH = 4
+_CONF_FILES = 400  # and patterns, each looked at once: files may name each other
+_FOLDERS = 1000  # that they name
 
 
 class Lack(NamedTuple):
@@ -48,7 +50,7 @@ class Linker:
 
     def __init__(self, side: Side) -> None:
         self._view = side.view
-        self._files: dict[bytes, Elf | None] = {}
+        self._files: dict[bytes | str, Elf | None] = {}
         self._found: dict[tuple[object, ...], bytes | None] = {}
         environ = side.env.get("LD_LIBRARY_PATH", "")
         self._environ = tuple([path_of(part) for part in environ.split(":") if part])
@@ -56,9 +58,11 @@ class Linker:
 
     def elf(self, path: bytes) -> Elf | None:
         """What the FILE at `path` is; None for none, and for one that cannot be read."""
-        if path not in self._files:
-            self._files[path] = _read(self._view, path)
-        return self._files[path]
+        entry = self._view.get(path)
+        key = (entry.digest if entry is not None else "") or path  # names and copies of one file are one
+        if key not in self._files:
+            self._files[key] = _read(self._view, path)
+        return self._files[key]
 
     def lacks(self, path: bytes) -> Iterator[Lack]:
         """What is not there of all that the file at `path` (no link) would make the loader load."""
@@ -114,7 +118,7 @@ class Linker:
 
     def _configured(self) -> tuple[bytes, ...]:
         if self._conf is None:
-            lines = [*_conf(self._view, b"etc/ld.so.conf")]
+            lines = [*islice(_conf(self._view, b"etc/ld.so.conf", set()), _FOLDERS)]
             for name in self._view.names(b"etc"):
                 if name.startswith(b"ld-musl-") and name.endswith(b".path"):
                     lines += head_of(self._view, b"etc/" + name, _CONF_SIZE).replace(b":", b"\n").split()
@@ -158,23 +162,35 @@ def _known(elf: Elf) -> list[bytes]:
     return [prefix + name for name in names for prefix in (b"", b"usr/")] + [b"usr/local/lib"]
 
 
-def _conf(view: Lookup, path: bytes, depth: int = 0) -> Iterator[bytes]:
-    """The folders that a ld.so.conf names, by way of the files that it includes, too."""
+def _conf(view: Lookup, path: bytes, read: set[bytes]) -> Iterator[bytes]:
+    """The folders that a ld.so.conf names, by way of the files that it includes, too; each is `read` once."""
+    if not _is_new(path, read):
+        return
     for line in head_of(view, path, _CONF_SIZE).splitlines():
         words = line.partition(b"#")[0].replace(b",", b" ").split()
-        if words[:1] == [b"include"] and depth < _CONF_DEPTH:
+        if words[:1] == [b"include"]:
             for pattern in words[1:]:
-                for each in _matching(view, pattern, path):
-                    yield from _conf(view, each, depth + 1)
+                for each in _matching(view, pattern, path, read):
+                    yield from _conf(view, each, read)
         elif words and words[0] != b"hwcap":
             yield from words
 
 
-def _matching(view: Lookup, pattern: bytes, path: bytes) -> list[bytes]:
+def _is_new(what: bytes, read: set[bytes]) -> bool:
+    """Whether it is to be looked at: for the first time, and not too much was."""
+    if what in read or len(read) >= _CONF_FILES:
+        return False
+    read.add(what)
+    return True
+
+
+def _matching(view: Lookup, pattern: bytes, path: bytes, read: set[bytes]) -> list[bytes]:
     """The files of one folder that a pattern of `include` fits."""
     from fnmatch import fnmatchcase  # few images have more than one such line
 
     whole = pattern if pattern.startswith(b"/") else parent_of(path) + b"/" + pattern
+    if not _is_new(b"\0" + whole, read):  # no path has a NUL
+        return []
     folder = parent_of(whole.strip(b"/"))
     last = whole.rpartition(b"/")[2]
     return [folder + b"/" + name for name in view.names(folder) if fnmatchcase(name, last)]

@@ -8,6 +8,7 @@ from lamina.db import imagedb, names, repodigests
 from lamina.db.bases import bases
 from lamina.errors import LaminaError
 from lamina.oci import reference
+from lamina.oci.annotations import BASE_DIGEST, BASE_NAME
 
 if TYPE_CHECKING:
     import sqlite3
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from lamina.oci.digest import ImageID
     from lamina.oci.platform import Platform
 
-NAME = "org.opencontainers.image.base.name"
-DIGEST = "org.opencontainers.image.base.digest"
 ANNOTATED, LAYERS, GIVEN = "annotations", "layers", "given"
 
 
@@ -30,7 +29,7 @@ class FoundBase(NamedTuple):
 
 def annotated(annotations: Mapping[str, str]) -> str:
     """The reference that annotations (image-spec annotations.md) give of the base; "" where they do not."""
-    name, digest = annotations.get(NAME, ""), annotations.get(DIGEST, "")
+    name, digest = annotations.get(BASE_NAME, ""), annotations.get(BASE_DIGEST, "")
     if not name or not digest:
         return ""
     try:

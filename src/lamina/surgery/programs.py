@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.db.versions import versions
 from lamina.fs.failures import shown
 from lamina.surgery.elf import MAGIC
-from lamina.surgery.findings import Finding, Weight, absolute
+from lamina.surgery.findings import Finding, Weight
 from lamina.surgery.linking import INTERPRETER, LIBRARY, Lack, Linker
 from lamina.surgery.transplant import path_of
 from lamina.tree.entry import FILES, Entry, Kind

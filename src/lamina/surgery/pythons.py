@@ -10,9 +10,10 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.db.filesearch import files_named
 from lamina.db.versions import versions
-from lamina.surgery.findings import Finding, Weight, absolute
+from lamina.surgery.findings import Finding, Weight
 from lamina.surgery.transplant import head_of
 from lamina.tree.entry import FILES
 from lamina.tree.tree import parent_of

@@ -22,6 +22,18 @@ class Kind(StrEnum):
 
 FILES = (Kind.FILE, Kind.HARDLINK)  # what has content: every name of a file
 
+WORDS = {
+    Kind.FILE: "file",
+    Kind.DIR: "folder",
+    Kind.SYMLINK: "link",
+    Kind.HARDLINK: "file",  # as good a name of it as any other
+    Kind.CHAR: "character device",
+    Kind.BLOCK: "block device",
+    Kind.FIFO: "pipe",
+    Kind.SOCKET: "socket",
+    Kind.WHITEOUT: "whiteout",
+}
+
 
 class Entry(NamedTuple):
     """One path of a layer.

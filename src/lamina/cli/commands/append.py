@@ -31,5 +31,5 @@ def run(session: Session, args: Args) -> int:
     target = surgery_flags.target(args, session.environ)
     observer = surgery_flags.observer(args)
     made = session.engine.surgery.append(image, what, target, observer, prefix=args.text("prefix"))
-    surgery_flags.told(made, args)
+    surgery_flags.told(session, made, args)
     return 0

@@ -28,7 +28,7 @@ def configure(command: Command) -> None:
     command.option("good", "layer", "A layer after which it is known to work (default: found out)")
     command.switch("json", "Print what was found as JSON")
     command.option("network", "network", "host (default) or none")
-    command.option("platform", "string", "Ask the image for this platform (os/architecture[/variant])")
+    command.option("platform", "string", "Ask about the image for this platform (os/architecture[/variant])")
     command.switch("quiet", "Do not tell of each run, nor show what the command prints", "q")
     command.option("term", "term", "What to look for: fails (default), works, or an exit code")
     command.option("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])", "u")
@@ -96,7 +96,7 @@ def _told(found: Bisected) -> str:
         head = f"Only skipped states are left: it {term} first after one of these layers ({runs}):"
         return "\n".join([head, *map(_layer, found.layers)])
     if not found.good:
-        head = f"It {term} in each state that was tried, from layer 1 on ({runs}): "
+        head = f"It {term} in each state that was tried, from layer 1 on ({runs}):"
         return f"{head}\n{_layer(first)}"
     return f"Layer {first.number} is the first after which it {term} ({runs}):\n{_layer(first)}"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from lamina.cli import units
 from lamina.cli.escaping import escaped
 from lamina.cli.longtable import longtable
+from lamina.cli.streams import warnings
 from lamina.errors import InvalidInput
-from lamina.events import Notice
 from lamina.fs.failures import shown
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
-    from lamina.events import Event
     from lamina.insight.blame import Blame
     from lamina.insight.deeds import Deed
     from lamina.insight.textblame import BlamedLine
@@ -34,7 +33,7 @@ def configure(command: Command) -> None:
     command.option("depth", "int", "Go so many levels down; 0 is the folder itself, 1 what lies in it")
     command.switch("directory", "Ask about folders themselves, not about what is in them", "d")
     command.switch("folders", "List the folders in a folder, too")
-    command.switch("json", "Print JSON: all that is known")
+    command.switch("json", "Print all that is known as JSON")
     command.switch("lines", "Show which layer each line of a text file is of, as git blame does", "l")
     command.switch("no-trunc", "Don't truncate output")
     command.switch("package", "Show which package owns each path (Debian, Alpine, RPM, Python, Node)", "p")
@@ -61,7 +60,7 @@ def run(session: Session, args: Args) -> int:
     found = session.engine.blame(
         image,
         paths,
-        _tell,
+        warnings,
         wanted=Wanted(depth, args.on("deleted"), args.on("folders")),
         packages=args.on("package"),
         platform=args.text("platform"),
@@ -185,8 +184,3 @@ def _line_of(deed: Deed | BlamedLine) -> str:
 def _instruction(deed: Deed, whole: bool, width: int) -> str:
     text = escaped(deed.created_by)
     return text if whole else units.ellipsis(text, width)
-
-
-def _tell(event: Event) -> None:
-    if isinstance(event, Notice):
-        print(f"[Warning] {event.text}", file=sys.stderr)

@@ -10,8 +10,6 @@ from lamina.errors import InvalidInput
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
-    from lamina.engine.reordering import Picking
-    from lamina.surgery.findings import Findings
 
 
 def configure(command: Command) -> None:
@@ -41,33 +39,7 @@ def run(session: Session, args: Args) -> int:
             args.operands, onto, target, surgery_flags.observer(args), force=args.on("force")
         )
     except Unfit as unfit:
-        show(unfit.findings, args)
+        findings.show(unfit.findings, args)
         raise
-    told(done, args)
+    findings.told(session, done, args)
     return 0
-
-
-def told(done: Picking, args: Args) -> None:
-    """Prints what could break, and what was made."""
-    if args.on("json"):
-        from lamina.cli.as_json import dumps
-
-        print(dumps(done))
-        return
-    show(done.findings, args)
-    surgery_flags.told(done.made, args)
-
-
-def show(found: tuple[tuple[str, Findings], ...], args: Args) -> None:
-    """Prints what could break, on each platform."""
-    if args.on("json"):
-        from lamina.cli.as_json import dumps
-
-        print(dumps({"findings": found, "made": None}))
-    elif not args.on("quiet"):
-        for platform, each in found:
-            shown = findings.lines(each, whole=args.on("all"))
-            if shown and len(found) > 1:
-                print(f"Platform {platform}:")
-            for line in shown:
-                print(line)

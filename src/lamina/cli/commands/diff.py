@@ -39,7 +39,7 @@ def configure(command: Command) -> None:
     command.switch("reproducible", "Only show why two builds that should be equal are not")
     command.switch("exit-code", "Exit with 1 when there are differences, as `git diff` does")
     command.switch("quiet", "Print nothing; implies --exit-code", "q")
-    command.option("platform", "string", "Compare the images for this platform, of indexes")
+    command.option("platform", "string", "Compare the images for this platform (os/architecture[/variant])")
 
 
 def run(session: Session, args: Args) -> int:
@@ -94,6 +94,7 @@ def _as_docker(
 def _compared(
     session: Session, args: Args, step: StepRef | None, names: Sequence[str], paths: Sequence[str]
 ) -> Diff:
+    from lamina.cli.streams import warnings
     from lamina.insight.diff.diff import Asked
 
     asked = Asked(
@@ -110,7 +111,7 @@ def _compared(
         step or old,
         new,
         asked,
-        out.told,
+        warnings,
         None if keep else out.file,
         platform=args.text("platform"),
     )
@@ -129,13 +130,6 @@ class _Printer:
         self._diffing = diffing
         self._is_terminal = sys.stdout.isatty()
         sys.stdout.flush()
-
-    def told(self, event: object) -> None:
-        """Warns of what is left out."""
-        from lamina.events import Notice
-
-        if isinstance(event, Notice):
-            print(f"[Warning] {event.text}", file=sys.stderr)
 
     def file(self, change: FileChange) -> None:
         """Prints one change."""

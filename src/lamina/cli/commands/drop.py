@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lamina.cli import surgery_flags
-from lamina.cli.commands.cherry_pick import show, told
+from lamina.cli import findings, surgery_flags
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -14,12 +13,13 @@ if TYPE_CHECKING:
 
 def configure(command: Command) -> None:
     """Flags of `lamina drop`."""
-    command.takes("IMAGE LAYER [LAYER...]", 2, None)
+    command.takes("IMAGE LAYER [LAYER...]", 1, None)
+    command.negative_operands = True
     command.switch("force", "Leave layers out although others touch the same paths, or something breaks")
     command.switch("all", "Show all that could break")
     surgery_flags.add(command)
     command.details = (
-        "A layer is a number as `lamina layers` has it (1 is the bottom, -1 the top: write -- before it), "
+        "A layer is a number as `lamina layers` has it (1 is the bottom, -1 the top), "
         "the beginning of its diff ID, or a range A..B. A layer can go when no layer above it touches what "
         "it touched (else the paths are named), and nothing breaks for certain: see `lamina rebase`."
     )
@@ -29,14 +29,14 @@ def run(session: Session, args: Args) -> int:
     """Makes the image, and prints its name."""
     from lamina.engine.reordering import Unfit
 
-    name, *layers = args.operands
+    name, layers = surgery_flags.needed(args)
     target = surgery_flags.target(args, session.environ)
     try:
         done = session.engine.surgery.drop(
             name, layers, target, surgery_flags.observer(args), force=args.on("force")
         )
     except Unfit as unfit:
-        show(unfit.findings, args)
+        findings.show(unfit.findings, args)
         raise
-    told(done, args)
+    findings.told(session, done, args)
     return 0

@@ -49,7 +49,7 @@ def run(session: Session, args: Args) -> int:
     target = surgery_flags.target(args, session.environ)
     observer = surgery_flags.observer(args)
     made = session.engine.surgery.edit(args.operands[0], _config(args), _files(args), target, observer)
-    surgery_flags.told(made, args)
+    surgery_flags.told(session, made, args)
     return 0
 
 

@@ -43,7 +43,9 @@ def run(session: Session, args: Args) -> int:
     places = _places(args, image, paths)
     hits = _hits(session, places, words)
     if args.on("json"):
-        image_paths.print_json(hit.file for hit in hits)
+        from lamina.cli.as_json import print_array
+
+        print_array(hit.file for hit in hits)
         return 0
     printers = _printers(session, places[0], null=args.on("null"))
     for hit in hits:

@@ -28,5 +28,5 @@ def run(session: Session, args: Args) -> int:
         surgery_flags.target(args, session.environ),
         surgery_flags.observer(args),
     )
-    surgery_flags.weighed(session, made, args)
+    surgery_flags.told(session, made, args)
     return 0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def configure(command: Command) -> None:
     """Flags of `lamina fold`."""
     command.takes("IMAGE [A..B]", 1, 2)
+    command.negative_operands = True
     surgery_flags.add(command)
     command.switch("base", "Fold the layers of the base image, too")
     command.details = (
@@ -25,12 +26,13 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
+    name, meant = surgery_flags.meant(args)
     made = session.engine.surgery.fold(
-        args.operands[0],
-        args.operands[1] if len(args.operands) > 1 else "",
+        name,
+        meant,
         surgery_flags.target(args, session.environ),
         surgery_flags.observer(args),
         base=args.on("base"),
     )
-    surgery_flags.weighed(session, made, args)
+    surgery_flags.told(session, made, args)
     return 0

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli import image_paths
+from lamina.cli.as_json import Array
 from lamina.cli.escaping import escaped
 from lamina.errors import InvalidInput
 
@@ -117,7 +118,7 @@ class _Printer:
         self.listed = False
         self._args = args
         self._several = several
-        self._lead = "["
+        self._json = Array()
         self._is_terminal = sys.stdout.isatty()
         self._files_only = args.given_any("files-with-matches files-without-match count")
 
@@ -134,7 +135,7 @@ class _Printer:
     def finish(self) -> None:
         """Ends what was printed."""
         if self._args.on("json") and not self._args.on("quiet"):
-            sys.stdout.write("[]\n" if self._lead == "[" else "\n]\n")
+            sys.stdout.write(self._json.end())
         sys.stdout.flush()
 
     def _file(self, told: GrepFile) -> None:
@@ -184,8 +185,4 @@ class _Printer:
         return self._several or not self.one_file or self._args.on("with-filename")
 
     def _object(self, told: GrepLine | GrepFile) -> None:
-        from lamina.cli.as_json import dumps
-
-        text = dumps(told).replace("\n", "\n  ")
-        sys.stdout.write(f"{self._lead}\n  {text}")
-        self._lead = ","
+        sys.stdout.write(self._json.put(told))

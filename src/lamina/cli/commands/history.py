@@ -45,11 +45,11 @@ def configure(command: Command) -> None:
     command.takes("IMAGE", 1, 1)
     command.option("format", "string", "Format output: table, 'table TEMPLATE', json, or a template")
     command.switch("human", "Print sizes and dates in human readable format (default true)", "H")
-    command.switch("json", "Print JSON: all that is known")
+    command.switch("json", "Print all that is known as JSON")
     command.switch("long", "Show layers, lines of the Dockerfile, counts of files and base images", "l")
     command.switch("no-trunc", "Don't truncate output")
     command.switch("quiet", "Only show image IDs", "q")
-    command.option("platform", "string", "Show the image for this platform (os/architecture[/variant])")
+    command.option("platform", "string", "Ask about the image for this platform (os/architecture[/variant])")
     command.details = (
         "Without -l the table is Docker's. FILES are paths: +added ~changed -deleted. WHERE is known where a "
         "build of the image, or of its base, is recorded (`lamina build ls`)."

@@ -47,9 +47,9 @@ def configure(command: Command) -> None:
     """Flags of `lamina layers`."""
     command.takes("IMAGE", 1, 1)
     command.option("format", "string", "Format output: table, 'table TEMPLATE', json, or a template")
-    command.switch("json", "Print JSON: all that is known")
+    command.switch("json", "Print all that is known as JSON")
     command.switch("no-trunc", "Don't truncate output")
-    command.option("platform", "string", "Show the image for this platform (os/architecture[/variant])")
+    command.option("platform", "string", "Ask about the image for this platform (os/architecture[/variant])")
     command.switch("quiet", "Only show diff IDs", "q")
     command.details = (
         "The bottom layer, the one that FROM began with, comes first. FILES are paths: +added ~changed "

@@ -39,7 +39,9 @@ def run(session: Session, args: Args) -> int:
     places = image_paths.places(args, args.operands)
     found = chain.from_iterable(_listings(session, args, place, is_long=is_long) for place in places)
     if args.on("json"):
-        image_paths.print_json(found)
+        from lamina.cli.as_json import print_array
+
+        print_array(found)
         return 0
     names = image_paths.Names(None)
     if is_long and not args.on("numeric-uid-gid"):

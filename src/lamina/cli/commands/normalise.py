@@ -35,7 +35,7 @@ def run(session: Session, args: Args) -> int:
         owner=_owner(args.text("owner")),
         base=args.on("base"),
     )
-    surgery_flags.told(made, args)
+    surgery_flags.told(session, made, args)
     return 0
 
 

@@ -50,7 +50,7 @@ def run(session: Session, args: Args) -> int:
             args.text("onto"),
             surgery_flags.target(args, session.environ),
             surgery_flags.observer(args),
-            base=args.text("from"),
+            old_base=args.text("from"),
             force=args.on("force"),
             dry_run=args.on("dry-run"),
             pull=args.on("pull"),
@@ -58,12 +58,12 @@ def run(session: Session, args: Args) -> int:
     except Refused as refused:
         _show(refused.images, args)
         raise
-    _told(done, args)
+    _told(session, done, args)
     broken = done.made is None and any(image.findings.breaks for image in done.images)
     return 1 if broken and not args.on("force") else 0
 
 
-def _told(done: Rebasing, args: Args) -> None:
+def _told(session: Session, done: Rebasing, args: Args) -> None:
     if args.on("json"):
         from lamina.cli.as_json import dumps
 
@@ -71,7 +71,7 @@ def _told(done: Rebasing, args: Args) -> None:
         return
     _show(done.images, args)
     if done.made is not None:
-        surgery_flags.told(done.made, args)
+        surgery_flags.told(session, done.made, args)
 
 
 def _show(images: tuple[RebasedImage, ...], args: Args) -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 def configure(command: Command) -> None:
     """Flags of `lamina reorder`."""
-    command.takes("IMAGE LAYER LAYER [LAYER...]", 3, None)
+    command.takes("IMAGE LAYER LAYER [LAYER...]", 1, None)
+    command.negative_operands = True
     surgery_flags.add(command)
     command.details = (
         "The layers that are named take the places that they have now, in the order in which they are named, "
@@ -25,8 +26,8 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Makes the image, and prints its name."""
-    name, *layers = args.operands
+    name, layers = surgery_flags.needed(args, 2)
     target = surgery_flags.target(args, session.environ)
     done = session.engine.surgery.reorder(name, layers, target, surgery_flags.observer(args))
-    surgery_flags.told(done, args)
+    surgery_flags.told(session, done, args)
     return 0

@@ -15,7 +15,7 @@ def configure(command: Command) -> None:
     """Flags of `lamina report`."""
     command.takes("IMAGE", 1, 1)
     command.option("output", "string", "Write to a file, instead of STDOUT", "o")
-    command.option("platform", "string", "The image for this platform, of an index")
+    command.option("platform", "string", "Ask about the image for this platform (os/architecture[/variant])")
     command.switch("json", "Write what the page shows as JSON")
     command.details = (
         "The page shows the layers to scale, the files by size and layer, waste, packages and history. It is "

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.listing import listing
-from lamina.cli.streams import output
-from lamina.errors import InvalidInput
-from lamina.events import Notice
+from lamina.cli.source_date import source_date
+from lamina.cli.streams import output, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
-    from lamina.events import Event
     from lamina.insight.packages.package import Package
 
 HEADINGS = {
@@ -35,7 +32,6 @@ HEADINGS = {
 _FORM = "{{.Name}}\t{{.Version}}\t{{.Kind}}\t{{.Layer}}\t{{.Instruction}}"
 _INSTRUCTION = 60  # characters shown
 _SPDX = "spdx-json"
-_EPOCH = "SOURCE_DATE_EPOCH"
 
 
 def configure(command: Command) -> None:
@@ -53,7 +49,7 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Prints the table or the document; databases that cannot be read are told on stderr."""
     form = args.text("format")
-    found = session.engine.sbom(args.operands[0], _tell, created=_created(session.environ))
+    found = session.engine.sbom(args.operands[0], warnings, created=source_date(session.environ))
     if form == _SPDX:
         import json
 
@@ -88,20 +84,3 @@ def _row(package: Package, *, whole: bool) -> dict[str, str]:
         "Path": package.path,
         "DiffID": package.layer,
     }
-
-
-def _created(environ: Mapping[str, str]) -> str:
-    """The time of the document: SOURCE_DATE_EPOCH where it is set, else "" for now."""
-    text = environ.get(_EPOCH, "")
-    if not text:
-        return ""
-    if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise InvalidInput(f"invalid {_EPOCH}: {text}", hint="it is a time in whole seconds since 1970")
-    from lamina.oci.timestamp import rfc3339
-
-    return rfc3339(int(text))
-
-
-def _tell(event: Event) -> None:
-    if isinstance(event, Notice):
-        print(f"[Warning] {event.text}", file=sys.stderr)

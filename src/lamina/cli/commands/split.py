@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def configure(command: Command) -> None:
     """Flags of `lamina split`."""
-    command.takes("IMAGE LAYER|A..B", 2, 2)
+    command.takes("IMAGE LAYER|A..B", 1, 2)
+    command.negative_operands = True
     surgery_flags.add(command)
     command.option("by", "string", "size[=100MB], package[=32] or change-rate (default size)")
     command.details = (
@@ -28,16 +29,18 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
+    surgery_flags.needed(args)
+    name, layer = surgery_flags.meant(args)
     by, equals, most = args.text("by", "size").partition("=")
     made = session.engine.surgery.split(
-        args.operands[0],
-        args.operands[1],
+        name,
+        layer,
         by,
         surgery_flags.target(args, session.environ),
         surgery_flags.observer(args),
         most=_most(by, most) if equals else 0,
     )
-    surgery_flags.weighed(session, made, args)
+    surgery_flags.told(session, made, args)
     return 0
 
 

@@ -6,8 +6,8 @@ import sys
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lamina.cli.streams import warnings
 from lamina.errors import InvalidInput
-from lamina.events import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
     from lamina.db.ask import Answer, Value
-    from lamina.events import Event
 
 _BLOCK = 1000  # rows of a table that are laid out together
 _GAP = 3
@@ -48,7 +47,7 @@ def run(session: Session, args: Args) -> int:
             "no query", hint='lamina sql "SELECT name, size FROM images"; --schema lists the views'
         )
     text = sys.stdin.read() if args.operands[0] == "-" else args.operands[0]
-    answer = session.engine.sql(text, args.texts("value"), _tell, seconds=_number(args, "timeout"))
+    answer = session.engine.sql(text, args.texts("value"), warnings, seconds=_number(args, "timeout"))
     rows = islice(answer.rows, int(_number(args, "limit"))) if args.given("limit") else answer.rows
     answer = answer._replace(rows=rows)
     if args.on("json"):
@@ -71,11 +70,6 @@ def _number(args: Args, name: str) -> float:
     return found
 
 
-def _tell(event: Event) -> None:
-    if isinstance(event, Notice):
-        print(f"[Warning] {event.text}", file=sys.stderr)
-
-
 def _schema(session: Session) -> int:
     from lamina.cli.listing import table
 
@@ -87,15 +81,9 @@ def _schema(session: Session) -> int:
 
 
 def _json(answer: Answer) -> None:
-    import json
+    from lamina.cli.as_json import print_array
 
-    from lamina.cli.as_json import plain
-
-    before = "["
-    for row in answer.rows:
-        print(before, json.dumps(dict(zip(answer.columns, map(plain, row), strict=True))), sep="\n", end="")
-        before = ","
-    print("\n]" if before == "," else "[]")
+    print_array(dict(zip(answer.columns, row, strict=True)) for row in answer.rows)
 
 
 def _csv(answer: Answer, *, heading: bool) -> None:

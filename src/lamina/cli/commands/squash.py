@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 def configure(command: Command) -> None:
     """Flags of `lamina squash`."""
     command.takes("IMAGE [A..B]", 1, 2)
+    command.negative_operands = True
     surgery_flags.add(command)
     command.details = (
         "Layers are numbered as `lamina layers` does it: 1 is the bottom, -1 the top. Without a range, all "
@@ -24,11 +25,12 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
+    name, meant = surgery_flags.meant(args)
     made = session.engine.surgery.squash(
-        args.operands[0],
-        args.operands[1] if len(args.operands) > 1 else "",
+        name,
+        meant,
         surgery_flags.target(args, session.environ),
         surgery_flags.observer(args),
     )
-    surgery_flags.weighed(session, made, args)
+    surgery_flags.told(session, made, args)
     return 0

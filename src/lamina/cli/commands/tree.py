@@ -40,7 +40,9 @@ def run(session: Session, args: Args) -> int:
         raise InvalidInput("tree draws one folder", hint="lamina tree IMAGE:/PATH")
     lines = session.engine.files.tree(place, levels=int(level), folders_only=args.on("directories"))
     if args.on("json"):
-        image_paths.print_json(lines)
+        from lamina.cli.as_json import print_array
+
+        print_array(lines)
     else:
         _draw(lines, folders_only=args.on("directories"))
     return 0

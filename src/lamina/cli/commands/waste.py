@@ -43,9 +43,9 @@ def configure(command: Command) -> None:
     command.switch("files", "Show the biggest files of each finding")
     command.option("highest-user-wasted-percent", "ratio", "Most hidden bytes, as a part of the image's own")
     command.option("highest-wasted-bytes", "size", "Most hidden bytes: 20MB, 500KiB")
-    command.switch("json", "Print all of it as JSON")
+    command.switch("json", "Print all that is known as JSON")
     command.option("lowest-efficiency", "ratio", "Least part of all bytes that has to be visible: 0.95")
-    command.option("platform", "string", "The image for this platform, of an index")
+    command.option("platform", "string", "Ask about the image for this platform (os/architecture[/variant])")
     command.details = (
         "A byte is in one finding at most. What was overwritten, deleted, or copied for a new mode or owner, "
         "is hidden: the limits are about these bytes, as dive's are. Caches and duplicates can be seen. A "
@@ -160,7 +160,7 @@ def _instruction(found: Waste, number: int) -> str:
     layer = found.layers[number - 1]
     text = units.ellipsis(escaped(layer.created_by), _TEXT) or "no history"
     where = [escaped(layer.base)] if layer.base else []
-    where += [f"line {layer.line}"] if layer.line else []
+    where += [f"{escaped(layer.dockerfile)}:{layer.line}"] if layer.line else []
     return f"{text} ({', '.join(where)})" if where else text
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.listing import listing
+from lamina.cli.streams import warnings
 from lamina.errors import InvalidInput
-from lamina.events import Notice
 from lamina.fs.failures import shown
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
-    from lamina.events import Event
     from lamina.insight.who.answer import Place, Seen, Who
 
 HEADINGS = {
@@ -36,7 +35,7 @@ HEADINGS = {
     "Instruction": "INSTRUCTION",
     "Where": "WHERE",
 }
-_FORM = "{{.Holder}}\t{{.Layer}}\t{{.What}}\t{{.State}}\t{{.Instruction}}"
+_FORM = "{{.Holder}}\t{{.Layer}}\t{{.What}}\t{{.State}}\t{{.Where}}\t{{.Instruction}}"
 _INSTRUCTION = 50  # characters shown
 _KINDS = ("hash", "path", "name", "package")
 
@@ -49,7 +48,7 @@ def configure(command: Command) -> None:
     command.switch("visible", "Leave out where it was replaced or deleted later", "v")
     command.switch("quiet", "Only show the images and containers, each once", "q")
     command.option("format", "string", "Format output: table, 'table TEMPLATE', json, or a template")
-    command.switch("json", "Print the answer as one JSON object")
+    command.switch("json", "Print all that is known as JSON")
     command.switch("no-trunc", "Don't truncate output")
     command.details = (
         "HASH is the SHA-256 of a file, or its first 8 digits or more; a layer, blob or image is found by "
@@ -64,7 +63,7 @@ def run(session: Session, args: Args) -> int:
     given = [kind for kind in _KINDS if args.on(kind)]
     if len(given) > 1:
         raise InvalidInput(f"--{given[0]} and --{given[1]} contradict each other")
-    found = session.engine.who(args.operands[0], "".join(given), _tell)
+    found = session.engine.who(args.operands[0], "".join(given), warnings)
     if args.on("json"):
         from lamina.cli.as_json import dumps
 
@@ -124,7 +123,7 @@ def _row(
         "Holder": holder,
         "Kind": kind,
         "ID": name if whole else units.short_id(name),
-        "Layer": str(seen.number) if seen.diff_id else "writable",
+        "Layer": f"#{seen.number}" if seen.diff_id else "writable",
         "DiffID": seen.diff_id,
         "What": f"{seen.package} {seen.version}"
         if seen.package
@@ -161,11 +160,10 @@ def _of(place: Place | None, *, whole: bool) -> dict[str, str]:
     if place is None:
         return {"Size": "", "Digest": "", "Instruction": "", "Where": ""}
     where = f"{place.dockerfile}:{place.line}" if place.line else ""
-    text = f"{where} {place.created_by}".strip()
     return {
         "Size": units.human_size(place.size),
         "Digest": place.digest,
-        "Instruction": text if whole else units.ellipsis(text, _INSTRUCTION),
+        "Instruction": place.created_by if whole else units.ellipsis(place.created_by, _INSTRUCTION),
         "Where": where,
     }
 
@@ -174,8 +172,3 @@ def _warn(found: Who) -> None:
     if found.unread:
         text = f"the packages of {len(found.unread)} layers are not known: their files are not in the store"
         print(f"[Warning] {text} (`lamina fetch IMAGE` brings them)", file=sys.stderr)
-
-
-def _tell(event: Event) -> None:
-    if isinstance(event, Notice):
-        print(f"[Warning] {event.text}", file=sys.stderr)

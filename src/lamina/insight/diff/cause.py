@@ -6,9 +6,9 @@ file differs it is the order or the headers in the tar; where no layer does, the
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.db.pairs import layer_pairs, shared_layers
 from lamina.insight.diff import known, likely
 from lamina.insight.diff.change import CONTENT, MODE, OWNER, TIME, differing
@@ -122,7 +122,7 @@ class _Kinds:
             key = (what, found.reason)
             counts[key] = counts.get(key, 0) + 1
             if key not in first:
-                path = "/" + os.fsdecode(pair.path)
+                path = absolute(pair.path)
                 first[key] = Cause(what, place + 1, self._new.created_by[place], path, *found)
         causes = [cause._replace(paths=counts[key]) for key, cause in first.items()]
         return sorted(causes, key=lambda cause: (_ORDER.index(cause.what), not cause.reason, -cause.paths))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class FileChange(NamedTuple):
 def change_of(pair: Pair) -> FileChange | None:
     """What differs between the two sides of a path; None where nothing does that a process could see."""
     old, new = _entry(pair.old, pair.new, pair.path), _entry(pair.new, pair.old, pair.path)
-    path = "/" + os.fsdecode(pair.path)
+    path = absolute(pair.path)
     before, after = _facts(old, pair.old), _facts(new, pair.new)
     if old is None or new is None:
         return FileChange(DELETED if new is None else ADDED, path, (), before, after)

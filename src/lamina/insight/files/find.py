@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.insight.files.expression import Act, Candidate, parse
 from lamina.insight.files.merged import ImageFile, image_file
 from lamina.tree.entry import Kind
@@ -47,7 +47,7 @@ def _found(setting: Setting, start: bytes, expression: Expression) -> Iterator[F
             continue
         if depth < least:
             continue
-        it = Candidate(found, "/" + os.fsdecode(path), depth)
+        it = Candidate(found, absolute(path), depth)
         test(it)
         for act in it.acts:
             yield FindHit(image_file(found), depth, act)

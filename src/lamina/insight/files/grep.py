@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.errors import InvalidInput
 from lamina.insight.files.glob import shell_pattern
 from lamina.insight.files.posix import translate
@@ -153,7 +154,7 @@ def _search(
     tell: Callable[[GrepLine], object],
 ) -> GrepFile:
     """One file. It is binary from the first piece on that has a NUL, which then ends a line, too."""
-    path, layer = "/" + os.fsdecode(found.entry.path), found.layer
+    path, layer = absolute(found.entry.path), found.layer
     places = query.places and not query.invert
     count, number, binary = 0, 1, False
     with ctx.open_file(merged.diff_ids[layer - 1], found.entry.path) as file:

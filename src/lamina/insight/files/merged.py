@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import cachedb
+from lamina.db.files import absolute
 from lamina.db.versions import versions, versions_at
 from lamina.errors import NotFound
 from lamina.fs.failures import shown
@@ -124,7 +125,7 @@ def image_file(found: Found) -> ImageFile:
     entry = found.entry
     is_link = entry.kind is Kind.HARDLINK
     return ImageFile(
-        "/" + os.fsdecode(entry.path),
+        absolute(entry.path),
         "f" if is_link else str(entry.kind),
         entry.mode,
         entry.uid,
@@ -132,7 +133,7 @@ def image_file(found: Found) -> ImageFile:
         entry.size,
         entry.mtime,
         "" if is_link else os.fsdecode(entry.link),
-        "/" + os.fsdecode(entry.link) if is_link else "",
+        absolute(entry.link) if is_link else "",
         entry.rdev,
         tuple([(os.fsdecode(name), os.fsdecode(value)) for name, value in entry.xattrs]),
         entry.digest,

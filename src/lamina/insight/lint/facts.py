@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from lamina.db import cachedb
+from lamina.db.files import absolute
 from lamina.db.overlap import stored_again
 from lamina.dockerfile import Add, Copy, Run
 from lamina.dockerfile.lint.tools import MANAGERS
@@ -105,4 +105,4 @@ def amount(files: Iterable[tuple[bytes, int]]) -> Amount:
     found = sorted(files, key=lambda file: (-file[1], file[0]))
     if not found:
         return Amount()
-    return Amount(sum(size for _, size in found), "/" + os.fsdecode(found[0][0]), len(found))
+    return Amount(sum(size for _, size in found), absolute(found[0][0]), len(found))

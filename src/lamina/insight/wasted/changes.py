@@ -7,6 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.insight.wasted.caches import DATABASE
 from lamina.insight.wasted.copies import DELETED, METADATA
 from lamina.insight.wasted.groups import DUPLICATE, MOVED
@@ -131,7 +132,7 @@ def _deleted(group: Group, carrier: StackLayer, other: StackLayer) -> Change:
     roots = group.all_roots
     if not roots:
         return _at(carrier, f"delete them at the end of {place(carrier)}{between}: {hides}")
-    remove = "&& rm -rf " + " ".join(_quoted(_path(root)) for root in roots)
+    remove = "&& rm -rf " + " ".join(_quoted(absolute(root)) for root in roots)
     return _at(carrier, f"end {place(carrier)} with `{remove}`{between}: {hides}", remove)
 
 
@@ -140,7 +141,7 @@ def _moved(group: Group) -> str:
     _, path, there = group.biggest[0]
     while group.files > 1 and path.rpartition(b"/")[2] == there.rpartition(b"/")[2] != b"":
         path, there = path.rpartition(b"/")[0], there.rpartition(b"/")[0]
-    return f"{_quoted(_path(there))} in place of {_quoted(_path(path))}"
+    return f"{_quoted(absolute(there))} in place of {_quoted(absolute(path))}"
 
 
 def _copied(group: Group, carrier: StackLayer, other: StackLayer) -> Change:
@@ -150,7 +151,7 @@ def _copied(group: Group, carrier: StackLayer, other: StackLayer) -> Change:
     roots = group.all_roots
     if len(roots) != 1 or verb(other.created_by) != "RUN":
         return _at(carrier, f"do not copy them in {place(carrier)}: {place(other)} only hides them")
-    target = _path(roots[0])
+    target = absolute(roots[0])
     source = _source(carrier, target)
     if "://" in source:
         text = f"download it in {place(other)}, which needs it and deletes it, in place of {place(carrier)}"
@@ -221,7 +222,7 @@ def _copied_again(group: Group, original: StackLayer, copy: StackLayer) -> Chang
     before = f"{place(original)} has copied the same before"
     if group.files > 1:
         return _at(copy, f"leave them out of {place(copy)}: {before}")
-    exclude = f"--exclude={_quoted(os.path.basename(_path(group.biggest[0][1])))}"
+    exclude = f"--exclude={_quoted(os.path.basename(absolute(group.biggest[0][1])))}"
     return _at(copy, f"write `{exclude}` in {place(copy)}: {before}", exclude)
 
 
@@ -229,7 +230,7 @@ def _at_once(group: Group, changed: Sequence[str], original: StackLayer, copy: S
     """The owner and mode given where the files come from."""
     owner = "{}:{}".format(*next(iter(group.owners))) if len(group.owners) == 1 else ""
     mode = f"{next(iter(group.modes)):04o}" if len(group.modes) == 1 else ""
-    named = _path(group.biggest[0][1] if group.files == 1 else group.folder or b"")
+    named = absolute(group.biggest[0][1] if group.files == 1 else group.folder or b"")
     again = f"not in {place(copy)}, which copies them"
     name = verb(original.created_by)
     words: list[str] = []
@@ -256,7 +257,7 @@ def _duplicate(group: Group, first: StackLayer, copy: StackLayer) -> Change:
     _, path, other = group.biggest[0]
     is_same = first.number == copy.number
     # across layers a hard link would carry the bytes again
-    link = f"ln -{'f' if is_same else 'sf'} {_quoted(_path(other))} {_quoted(_path(path))}"
+    link = f"ln -{'f' if is_same else 'sf'} {_quoted(absolute(other))} {_quoted(absolute(path))}"
     what = "a link" if group.files == 1 else "links"
     name = verb(copy.created_by)
     if name == "RUN":
@@ -267,10 +268,6 @@ def _duplicate(group: Group, first: StackLayer, copy: StackLayer) -> Change:
     where = "the same twice" if is_same else f"what {place(first)} has"
     left = "leave it out and" if group.files == 1 else "leave one out and link to the other, as in"
     return _at(copy, f"{place(copy)} copies {where}: {left} `RUN {symbolic}`")
-
-
-def _path(path: bytes) -> str:
-    return os.fsdecode(b"/" + path)
 
 
 def _quoted(text: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lamina.db.alike import linked
+from lamina.db.links import hard_links
 from lamina.db.versions import versions
 from lamina.insight.wasted.caches import Caches
 from lamina.insight.wasted.spill import Spill
@@ -76,7 +76,9 @@ def copies(c: sqlite3.Connection, diff_ids: Sequence[DiffID]) -> Iterator[Copy]:
 
     NotFound when a layer has no rows, NoSpace.
     """
-    shared = {hash((number, path)) for number, diff_id in enumerate(diff_ids) for path in linked(c, diff_id)}
+    shared = {
+        hash((number, path)) for number, diff_id in enumerate(diff_ids) for _, path in hard_links(c, diff_id)
+    }
     deleted = _Deleted()
     with Spill(_NAMES) as names:
         for found in versions(c, diff_ids):

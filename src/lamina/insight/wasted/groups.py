@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db.alike import Repeated
+from lamina.db.repeated import Repeated
 from lamina.insight.wasted.caches import DATABASE, Caches, is_database
 from lamina.insight.wasted.copies import COLUMNS, DELETED, METADATA, OVERWRITTEN, VISIBLE, Copy, copies
 from lamina.insight.wasted.spill import Spill

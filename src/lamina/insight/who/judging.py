@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.files import absolute
 from lamina.insight.who.answer import DELETED, REPLACED, VISIBLE, Seen
 
 if TYPE_CHECKING:
@@ -48,8 +48,3 @@ def judge(deeds: Sequence[Deed], diff_ids: Mapping[int, str]) -> list[Seen]:
 def _seen(deed: Deed, find: Find, diff_ids: Mapping[int, str]) -> Seen:
     name, version = (find.package.name, find.package.version) if find.package else ("", "")
     return Seen(diff_ids.get(find.diff, ""), deed.number, absolute(find.path), name, version, VISIBLE, 0)
-
-
-def absolute(path: bytes) -> str:
-    """A path as answers have it; os.fsencode gives its bytes."""
-    return "/" + os.fsdecode(path)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.files import absolute
+from lamina.db.marks import in_parts
 from lamina.db.origins import Origin, origins
 from lamina.insight.who.answer import Place
-from lamina.insight.who.judging import absolute
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ _WHAT = {
     Kind.FIFO: "pipe",
     Kind.SOCKET: "socket",
 }
-_MOST = 500  # values of a query at a time
 
 
 class HoldingLayer(NamedTuple):
@@ -86,8 +86,8 @@ def _origins(c: sqlite3.Connection, ways: Sequence[Way]) -> dict[int, Origin]:
     holding = {
         layer.chain_id: layer.diff for way in ways for layer in way.above.values() if layer.diff in way.finds
     }
-    chains, known = list(holding), {}
-    for start in range(0, len(chains), _MOST):
-        for chain_id, origin in origins(c, chains[start : start + _MOST]).items():
+    known = {}
+    for part in in_parts(list(holding)):
+        for chain_id, origin in origins(c, part).items():
             known[holding[chain_id]] = origin
     return known

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import leases
+from lamina.db.files import joined
 from lamina.tree.entry import Kind
 
 if TYPE_CHECKING:

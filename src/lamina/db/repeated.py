@@ -1,4 +1,4 @@
-"""What files have in common, by their rows: several names for one file, one content in several files."""
+"""Repeated: which contents several files of a stack have, by the rows; what `lamina waste` looks up."""
 
 from __future__ import annotations
 
@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from lamina.oci.digest import DiffID
 
-_FROM = "FROM files AS f JOIN diffs AS d ON d.num = f.diff WHERE d.diff_id = ?"
 _ONCE, _OFTEN = 1, 2
 _DIGITS = 6  # of a digest that count
-
-
-def linked(c: sqlite3.Connection, diff_id: DiffID) -> Iterator[bytes]:
-    """The path of each FILE of a layer that has hard links, once for each of them; none without rows."""
-    return (row[0] for row in c.execute(f"SELECT f.link {_FROM} AND f.kind = 'h'", (diff_id,)))
 
 
 class Repeated:
@@ -28,7 +22,9 @@ class Repeated:
         self._seen = seen = bytearray(1 << 4 * _DIGITS)
         for diff_id in diff_ids:
             rows = c.execute(
-                f"SELECT substr(f.digest, 1, 3) {_FROM} AND f.kind = 'f' AND f.size > 0", (diff_id,)
+                "SELECT substr(f.digest, 1, 3) FROM files AS f JOIN diffs AS d ON d.num = f.diff "
+                "WHERE d.diff_id = ? AND f.kind = 'f' AND f.size > 0",
+                (diff_id,),
             )
             for (head,) in rows:
                 place = int.from_bytes(head)
