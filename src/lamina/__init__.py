@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lamina.engine.steps import StepRef as StepRef
     from lamina.errors import LaminaError as LaminaError
     from lamina.serving.settings import ServeSettings as ServeSettings
-    from lamina.surgery.editing import ConfigEdit as ConfigEdit
+    from lamina.surgery.edit import ConfigEdit as ConfigEdit
     from lamina.transfer.drafts import IndexChanges as IndexChanges
 
 __version__ = "0.1.0"
@@ -57,7 +57,7 @@ _HOMES = {
     "BuildResult": "lamina.build.request",
     "CacheFrom": "lamina.build.given",
     "CacheTo": "lamina.build.given",
-    "ConfigEdit": "lamina.surgery.editing",
+    "ConfigEdit": "lamina.surgery.edit",
     "Engine": "lamina.engine.engine",
     "FileEdit": "lamina.engine.editing",
     "ImagePath": "lamina.engine.files",

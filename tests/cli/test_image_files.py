@@ -58,6 +58,19 @@ def test_ls(asked: Lamina) -> None:
     )
 
 
+def test_an_image_and_paths(asked: Lamina) -> None:
+    """A path of its own belongs to the image before it; IMAGE#LAYER is a state."""
+    assert asked("ls", "-1", "app", "/srv/app", "/usr/bin", "app#6:/srv/app/old").splitlines() == [
+        *("/srv/app:", "run", "", "/usr/bin:", "env", "", "/srv/app/old:", "x"),
+    ]
+    assert asked("cat", "app#-2", "/etc/app.conf", "/srv/app/run") == "port = 80\n#!/bin/sh\n"
+    assert asked("grep", "-n", "80", "app#7", "/etc/app.conf") == "1:port = 80\n"
+    assert asked("tree", "app#6", "/srv/app") == asked("tree", "--layer", "6", "app:/srv/app")
+    assert asked("find", "app#6:/srv/app/old", "-type", "f") == "/srv/app/old/x\n"
+    for words in (["ls", "/srv"], ["ls", "--layer", "6", "app#6"], ["tree", "app:/etc", "/srv"]):
+        assert "hint: " in asked.both(*words, status=1)[1]
+
+
 def test_cat(asked: Lamina) -> None:
     assert asked("cat", "app:/etc/app.conf", "app:/srv/app/run") == "port = 81\n#!/bin/sh\n"
     assert asked("cat", "--layer", "7", "app:/etc/app.conf") == "port = 80\n"

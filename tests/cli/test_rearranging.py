@@ -35,6 +35,10 @@ def test_what_they_print(program: Lamina, image: str) -> None:
     assert out[1:] == ["2 layers, 11B; before: 3 layers, 14B"]
     assert program("fold", "folded").splitlines()[0] == "There is nothing to change"
     short = program("squash", "-q", image, "1..2").strip()
+    same = [
+        program("squash", "-q", *w, SOURCE_DATE_EPOCH="1") for w in ((f"{image}#1..2",), (image, "-3..2"))
+    ]
+    assert same[0] == same[1]
     assert len(json.loads(program("layers", "--json", short))) == 2
     done = json.loads(program("flatten", image, "--json", "-t", "flat"))
     assert done["names"] == ["flat:latest"] and len(done["images"]) == 1
@@ -55,6 +59,9 @@ def test_what_they_print(program: Lamina, image: str) -> None:
         (["normalise", "app", "--owner", "me"], "invalid owner: 'me'"),
         (["normalise", "app", "--owner", "0:4294967296"], "invalid owner: '0:4294967296'"),
         (["squash", "app", "x"], "invalid layer: 'x'"),
+        (["squash", "app#1..2", "3"], "1..2 or 3?"),
+        (["squash", "app", "3..1"], "invalid range of layers: 3..1"),
+        (["split", "app"], "which layer of app?"),
         (["fold", "--push", "app"], "a name is needed to push to a registry"),
     ],
 )

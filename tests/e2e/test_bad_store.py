@@ -32,7 +32,7 @@ def build_context(folder: Path) -> Path:
 def test_a_root_of_someone_else(busybox: Lamina, tmp_path: Path) -> None:
     os.chown(busybox.root, 12345, 12345)
     before = on_disk(busybox.root)
-    for command in (*COMMANDS, ("build", str(build_context(tmp_path)))):
+    for command in (*COMMANDS, ("sql", "SELECT 1"), ("build", str(build_context(tmp_path)))):
         _, err = busybox.both(*command, status=1)
         check_error(err, r"belongs to another user \(uid 12345")
     assert on_disk(busybox.root) == before

@@ -148,7 +148,9 @@ def test_ls_and_tree(real: Real) -> None:
                 counted[2] = max(counted[2], layer)
     with Engine.open(str(real.lamina.root)) as engine:
         listed = {
-            os.fsencode(listing.folder.path).strip(b"/"): [os.fsencode(file.path)[1:] for file in listing.files]
+            os.fsencode(listing.folder.path).strip(b"/"): [
+                os.fsencode(file.path)[1:] for file in listing.files
+            ]
             for listing in engine.files.ls(ImagePath(real.name), recursive=True)
             if listing.folder is not None
         }
@@ -189,7 +191,7 @@ def test_cat_each_file(real: Real) -> None:
 
 @pytest.mark.parametrize("words", GREPS)
 def test_grep(real: Real, unpacked: Unpacked, words: str) -> None:
-    """Whole trees of large images for names alone, of which GNU's grep knows the same of binary files, too."""
+    """Whole trees for names alone: how it says that a binary file matches is its own."""
     names = words.startswith(("-l", "-L"))
     place = "etc" if not names and (unpacked.root / "etc").exists() else ""
     argv = [*real.lamina.argv, "grep", "--null", *words.split(), f"{real.name}:/{place}"]

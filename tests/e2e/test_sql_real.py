@@ -69,8 +69,8 @@ def test_each_row_of_each_layer(real: Real, engine: Engine) -> None:
     for layer in real.image.layers:
         found = list(engine.sql(f"SELECT {COLUMNS} FROM files WHERE diff_id = ?", [layer.diff_id]).rows)
         implied = {"/" + os.fsdecode(path) for path, entry in layer.entries.items() if entry.implied}
-        want = Counter(_rows(layer))
-        have = Counter(row for row in found if row[0] not in implied and row[0] != "/")
+        want = Counter[tuple[object, ...]](_rows(layer))
+        have = Counter[tuple[object, ...]](row for row in found if row[0] not in implied and row[0] != "/")
         assert sorted(map(str, (want - have) + (have - want)))[:6] == [], layer.diff_id
         sql = "SELECT entries FROM diffs WHERE diff_id = ?"
         assert list(engine.sql(sql, [layer.diff_id]).rows) == [(len(found),)]

@@ -26,11 +26,11 @@ OPERATIONS = {
 }
 
 
-def seen(image: oracle.Image) -> dict[bytes, object]:
+def seen(image: oracle.Image) -> dict[bytes, tuple[oracle.Entry, list[bytes]]]:
     """What a container sees at each path: all that is known of it, and which other names the file has."""
     state = image.state
     names: dict[tuple[int, bytes], list[bytes]] = {}
-    found: dict[bytes, object] = {}
+    found: dict[bytes, tuple[oracle.Entry, list[bytes]]] = {}
     groups: dict[bytes, tuple[int, bytes]] = {}
     for path, entry in state.items():
         if entry.type == "file":
@@ -61,5 +61,5 @@ def test_a_container_sees_no_difference(real: Real, operation: str) -> None:
     if operation.startswith("fold"):
         assert sum(layer.size for layer in made.layers) <= sum(layer.size for layer in real.image.layers)
     if operation == "fold all":
-        carried = sum(entry.size for entry, names in after.values() if not names or names[0] == entry.path)  # type: ignore[attr-defined,misc]
+        carried = sum(entry.size for entry, names in after.values() if not names or names[0] == entry.path)
         assert sum(layer.size for layer in made.layers) == carried, "nothing but what is seen"

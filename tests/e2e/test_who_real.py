@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,22 @@ def test_files(real: Real) -> None:
             want = _expected(real, lambda other, path=entry.path: other.path == path)
             found = _found(engine.who(path, "path"), real.image.config_digest)
             assert {each for each in found if each[0] == path} == want, entry
+
+
+def test_each_digest(real: Real) -> None:
+    """Where each content is, in which layers, and whether it can be seen."""
+    wanted: dict[str, set[tuple[str, int, str, int]]] = {}
+    for path in {path for layer in real.image.layers for path in layer.entries if path}:
+        events = [*real.image.events(path), (-1, "")]
+        text = "/" + path.decode("utf-8", "surrogateescape")
+        for (number, _), (later, what) in itertools.pairwise(events):
+            entry = real.image.layers[number].entries.get(path)
+            if entry and entry.size:  # of empty ones there are thousands
+                state = {"": "visible", "deleted": "deleted"}.get(what, "replaced")
+                wanted.setdefault(entry.sha256, set()).add((text, number + 1, state, later + 1))
+    with Engine.open(str(real.lamina.root)) as engine:
+        for digest, seen in wanted.items():
+            assert _found(engine.who(digest), real.image.config_digest) == seen, digest
 
 
 def test_packages(real: Real) -> None:

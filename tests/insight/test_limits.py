@@ -53,6 +53,11 @@ def test_other_files(text: bytes, expected: dict[str, str]) -> None:
     assert read(text, "f") == expected
 
 
+_MERGES = b"a0: &a0 {k: v}\n" + b"".join(  # each merges the one before it nine times
+    b"a%d: &a%d {<<: [%s]}\n" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 12)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -67,7 +72,9 @@ def test_other_files(text: bytes, expected: dict[str, str]) -> None:
         (b"rules: {lowestEfficiency: true}", "invalid ratio: 'True'"),
         (b"rules: {lowestEfficiency: .nan}", "invalid ratio: 'nan'"),
         (b"rules: {lowestEfficiency: [0.5]}", "invalid ratio"),
-        (b"a: &a [1]\nb: &b [*a, *a]\nrules: {lowestEfficiency: *b}", "invalid ratio: 'a list'"),
+        (b"a: &a [1]\nb: &b [*a, *a]\nrules: {lowestEfficiency: *b}", "f: an alias"),
+        (_MERGES, "f: an alias"),
+        (b"rules: {highestWastedBytes: " + b"9" * 400 + b"}", "invalid size"),
         (b"rules: {highestWastedBytes: lots}", "invalid size: 'lots'"),
         (b" " * (1 << 16) + b"{}", "bytes"),
     ],

@@ -22,11 +22,11 @@ STATUS = "\n\n".join(
 )
 
 
-def labels(store: Layers, *layers: Mapping[str, object], under: bytes = b"") -> dict[str, str]:
+def labels(store: Layers, *layers: Mapping[str, object]) -> dict[str, str]:
     made = image(store, *layers)
     diff_ids = [diff_id for diff_id, _ in layers_of(store, made)]
     told: list[Event] = []
-    found = owners(store, diff_ids, told.append, under=under)
+    found = owners(store, diff_ids, told.append)
     assert not told, told
     return {path.decode(): f"{owner.kind} {owner.label}" for path, owner in found.items()}
 
@@ -49,11 +49,6 @@ def test_dpkg_with_merged_usr_and_diversions(store: Layers) -> None:
     assert found["usr/bin/sh"] == "deb mover@3"
     assert found["usr/bin/sh.distrib"] == "deb dash@0.5-1"
     assert "bin/dash" not in found and f"{INFO}/dash.list" not in found
-
-
-def test_only_what_lies_below_a_folder(store: Layers) -> None:
-    files = {"var/lib/dpkg/status": STATUS, f"{INFO}/dash.list": "/.\n/usr\n/usr/a\n/usrb\n/opt/x\n"}
-    assert set(labels(store, files, under=b"usr")) == {"usr", "usr/a"}
 
 
 def test_distroless(store: Layers) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lamina.oci.config import ContainerConfig, Healthcheck
-from lamina.surgery.merging import CONFLICT, TAKEN, Merged, merge, merged_list
+from lamina.surgery.merging import CONFLICT, TAKEN, MergedValue, merge, merged_list
 
 WORDS = st.sampled_from(["a", "b", "c", "d"])
 LISTS = st.lists(WORDS, unique=True, max_size=4).map(tuple)
@@ -89,8 +89,8 @@ def test_conflicts() -> None:
     assert merged.cmd == () and merged.entrypoint == ("/app/run",), "ENTRYPOINT resets CMD"
     assert merged.labels == {"l": "2"}
     assert told == (
-        Merged(TAKEN, "ENV", "PATH", "/bin", "/bin:/sbin", "/app:/bin:/sbin"),
-        Merged(CONFLICT, "ENV", "V", "1", "3", "2"),
-        Merged(TAKEN, "ENV", "GONE", "x", None, None),
-        Merged(TAKEN, "LABEL", "l", "1", "2", "2"),
+        MergedValue(TAKEN, "ENV", "PATH", "/bin", "/bin:/sbin", "/app:/bin:/sbin"),
+        MergedValue(CONFLICT, "ENV", "V", "1", "3", "2"),
+        MergedValue(TAKEN, "ENV", "GONE", "x", None, None),
+        MergedValue(TAKEN, "LABEL", "l", "1", "2", "2"),
     )

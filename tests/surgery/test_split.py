@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lamina.errors import InvalidInput
 from lamina.layers.write import LayerItem, write_layer
-from lamina.surgery.rates import ByChangeRate
+from lamina.surgery.changerate import ByChangeRate
 from lamina.surgery.split import ByPackage, BySize, split
 from lamina.tree.entry import Entry, Kind
 from tests.layers.stores import rows

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from lamina.cli.escaping import escaped
-from lamina.cli.units import human_size
+from lamina.cli.units import counted, human_size
 from lamina.fs.failures import shown
 from lamina.tree.entry import WORDS, Kind
 
@@ -160,7 +160,7 @@ def summary(diff: Diff, *, times: bool = False) -> str:
 
 
 def _side(side: Side) -> str:
-    layers = f" ({side.layers} layer{'s' * (side.layers != 1)})" if side.kind != "nothing" else ""
+    layers = f" ({counted(side.layers, 'layer')})" if side.kind != "nothing" else ""
     return escaped(side.label) + layers
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lamina.cli.session import Session
     from lamina.engine.reordering import Picking
     from lamina.surgery.findings import Finding, Findings
-    from lamina.surgery.merging import Merged
+    from lamina.surgery.merging import MergedValue
 
 MOST = 12  # of one weight that are shown, unless all are wanted
 _TITLES = {Weight.BREAKS: "Breaks", Weight.RISK: "Could break", Weight.NOTE: "Good to know"}
@@ -33,7 +33,7 @@ def lines(found: Findings, *, whole: bool = False) -> list[str]:
     return out
 
 
-def config_lines(merged: tuple[Merged, ...]) -> list[str]:
+def config_lines(merged: tuple[MergedValue, ...]) -> list[str]:
     """What became of the config where the bases differ."""
     return ["Config:", *[f"  {escaped(_merged(each))}" for each in merged]] if merged else []
 
@@ -68,7 +68,7 @@ def _line(finding: Finding) -> str:
     return escaped(" ".join(part for part in (finding.path, finding.text) if part))
 
 
-def _merged(each: Merged) -> str:
+def _merged(each: MergedValue) -> str:
     what = f"{each.field} {each.name}".strip()
     if each.outcome == "conflict":
         bases = f"the old base has {_value(each.old)}, the new one {_value(each.new)}"

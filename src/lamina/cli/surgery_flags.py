@@ -122,4 +122,4 @@ def _compared(session: Session, done: Operated) -> None:
 def _weight(session: Session, image_id: ImageID) -> str:
     layers = session.engine.layers(image_id, counted=False)
     size = units.human_size(sum([layer.size for layer in layers]))
-    return f"{len(layers)} layer{'s' * (len(layers) != 1)}, {size}"
+    return f"{units.counted(len(layers), 'layer')}, {size}"

@@ -16,6 +16,11 @@ def human_size(size: float, digits: int = 3) -> str:
     return f"{size:.{digits}g}{_UNITS[unit]}"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 layer`, `12 layers`, `1,200 files`."""
+    return f"{number:,} {what}" + "s" * (number != 1)
+
+
 def human_duration(seconds: float) -> str:
     """How long something took or lies back: About a minute, 3 days, 2 years."""
     whole = int(seconds)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db.marks import marks
-from lamina.oci.digest import ImageID
+from lamina.oci import reference
+from lamina.oci.digest import ImageID, short
 
 if TYPE_CHECKING:
     import sqlite3
@@ -18,6 +19,11 @@ class Base(NamedTuple):
     image_id: ImageID
     layers: int  # how many of the other's layers are its own
     names: tuple[str, ...]  # full names, sorted; () where it has none
+
+    @property
+    def label(self) -> str:
+        """What to call it: its first name as Docker prints it, else its short ID."""
+        return reference.parse(self.names[0]).familiar() if self.names else short(self.image_id)
 
 
 def bases(c: sqlite3.Connection, image_id: ImageID) -> list[Base]:

@@ -40,7 +40,7 @@ def appending(source: str | BinaryIO, prefix: str, epoch: int | None) -> Change:
         diff_id = _layer(ctx, subject.parts.diff_ids, path, prefix, epoch)
         if diff_id is None:
             raise InvalidInput(f"{shown(os.fsencode(name))} holds nothing")
-        line = done(what, subject.created, f"of {subject.image_id}", diff_id)
+        line = done(what, subject.created, f"from {subject.image_id}", diff_id)
         return Parts(subject.parts.config, (*subject.parts.lines, line))
 
     return change

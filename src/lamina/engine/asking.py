@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lamina.build.request import BuildRequest
     from lamina.containers.changes import ContainerChange
     from lamina.containers.stdio import Stdio
-    from lamina.db.ask import Answer, Value
+    from lamina.db.usersql import Answer, Value
     from lamina.engine.attesting import Bill
     from lamina.engine.bisecting import Bisected, BisectQuery
     from lamina.engine.context import ContextQuestions
@@ -252,17 +252,18 @@ class Asking(Base):
     ) -> Answer:
         """The rows that a SELECT on the views of docs/database.md gives; it can change nothing.
 
-        `values` take the places of `?`; after `seconds` it is stopped, if that is not 0. InvalidInput.
+        `values` take the places of `?`; after `seconds` it is stopped, if that is not 0. InvalidInput, Denied.
         """
-        from lamina.db.ask import ask
+        from lamina.db.usersql import ask
         from lamina.engine.who import learn_for
 
+        self._opened.layout.exists()  # Denied when it is someone else's, which else could look empty
         learn_for(self._inside, lambda: self._opened, query, observer)
         return ask(self._opened.layout.database, query, values, seconds=seconds)
 
     def views(self) -> dict[str, tuple[str, ...]]:
         """The views that `sql` may read, with their columns."""
-        from lamina.db.ask import columns
+        from lamina.db.usersql import columns
 
         return columns(self._opened.layout.database)
 

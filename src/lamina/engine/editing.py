@@ -23,7 +23,7 @@ from lamina.graph.chmod import parse_mode
 from lamina.layers.lookup import EMPTY_DIFF, Lookup
 from lamina.layers.write import LayerItem, write_layer
 from lamina.store.guard import guard
-from lamina.surgery.editing import edit_config, edited, words
+from lamina.surgery.edit import edit_config, edited, words
 from lamina.tree.entry import FILES, Kind
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from lamina.graph.ingredients import Picked
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
-    from lamina.surgery.editing import ConfigEdit
+    from lamina.surgery.edit import ConfigEdit
     from lamina.surgery.parts import Parts
     from lamina.tree.entry import Entry
 
@@ -151,7 +151,7 @@ def _open(source: str) -> BinaryIO:
 
 
 def editing(config: ConfigEdit, files: FileEdit, epoch: int | None) -> Change:
-    """What does both; errors as of file_layer and of surgery.editing."""
+    """What does both; errors as of file_layer and of surgery.edit."""
     what = shlex.join(["lamina", "edit", *words(config), *files.words()])
 
     def change(ctx: Layers, subject: Subject) -> Parts:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from lamina.db.siblings import siblings
 from lamina.errors import InvalidInput, NotFound
 from lamina.events import Notice
-from lamina.oci import reference as references
-from lamina.oci.digest import short
 from lamina.oci.timestamp import rfc3339
 from lamina.surgery import squash
 from lamina.surgery.ranges import base_of, layers_meant
@@ -66,12 +64,8 @@ def _tell_of_base(ctx: Layers, subject: Subject, how: str, tell: Observer) -> No
     """Says which layers were left alone where nothing else was to be done."""
     base = base_of(ctx, subject.image_id)
     if base is not None:
-        name = references.parse(base.names[0]).familiar() if base.names else short(base.image_id)
-        tell(
-            Notice(
-                f"the lower {base.layers} layers of {subject.name} are those of {name}: {how} takes them, too"
-            )
-        )
+        theirs = f"the lower {base.layers} layers of {subject.name} are those of {base.label}"
+        tell(Notice(f"{theirs}: {how} takes them, too"))
 
 
 def splitting(layers: str, by: str, most: int, tell: Observer) -> Change:
@@ -107,7 +101,7 @@ def _shown(size: int) -> str:
 
 
 def _by_change_rate(ctx: Layers, subject: Subject, low: int, high: int) -> Parts:
-    from lamina.surgery.rates import ByChangeRate
+    from lamina.surgery.changerate import ByChangeRate
     from lamina.surgery.split import split
 
     if low != high:

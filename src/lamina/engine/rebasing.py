@@ -13,7 +13,7 @@ from lamina.insight.states import IMAGE, State
 from lamina.oci import reference
 from lamina.oci.annotations import BASE_DIGEST, BASE_NAME
 from lamina.oci.config import ContainerConfig, ImageConfig
-from lamina.oci.digest import ImageID
+from lamina.oci.digest import ImageID, short
 from lamina.surgery import oldbase
 from lamina.surgery.findings import Findings, Weight
 from lamina.surgery.parts import Parts, done, take_apart
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lamina.events import Observer
     from lamina.insight.diff.packages import PackageChange
     from lamina.layers.context import Layers
-    from lamina.surgery.merging import Merged
+    from lamina.surgery.merging import MergedValue
 
 SCRATCH = "scratch"
 
@@ -47,7 +47,7 @@ class RebasedImage(NamedTuple):
     new_base: BaseUsed
     layers: int  # of the image's own, which stay
     packages: tuple[PackageChange, ...]  # in which the bases differ
-    config: tuple[Merged, ...]
+    config: tuple[MergedValue, ...]
     findings: Findings
 
 
@@ -202,7 +202,7 @@ def _part(base: _Base, layer: str, name: str) -> _Base:
 def _of_image(ctx: Layers, image_id: ImageID) -> _Base:
     c = ctx.db.read()
     tags = imagedb.tags(c, image_id)
-    name = reference.parse(tags[0]).familiar() if tags else image_id[7:19]
+    name = reference.parse(tags[0]).familiar() if tags else short(image_id)
     parts = take_apart(ctx, image_id)
     return _Base(
         BaseUsed(name, image_id, len(parts.diff_ids)), parts, imagedb.need_image(c, image_id).manifest

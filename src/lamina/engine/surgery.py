@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lamina.engine.rebasing import Rebasing
     from lamina.engine.reordering import Picking
     from lamina.events import Observer
-    from lamina.surgery.editing import ConfigEdit
+    from lamina.surgery.edit import ConfigEdit
 
 _HERE = Target()
 
@@ -202,7 +202,7 @@ class Surgery:
     ) -> Operated:
         """Changes the config, and files: all of these in one new layer. InvalidInput, NotFound for a path."""
         from lamina.engine.editing import FileEdit, editing
-        from lamina.surgery.editing import ConfigEdit
+        from lamina.surgery.edit import ConfigEdit
 
         change = editing(config or ConfigEdit(), files or FileEdit(), _epoch(target))
         return self._operate(name, target, change, observer)

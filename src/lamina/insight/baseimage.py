@@ -36,17 +36,12 @@ def base_images(rows: Rows, image_id: ImageID, config: ImageConfig) -> list[Base
     Annotations (image-spec annotations.md) count where no layer is known to be a base's.
     """
     found = [
-        BaseImage(_short(base.names, base.image_id), base.image_id, base.layers, LAYERS)
-        for base in bases(rows.connection, image_id)
+        BaseImage(base.label, base.image_id, base.layers, LAYERS) for base in bases(rows.connection, image_id)
     ]
     known = {base.layers for base in found}
     found += [base for base in _built_on(rows, image_id) if base.layers not in known]
     found.sort(key=lambda base: -base.layers)  # stable: named ones stay before others
     return found or _said(rows, image_id, config)
-
-
-def _short(names: tuple[str, ...], image_id: str) -> str:
-    return reference.parse(names[0]).familiar() if names else image_id.removeprefix("sha256:")[:12]
 
 
 def _built_on(rows: Rows, image_id: ImageID) -> list[BaseImage]:
@@ -76,8 +71,8 @@ def _called_here(rows: Rows, base: BaseImage) -> BaseImage:
     row = rows.connection.execute(sql, (base.digest,)).fetchone()
     if row is None:
         return base
-    names = imagedb.tags(rows.connection, row[0])
-    return base._replace(name=_short(tuple(sorted(names)), row[0]) if names else base.name, digest=row[0])
+    names = sorted(imagedb.tags(rows.connection, row[0]))
+    return base._replace(name=reference.parse(names[0]).familiar() if names else base.name, digest=row[0])
 
 
 def _said(rows: Rows, image_id: ImageID, config: ImageConfig) -> list[BaseImage]:

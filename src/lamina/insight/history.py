@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.insight.counts import Counts, counts
+from lamina.insight.historylines import LinePlace, line_places
 from lamina.insight.images import tags_of
-from lamina.insight.places import Place, places
 from lamina.insight.stack import stack
 from lamina.oci.history import pair
 
@@ -44,11 +44,11 @@ def history(rows: Rows, image_id: ImageID, *, counted: bool = True) -> list[Hist
     """
     found = stack(rows, image_id)
     done = counts(rows.connection, found.diff_ids) if counted else [Counts()] * len(found.layers)
-    lines = places(rows, image_id, found.config.history, found.bases, recorded=False)
+    lines = line_places(rows, image_id, found.config.history, found.bases, recorded=False)
     items: list[HistoryItem] = []
     layer = 0
     for number, (entry, diff_id) in enumerate(pair(found.config.history, found.diff_ids)):
-        place = lines[number] if number < len(lines) else Place()
+        place = lines[number] if number < len(lines) else LinePlace()
         if diff_id is not None:
             layer += 1
         items.append(_item(found, entry, layer if diff_id else 0, place, done))
@@ -58,7 +58,7 @@ def history(rows: Rows, image_id: ImageID, *, counted: bool = True) -> list[Hist
     return items[::-1]
 
 
-def _item(found: Stack, entry: History, number: int, place: Place, done: list[Counts]) -> HistoryItem:
+def _item(found: Stack, entry: History, number: int, place: LinePlace, done: list[Counts]) -> HistoryItem:
     """One entry; `number` is that of its layer, 0 for none."""
     comment = f"({entry.comment})" if entry.comment else ""
     item = HistoryItem(

@@ -21,6 +21,7 @@ EFFICIENCY, BYTES, PERCENT = "lowestEfficiency", "highestWastedBytes", "highestU
 DEFAULTS = {EFFICIENCY: "0.9", BYTES: "disabled", PERCENT: "0.1"}  # dive's
 MAX_SIZE = 1 << 16  # bytes of a .dive-ci file
 
+_LONGEST = 100  # characters of a size
 _OFF = frozenset({"", "disabled", "off", "false"})
 _SIZE = re.compile(r"([0-9][0-9,]*\.?[0-9]*|\.[0-9]+)\s*([kmgtpe]?)(i?)b?\Z")
 _FORMS = "a number and B, kB, MB, GB (or KiB, MiB, GiB), or `disabled`"
@@ -69,7 +70,9 @@ def read(data: bytes, name: str) -> dict[str, str]:
     if len(data) > MAX_SIZE:
         raise InvalidInput(f"{name}: it has more than {MAX_SIZE} bytes")
     try:
-        document = yaml.safe_load(data)
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(data)):
+            raise InvalidInput(f"{name}: an alias (`*x`) is not read", hint="write the value itself")
+        document = yaml.safe_load(data)  # without aliases, of which few can stand for billions
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{name} is no YAML: {' '.join(str(error).split())}") from None
     rules = document.get("rules", document) if isinstance(document, dict) else document
@@ -126,7 +129,7 @@ def size_of(text: str) -> float | None:
     if text.lower() in _OFF:
         return None
     match = _SIZE.match(text.lower())
-    if match is None or (match[3] and not match[2]):
+    if match is None or len(text) > _LONGEST or (match[3] and not match[2]):
         raise InvalidInput(f"invalid size: {text!r}", hint=f"write {_FORMS}")
     unit = 1024 if match[3] else 1000
     return float(int(float(match[1].replace(",", "")) * unit ** " kmgtpe".index(match[2] or " ")))

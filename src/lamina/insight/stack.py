@@ -12,8 +12,8 @@ from lamina.db import imagedb, layerdb
 from lamina.db.origins import Origin, origins
 from lamina.insight.baseimage import base_images
 from lamina.insight.config import config_of
+from lamina.insight.historylines import LinePlace, line_places
 from lamina.insight.images import label
-from lamina.insight.places import Place, places
 from lamina.oci.history import pair
 
 if TYPE_CHECKING:
@@ -82,8 +82,8 @@ def stack(rows: Rows, image_id: ImageID) -> Stack:
     known = origins(c, chain)
     standing = base_images(rows, image_id, config)
     owners = [(base.layers, base.name) for base in reversed(standing)]
-    where = places(rows, image_id, config.history, standing, recorded=True)
-    where += [Place()] * len(config.diff_ids)  # for layers that the history does not name
+    where = line_places(rows, image_id, config.history, standing, recorded=True)
+    where += [LinePlace()] * len(config.diff_ids)  # for layers that the history does not name
     pairs = zip(pair(config.history, config.diff_ids), where, strict=False)
     lines = [(line, place) for (line, diff_id), place in pairs if diff_id is not None]
     layers = []
@@ -97,6 +97,6 @@ def stack(rows: Rows, image_id: ImageID) -> Stack:
     return Stack(image_id, label(rows, image_id), config, tuple(layers), tuple(standing))
 
 
-def _origin(place: Place) -> Origin | None:
+def _origin(place: LinePlace) -> Origin | None:
     """What is still known where the steps of the build are not."""
     return Origin("", place.dockerfile, "", "", place.line) if place.line else None

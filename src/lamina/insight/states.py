@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from lamina.db.bases import bases
 from lamina.insight.config import config_of
 from lamina.insight.images import label
-from lamina.oci import reference
 from lamina.oci.config import History
-from lamina.oci.digest import DiffID, ImageID
+from lamina.oci.digest import DiffID, ImageID, short
 from lamina.oci.history import pair
 
 if TYPE_CHECKING:
@@ -53,15 +52,14 @@ def after(state: State, number: int) -> State:
 
 def of_layer(diff_id: DiffID) -> State:
     """One layer alone."""
-    return State(LAYER, diff_id[7:19], (diff_id,), ("",))
+    return State(LAYER, short(diff_id), (diff_id,), ("",))
 
 
 def base_of(rows: Rows, state: State) -> State:
     """The highest image of the store whose layers are the lower ones of this image; or EMPTY."""
-    for base in bases(rows.connection, ImageID(state.image_id)):
-        if base.layers:
-            name = reference.parse(base.names[0]).familiar() if base.names else ""
-            return of_image(rows, base.image_id, name)
+    below = bases(rows.connection, ImageID(state.image_id))
+    if below:
+        return of_image(rows, below[0].image_id, below[0].label)
     return EMPTY._replace(label=f"{EMPTY.label} (no base of it is in the store)")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput, NotFound
 from lamina.fs.failures import shown
+from lamina.fs.reading import head
 from lamina.insight.blame import locate
 from lamina.layers.difffiles import open_in_diff
 from lamina.tree.entry import FILES, Entry
@@ -64,11 +65,8 @@ def _lines(ctx: Layers, image: Stack, layer: int, entry: Entry) -> list[bytes]:
     if entry.size > MOST:
         size = f"{entry.size} bytes in layer {layer + 1}, the limit is {MOST}"
         raise InvalidInput(f"{shown(b'/' + entry.path)} is too long: {size}")
-    parts = []
     with open_in_diff(ctx, image.diff_ids[layer], entry.path) as file:
-        while part := file.read(MOST + 1):
-            parts.append(part)
-    data = b"".join(parts)
+        data = head(file, MOST)
     if b"\0" in data:
         raise InvalidInput(
             f"{shown(b'/' + entry.path)} is not text", hint="without --lines its layers are listed"

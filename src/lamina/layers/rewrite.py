@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from lamina.db.layerdb import Diff
-    from lamina.layers.commit import Also
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
 
@@ -59,9 +58,7 @@ class Piece(NamedTuple):
     source: DiffID | Callable[[], BinaryIO] | bytes | None = None
 
 
-def rewrite(
-    ctx: Layers, pieces: Iterable[Piece], *, folder: Folder | None = None, also: Also | None = None
-) -> Diff | None:
+def rewrite(ctx: Layers, pieces: Iterable[Piece], *, folder: Folder | None = None) -> Diff | None:
     """Writes and commits a layer of `pieces` (of two for a path, the last counts); None where none is left.
 
     Folders on the way that are no pieces are what `folder` says of them (b"" is the root), else root's with
@@ -72,7 +69,7 @@ def rewrite(
         for piece in pieces:
             layer.put(piece)
         layer.complete(folder)
-        return layer.commit(also=also)
+        return layer.commit()
 
 
 class NewLayer:
@@ -121,7 +118,7 @@ class NewLayer:
         if root is not None and b"" not in self.entries and not default_root(root):
             self.entries.put(root._replace(opaque=False))
 
-    def commit(self, *, also: Also | None = None) -> Diff | None:
+    def commit(self) -> Diff | None:
         """Writes it; None where there is nothing to write. Errors as of `rewrite`."""
         if self._has_opaque:
             self.entries.drop(self._is_hidden)
@@ -133,7 +130,7 @@ class NewLayer:
             with Builder(temp, place=self._ctx.temp_path) as builder:
                 self._build(builder, canonical, made)
                 builder.finish()
-            return commit_diff(self._ctx, temp, made, *canonical.finish(), also=also)
+            return commit_diff(self._ctx, temp, made, *canonical.finish())
 
     def _build(self, builder: Builder, canonical: Canonical, made: Entries) -> None:
         """Makes all entries in the order of their paths, and notes them in `made` with their digests."""

@@ -50,6 +50,16 @@ def look_up(user: str, passwd: bytes, group: bytes) -> Identity:
     return Identity(row.uid, row.gid, tuple(groups), row.home)
 
 
+def numbers(table: bytes) -> dict[str, int]:
+    """Names with their numbers, of a file of passwd(5) or group(5); the first row of a name counts."""
+    found: dict[str, int] = {}
+    for line in table.decode("utf-8", "surrogateescape").split("\n"):
+        fields = line.strip().split(":")
+        if len(fields) > 2 and _is_number(fields[2]) and len(fields[2]) <= _LONGEST_NUMBER:
+            found.setdefault(fields[0], int(fields[2]))
+    return found
+
+
 def _find_user(who: str, passwd: bytes) -> _Passwd | None:
     wanted = (who or "0").lstrip("0") if _is_number(who or "0") else None
     for line in passwd.decode("utf-8", "surrogateescape").split("\n"):

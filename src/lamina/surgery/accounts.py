@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db.versions import versions
+from lamina.sandbox.accounts import numbers
 from lamina.surgery.findings import Finding, Weight
 from lamina.surgery.transplant import head_of
 from lamina.tree.entry import Kind
@@ -87,14 +88,4 @@ def _files(
 
 
 def _names(view: Lookup) -> _Names:
-    return _Names(_rows(view, _PASSWD), _rows(view, _GROUP))
-
-
-def _rows(view: Lookup, path: bytes) -> dict[str, int]:
-    """Names with their numbers, of a file of passwd(5) or group(5); the first of a name counts."""
-    found: dict[str, int] = {}
-    for line in head_of(view, path, _SIZE).decode("utf-8", "surrogateescape").split("\n"):
-        fields = line.strip().split(":")
-        if len(fields) > 2 and fields[2].isascii() and fields[2].isdecimal() and len(fields[2]) < 11:
-            found.setdefault(fields[0], int(fields[2]))
-    return found
+    return _Names(*[numbers(head_of(view, path, _SIZE)) for path in (_PASSWD, _GROUP)])

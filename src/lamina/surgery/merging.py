@@ -1,7 +1,7 @@
 """Merging: the config of an application on a new base, from those of the old base, itself, and the new base.
 
 What the application left as its base had it becomes what the new base says; what it changed stays. Where both
-changed the same thing to something else the application wins, and a Merged says so.
+changed the same thing to something else the application wins, and a MergedValue says so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCALARS = (
 )
 
 
-class Merged(NamedTuple):
+class MergedValue(NamedTuple):
     """One thing in which the new base differs from the old one. Values are texts, None for none."""
 
     outcome: str  # TAKEN from the new base, or a CONFLICT, which the application won
@@ -41,9 +41,9 @@ class Merged(NamedTuple):
 
 def merge(
     old: ContainerConfig, app: ContainerConfig, new: ContainerConfig
-) -> tuple[ContainerConfig, tuple[Merged, ...]]:
+) -> tuple[ContainerConfig, tuple[MergedValue, ...]]:
     """The config of the application on the new base, and what came of all in which the bases differ."""
-    told: list[Merged] = []
+    told: list[MergedValue] = []
     changed: dict[str, Any] = {}
     for name, word in _SCALARS:
         before, ours, theirs = getattr(old, name), getattr(app, name), getattr(new, name)
@@ -76,19 +76,19 @@ def merged_list(old: Sequence[str], app: Sequence[str], new: Sequence[str]) -> t
     return tuple(out)
 
 
-def _one(told: list[Merged], what: tuple[str, str], old: Value, app: Value, new: Value) -> Value:
+def _one(told: list[MergedValue], what: tuple[str, str], old: Value, app: Value, new: Value) -> Value:
     """Three values of one thing; None or an empty one stands for nothing."""
     if new in (old, app):
         return app
     if app == old:
-        told.append(Merged(TAKEN, *what, _text(old), _text(new), _text(new)))
+        told.append(MergedValue(TAKEN, *what, _text(old), _text(new), _text(new)))
         return new
-    told.append(Merged(CONFLICT, *what, _text(old), _text(new), _text(app)))
+    told.append(MergedValue(CONFLICT, *what, _text(old), _text(new), _text(app)))
     return app
 
 
 def _mapping(
-    told: list[Merged], word: str, old: Mapping[str, str], app: Mapping[str, str], new: Mapping[str, str]
+    told: list[MergedValue], word: str, old: Mapping[str, str], app: Mapping[str, str], new: Mapping[str, str]
 ) -> dict[str, str]:
     """Those that the new base has in its order, then what the application adds."""
     out: dict[str, str] = {}
@@ -99,7 +99,9 @@ def _mapping(
     return out
 
 
-def _env(told: list[Merged], old: Sequence[str], app: Sequence[str], new: Sequence[str]) -> tuple[str, ...]:
+def _env(
+    told: list[MergedValue], old: Sequence[str], app: Sequence[str], new: Sequence[str]
+) -> tuple[str, ...]:
     """Variables by name, PATH by its elements. One without `=` has no value, and keeps having none."""
     if tuple(old) == tuple(new):
         return tuple(app)
@@ -107,7 +109,7 @@ def _env(told: list[Merged], old: Sequence[str], app: Sequence[str], new: Sequen
     paths = before.get(_PATH), ours.get(_PATH), theirs.get(_PATH)
     if all(paths) and len(set(paths)) == 3:
         path = _path(*map(str, paths))
-        told.append(Merged(TAKEN, "ENV", _PATH, _text(paths[0]), _text(paths[2]), _text(path)))
+        told.append(MergedValue(TAKEN, "ENV", _PATH, _text(paths[0]), _text(paths[2]), _text(path)))
         before, ours, theirs = ({**each, _PATH: path} for each in (before, ours, theirs))
     merged = _mapping(told, "ENV", before, ours, theirs)
     return tuple([name + value for name, value in merged.items()])
@@ -129,14 +131,14 @@ def _variables(env: Iterable[str]) -> dict[str, str]:
 
 
 def _names(
-    told: list[Merged], word: str, old: Iterable[str], app: Iterable[str], new: Iterable[str]
+    told: list[MergedValue], word: str, old: Iterable[str], app: Iterable[str], new: Iterable[str]
 ) -> tuple[str, ...]:
     """Sets of names: neither side can contradict the other."""
     before, ours, theirs = set(old), set(app), set(new)
     for name in sorted(before ^ theirs):
         there = name in theirs
         if there != (name in ours):
-            told.append(Merged(TAKEN, word, name, _there(not there), _there(there), _there(there)))
+            told.append(MergedValue(TAKEN, word, name, _there(not there), _there(there), _there(there)))
     return tuple(sorted((ours | (theirs - before)) - (before - theirs)))
 
 

@@ -1,7 +1,7 @@
 """Parts: an image taken apart into its config and its layers, each with its line of history.
 
-Every operation is a function from Parts to Parts; it writes the layers that it makes (layers.write), and the
-new lines of history say what was done, of which image. `put_together` makes the image.
+Every operation is a function from Parts to Parts; it writes the layers that it makes (layers.rewrite), and
+the new lines of history say what was done, of which image. `put_together` makes the image.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from lamina.oci.history import pair
 from lamina.transfer.register import register_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
 
     from lamina.db.imagedb import ImageRow
     from lamina.layers.context import Layers
@@ -70,7 +69,7 @@ def whole(parts: Parts, created: str) -> ImageConfig:
     )
 
 
-def put_together(ctx: Layers, parts: Parts, created: str, tags: Sequence[str] = ()) -> ImageRow:
-    """Makes the image, whose layers are in the store, with these names. Errors as of register_image."""
+def put_together(ctx: Layers, parts: Parts, created: str) -> ImageRow:
+    """Makes the image, whose layers are in the store; it has no name yet. Errors as of register_image."""
     config = whole(parts, created)
-    return register_image(ctx, config, config.diff_ids, tags)
+    return register_image(ctx, config, config.diff_ids)

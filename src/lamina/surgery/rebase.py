@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lamina.layers.context import Layers
-    from lamina.surgery.merging import Merged
+    from lamina.surgery.merging import MergedValue
     from lamina.surgery.parts import Parts
 
 
@@ -27,7 +27,7 @@ class Rebased(NamedTuple):
     """An application on its new base, and what is to be known of it."""
 
     parts: Parts
-    config: tuple[Merged, ...]
+    config: tuple[MergedValue, ...]
     findings: Findings
 
 

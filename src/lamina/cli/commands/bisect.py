@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from lamina.cli import environment
 from lamina.cli.escaping import escaped
+from lamina.cli.units import counted
 from lamina.errors import InvalidInput
 from lamina.events import Notice
+from lamina.oci.digest import short
 
 if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
@@ -88,8 +90,7 @@ def _quiet(event: Event) -> None:
 
 
 def _told(found: Bisected) -> str:
-    count = len(found.tries)
-    runs = f"{count} run{'s' * (count != 1)}"
+    runs = counted(len(found.tries), "run")
     term = f"has exit code {found.term}" if found.term.isdigit() else found.term
     first, *others = found.layers
     if others:
@@ -106,4 +107,4 @@ def _layer(layer: StackLayer) -> str:
     origin = layer.origin
     place = f" ({escaped(origin.dockerfile)}:{origin.line})" if origin else ""
     base = f", of the base image {escaped(layer.base)}" if layer.base else ""
-    return f"  #{layer.number} {layer.diff_id[7:19]}{base}: {text}{place}"
+    return f"  #{layer.number} {short(layer.diff_id)}{base}: {text}{place}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
     from lamina.engine.editing import FileEdit
-    from lamina.surgery.editing import ConfigEdit
+    from lamina.surgery.edit import ConfigEdit
 
 
 def configure(command: Command) -> None:
@@ -54,7 +54,7 @@ def run(session: Session, args: Args) -> int:
 
 
 def _config(args: Args) -> ConfigEdit:
-    from lamina.surgery.editing import ConfigEdit
+    from lamina.surgery.edit import ConfigEdit
 
     def single(name: str) -> str | None:
         return args.text(name) if args.given(name) else None

@@ -86,7 +86,7 @@ def _show(images: tuple[RebasedImage, ...], args: Args) -> None:
     for image in images:
         if len(images) > 1:
             print(f"Platform {image.platform}:")
-        own = f"{image.layers} layers" if image.layers != 1 else "1 layer"
+        own = units.counted(image.layers, "layer")
         print(f"Old base: {_base(image.old_base)}, found {_HOW[image.found_by]}")
         print(f"New base: {_base(image.new_base)}; {own} of the image on it")
         whole = args.on("all")
@@ -112,5 +112,5 @@ def _package(change: PackageChange) -> str:
 
 
 def _base(used: BaseUsed) -> str:
-    layers = "1 layer" if used.layers == 1 else f"{used.layers} layers"
+    layers = units.counted(used.layers, "layer")
     return ", ".join(part for part in (used.name, units.short_id(used.image_id), layers) if part)

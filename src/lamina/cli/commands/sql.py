@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
-    from lamina.db.ask import Answer, Value
+    from lamina.db.usersql import Answer, Value
 
 _BLOCK = 1000  # rows of a table that are laid out together
 _GAP = 3

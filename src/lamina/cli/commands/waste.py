@@ -102,7 +102,7 @@ def page(found: Waste, args: Args) -> str:
     rest = own[len(listed) :]
     if rest:
         size = units.human_size(sum(each.size for each in rest))
-        lines += ["", f"and {size} in {_count(len(rest), 'more finding')}: --all shows them"]
+        lines += ["", f"and {size} in {units.counted(len(rest), 'more finding')}: --all shows them"]
     if found.foldable and (whole or _counts(found.foldable, found)):
         fold = f"`lamina fold {shlex.quote(escaped(found.name))}`"
         lines += ["", f"{fold} saves {units.human_size(found.foldable)} of it without a build"]
@@ -115,7 +115,7 @@ def _counts(size: int, found: Waste) -> bool:
 
 def _sums(found: Waste) -> Iterator[str]:
     size = units.human_size
-    yield f"{escaped(found.name)}: {size(found.size)} in {_count(len(found.layers), 'layer')}"
+    yield f"{escaped(found.name)}: {size(found.size)} in {units.counted(len(found.layers), 'layer')}"
     if not found.wasted:
         yield "nothing is wasted"
         return
@@ -188,7 +188,3 @@ def evaluation(judged: Judgement) -> str:
 
 def _percent(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "0.0%"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + "s" * (number != 1)

@@ -6,21 +6,22 @@ file differs it is the order or the headers in the tar; where no layer does, the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db.files import absolute
-from lamina.db.pairs import layer_pairs, shared_layers
+from lamina.db.sidebyside import layer_pairs, shared_layers
+from lamina.fs.reading import head
 from lamina.insight.diff import known, likely
 from lamina.insight.diff.change import CONTENT, MODE, OWNER, TIME, differing
 from lamina.insight.diff.contents import at_rest
+from lamina.insight.states import IMAGE, State
 from lamina.tree.entry import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lamina.db.pairs import Pair
+    from lamina.db.sidebyside import Pair
     from lamina.insight.diff.likely import Likely
-    from lamina.insight.states import State
     from lamina.layers.context import Layers
     from lamina.oci.digest import DiffID
     from lamina.tree.entry import Entry
@@ -44,7 +45,7 @@ class Cause(NamedTuple):
 
 def equal_builds(old: State, new: State) -> bool:
     """Whether two images are meant to be equal: the same instructions made them."""
-    if old.config is None or new.config is None or old.kind != "image" or new.kind != "image":
+    if old.config is None or new.config is None or not old.kind == new.kind == IMAGE:
         return False
     lines = [
         [(item.created_by, item.empty_layer) for item in each.config.history]
@@ -142,16 +143,11 @@ class _Kinds:
             return likely.of_sizes(path, old.size, new.size)
         self._read += 1
         with self._ctx.open_file(layers[0], path) as one, self._ctx.open_file(layers[1], path) as other:
-            return likely.of_content(path, *[_whole(stream) for stream in (one, other)])
+            return likely.of_content(path, head(one, likely.MAX_SIZE), head(other, likely.MAX_SIZE))
 
 
 def _entries(pair: Pair) -> tuple[Entry | None, Entry | None]:
     return (pair.old.entry if pair.old else None), (pair.new.entry if pair.new else None)
-
-
-def _whole(stream: BinaryIO) -> bytes:
-    """An unbuffered file of at most MAX_SIZE bytes."""
-    return b"".join(iter(lambda: stream.read(1 << 20), b""))
 
 
 def _ways(pair: Pair) -> Iterator[str]:

@@ -9,7 +9,7 @@ from lamina.db.files import absolute
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
-    from lamina.db.pairs import Pair
+    from lamina.db.sidebyside import Pair
     from lamina.db.versions import Version
 
 ADDED, CHANGED, DELETED = "A", "C", "D"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+from lamina.fs.reading import head
 from lamina.insight.diff.patch import MAX_SIZE, NONE, Content, is_text
 from lamina.layers.absent import absent
 from lamina.layers.difffiles import open_in_diff
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from lamina.oci.digest import DiffID
 
 Item = TypeVar("Item")
-
-_CHUNK = 1 << 20
 
 
 def at_rest(ctx: Layers, diff_ids: Iterable[DiffID], found: Iterable[Item]) -> Iterable[Item]:
@@ -40,17 +39,7 @@ def text_of(ctx: Layers, state: State, path: str, facts: FileFacts | None) -> Co
         return Content(None)
     if facts.size > MAX_SIZE:
         return Content(None, f"over {MAX_SIZE >> 20} MiB: not compared")
-    data = read(ctx, state, path, facts)
-    return Content(data) if is_text(data) else Content(None)
-
-
-def read(ctx: Layers, state: State, path: str, facts: FileFacts, most: int = MAX_SIZE) -> bytes:
-    """The first `most` bytes of a file."""
-    parts: list[bytes] = []
-    left = most
     diff_id = state.diff_ids[facts.layer - 1]
     with open_in_diff(ctx, diff_id, os.fsencode(path).lstrip(b"/")) as stream:
-        while left > 0 and (part := stream.read(min(left, _CHUNK))):
-            parts.append(part)
-            left -= len(part)
-    return b"".join(parts)
+        data = head(stream, MAX_SIZE)
+    return Content(data) if is_text(data) else Content(None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db.pairs import pairs, shared_layers
+from lamina.db.sidebyside import pairs, shared_layers
 from lamina.errors import LaminaError
 from lamina.events import Notice
 from lamina.insight.diff import config

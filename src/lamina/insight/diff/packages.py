@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.insight.packages import distro
+from lamina.insight.packages.managers import manager_of
 from lamina.insight.packages.packages import packages_of
 
 if TYPE_CHECKING:
@@ -14,13 +15,6 @@ if TYPE_CHECKING:
     from lamina.insight.packages.package import Package
     from lamina.insight.states import State
     from lamina.layers.context import Layers
-
-# Where the readers of insight.packages look; a change anywhere else changes no package.
-_DATABASE = re.compile(
-    rb"var/lib/dpkg/(status|status\.d/[^/]*)\Z|(usr/)?lib/apk/db/installed\Z|.*/rpmdb\.sqlite(-wal)?\Z"
-    rb"|.*(\.dist-info/METADATA|PKG-INFO|\.egg-info|/package\.json)\Z|(etc|usr/lib)/os-release\Z",
-    re.DOTALL,
-)
 
 
 class PackageChange(NamedTuple):
@@ -38,8 +32,8 @@ class PackageChange(NamedTuple):
 
 
 def is_database(path: bytes) -> bool:
-    """Whether packages may differ where this file does."""
-    return _DATABASE.match(path) is not None
+    """Whether packages may differ where this file (as in Entry) does."""
+    return manager_of(path) != "" or path in distro.PLACES
 
 
 def package_changes(ctx: Layers, old: State, new: State, tell: Observer) -> tuple[PackageChange, ...]:

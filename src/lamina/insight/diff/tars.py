@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from lamina.layers.pack import open_packed
 
@@ -40,10 +40,10 @@ def first_difference(ctx: Layers, old: DiffID, new: DiffID) -> tuple[str, str, s
     return "header", "", "the form of the headers, or the padding"
 
 
-def _members(stream: object) -> Iterator[tarfile.TarInfo]:
-    with tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as tar:  # type: ignore[call-overload]
+def _members(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    with tarfile.open(fileobj=stream, mode="r|", errors="surrogateescape") as tar:
         while (member := tar.next()) is not None:
-            tar.members.clear()  # it would keep all of them
+            tar.members.clear()  # type: ignore[attr-defined]  # it would keep all of them
             yield member
 
 

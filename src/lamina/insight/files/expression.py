@@ -40,7 +40,12 @@ class Candidate:
         self.depth = depth  # 0 for where the search starts
         self.acts: list[Act] = []
         self.pruned = False
-        self.quit = False
+        self.quit = False  # the search ends here, and at once
+
+    def wants(self, act: Act) -> None:
+        """Notes what is to be done; nothing after -quit."""
+        if not self.quit:
+            self.acts.append(act)
 
 
 Test = Callable[[Candidate], bool]
@@ -163,7 +168,7 @@ def _primary(word: str, words: Words, setting: Setting) -> Test:
 
 
 def _always_print(it: Candidate) -> bool:
-    it.acts.append(Act("print"))
+    it.wants(Act("print"))
     return True
 
 

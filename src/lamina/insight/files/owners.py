@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import InvalidInput, NotFound
+from lamina.fs.reading import head
+from lamina.sandbox.accounts import numbers
 from lamina.tree.entry import FILES
 
 if TYPE_CHECKING:
@@ -37,10 +39,4 @@ def _ids(ctx: Layers, merged: Merged, path: bytes) -> dict[str, int]:
     if found.entry.kind not in FILES:
         return {}
     with ctx.open_file(merged.diff_ids[found.layer - 1], found.entry.path) as file:
-        text = (file.read(_MOST) or b"").decode(errors="surrogateescape")
-    ids: dict[str, int] = {}
-    for line in text.splitlines():
-        fields = line.split(":")
-        if len(fields) > 2 and fields[2].isascii() and fields[2].isdigit() and len(fields[2]) < 11:
-            ids.setdefault(fields[0], int(fields[2]))
-    return ids
+        return numbers(head(file, _MOST))

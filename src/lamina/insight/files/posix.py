@@ -11,7 +11,7 @@ import re
 from lamina.errors import InvalidInput
 from lamina.insight.files.glob import bracket, end_of_bracket
 
-_NO_TEXT = r"\udc80-\udcff"  # bytes that are not UTF-8, as of surrogateescape: nothing but themselves matches them
+_NO_TEXT = r"\udc80-\udcff"  # bytes that are not UTF-8 (surrogateescape): no `.` matches them
 _SAME = {"b": r"\b", "B": r"\B", "w": r"\w", "W": rf"[^\w{_NO_TEXT}]", "s": r"\s", "S": rf"[^\s{_NO_TEXT}]"}
 _SPECIAL = {"<": r"\b(?=\w)", ">": r"\b(?<=\w)", "`": r"\A", "'": r"\Z"}
 _COUNT = re.compile(r"([0-9]{0,5})(?:(,)([0-9]{0,5}))?")

@@ -171,7 +171,7 @@ def _acting(act: Act, words: Words) -> Test:
     words.acts = True
 
     def test(it: Candidate) -> bool:
-        it.acts.append(act)
+        it.wants(act)
         return True
 
     return test
@@ -190,13 +190,10 @@ def _prune(words: Words, setting: Setting) -> Test:
 
 
 def _quit(words: Words, setting: Setting) -> Test:
-    words.acts = True  # as with GNU: nothing is printed that -print does not name
-
     def test(it: Candidate) -> bool:
         it.quit = True
         return True
 
-    words.acts = words.acts or False
     return test
 
 

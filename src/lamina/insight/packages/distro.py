@@ -9,7 +9,7 @@ from lamina.insight.packages.package import BadDatabase
 if TYPE_CHECKING:
     from lamina.insight.packages.view import View
 
-_PLACES = (b"etc/os-release", b"usr/lib/os-release")
+PLACES = (b"etc/os-release", b"usr/lib/os-release")
 _MAX_SIZE = 64 << 10
 
 
@@ -27,7 +27,7 @@ class Distro(NamedTuple):
 
 def distro(view: View) -> Distro:
     """Reads /etc/os-release, or what stands in for it (os-release(5))."""
-    for place in _PLACES:
+    for place in PLACES:
         file = view.find(place)
         if file is None:
             continue

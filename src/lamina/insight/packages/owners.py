@@ -44,10 +44,8 @@ class Owner(NamedTuple):
         return f"{self.name}@{self.version}"
 
 
-def owners(
-    ctx: Layers, diff_ids: Sequence[DiffID], tell: Observer = ignore, *, under: bytes = b""
-) -> dict[bytes, Owner]:
-    """The owner of each path (relative, as in Entry) at or below `under`. The layers come bottom first.
+def owners(ctx: Layers, diff_ids: Sequence[DiffID], tell: Observer = ignore) -> dict[bytes, Owner]:
+    """The owner of each path (relative, as in Entry). The layers come bottom first.
 
     Folders on the way that are links are followed: what Debian lists as /bin/ls may lie in /usr/bin. Of two
     owners of one path the first counts, in the order of the package managers. A database that cannot be read
@@ -60,10 +58,8 @@ def owners(
     for read in _READERS:
         try:
             for path, package in read(view):
-                place = real.path(path)
-                if not under or place == under or place.startswith(under + b"/"):
-                    key = (package.kind, package.name, package.version)
-                    found.setdefault(place, known.setdefault(key, Owner(*key)))
+                key = (package.kind, package.name, package.version)
+                found.setdefault(real.path(path), known.setdefault(key, Owner(*key)))
         except BadDatabase as error:
             tell(
                 Notice(f"what {read.__module__.rpartition('.')[2]} says of packages cannot be read: {error}")

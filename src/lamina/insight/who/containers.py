@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lamina.db import containerdb
 from lamina.insight.who.answer import HoldingContainer
 from lamina.insight.who.finding import in_writable
-from lamina.insight.who.judging import Deed, judge
+from lamina.insight.who.judging import LayerAct, judge
 from lamina.tree.entry import Entry, Kind
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _seen(
         deeds = way.deeds(row.chain_id) if way and row.chain_id else []
         there = _says(entries, path)
         if there is not None:
-            deeds.append(Deed(number, there, own.get(path, ())))
+            deeds.append(LayerAct(number, there, own.get(path, ())))
         seen += judge(deeds, diff_ids)
     return seen
 

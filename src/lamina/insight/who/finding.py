@@ -116,10 +116,11 @@ def _hashed(layer: WritableLayer, entry: Entry, digits: str) -> Entry | None:
 
 
 def _packages(layer: WritableLayer, query: Query) -> Iterator[Find]:
-    from lamina.insight.who import reading  # parsers of every package manager
+    from lamina.insight.packages import managers  # with the parsers of all of them
+    from lamina.insight.who import reading
 
     for entry in layer.entries.values():
-        manager = reading.manager_of(entry.path) if entry.kind is Kind.FILE else ""
+        manager = managers.manager_of(entry.path) if entry.kind is Kind.FILE else ""
         if not manager or query.manager not in ("", manager):
             continue
         try:

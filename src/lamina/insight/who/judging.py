@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lamina.insight.who.finding import Find
 
 
-class Deed(NamedTuple):
+class LayerAct(NamedTuple):
     """What one layer of a stack did to a path: it has something there, or the path is gone above it."""
 
     number: int  # of the layer, from 1
@@ -21,7 +21,7 @@ class Deed(NamedTuple):
     finds: Sequence[Find] = ()  # of what is looked for, at this path in this layer
 
 
-def judge(deeds: Sequence[Deed], diff_ids: Mapping[int, str]) -> list[Seen]:
+def judge(deeds: Sequence[LayerAct], diff_ids: Mapping[int, str]) -> list[Seen]:
     """What became of each find at one path, the bottom first.
 
     A file counts in each layer that has it: its bytes are there each time. A package counts once for all
@@ -45,6 +45,6 @@ def judge(deeds: Sequence[Deed], diff_ids: Mapping[int, str]) -> list[Seen]:
     return found
 
 
-def _seen(deed: Deed, find: Find, diff_ids: Mapping[int, str]) -> Seen:
+def _seen(deed: LayerAct, find: Find, diff_ids: Mapping[int, str]) -> Seen:
     name, version = (find.package.name, find.package.version) if find.package else ("", "")
     return Seen(diff_ids.get(find.diff, ""), deed.number, absolute(find.path), name, version, VISIBLE, 0)

@@ -10,8 +10,10 @@ from lamina.db import packagedb
 from lamina.db.filesearch import files_named
 from lamina.db.packagedb import Listed
 from lamina.fs.folders import Folders
+from lamina.fs.reading import head
 from lamina.fs.walk import open_file
 from lamina.insight.packages import apk, dpkg, node, python, rpm
+from lamina.insight.packages.managers import manager_of
 from lamina.insight.packages.package import APK, DEB, NODE, PYTHON, RPM, BadDatabase, Package
 from lamina.tree.entry import FILES
 
@@ -25,24 +27,10 @@ if TYPE_CHECKING:
 _NAMES = (b"status", b"installed", b"rpmdb.sqlite", b"METADATA", b"PKG-INFO", b"package.json")
 _ENDINGS = (b".egg-info",)
 _SOURCE_RPM = re.compile(r"(.+)-[^-]+-[^-]+\.(?:no)?src\.rpm\Z")
-_CHUNK = 1 << 20
 
 Parts = list[
     tuple[bytes, str, bytes, list[Listed] | None]
 ]  # path, manager, digest, what it lists if read now
-
-
-def manager_of(path: bytes) -> str:
-    """Whose file this is (deb, apk, rpm, pypi, npm), by its path; "" for any other."""
-    if path == dpkg.STATUS or (path.startswith(dpkg.STATUS_D + b"/") and not path.endswith(b".md5sums")):
-        return DEB
-    if path in apk.PLACES:
-        return APK
-    if path.endswith(b"/rpmdb.sqlite") and path.rpartition(b"/")[0] in rpm.FOLDERS:
-        return RPM
-    if python.METADATA.search(path):
-        return PYTHON
-    return NODE if node.PACKAGE.search(path) else ""
 
 
 def files_in(c: sqlite3.Connection, diff_id: DiffID) -> Iterator[tuple[str, Entry]]:
@@ -72,21 +60,10 @@ def read(manager: str, path: bytes, stream: BinaryIO) -> list[Listed]:
 
 
 def _whole(stream: BinaryIO, limit: int) -> bytes:
-    parts, size = [], 0
-    while chunk := stream.read(_CHUNK):
-        size += len(chunk)
-        if size > limit:
-            raise BadDatabase(f"it has more than {limit} bytes")
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-def _head(stream: BinaryIO, size: int) -> bytes:
-    parts = []
-    while size > 0 and (chunk := stream.read(size)):
-        size -= len(chunk)
-        parts.append(chunk)
-    return b"".join(parts)
+    data = head(stream, limit + 1)
+    if len(data) > limit:
+        raise BadDatabase(f"it has more than {limit} bytes")
+    return data
 
 
 def _node(stream: BinaryIO, path: bytes) -> list[Package]:
@@ -98,7 +75,7 @@ _PARSERS: dict[str, Callable[[BinaryIO, bytes], Iterable[Package]]] = {
     DEB: lambda stream, path: dpkg.parse(_whole(stream, dpkg.MAX_SIZE), path),
     APK: lambda stream, path: apk.parse(_whole(stream, apk.MAX_SIZE), path),
     RPM: lambda stream, path: rpm.parse(_whole(stream, rpm.MAX_SIZE), path),
-    PYTHON: lambda stream, path: [python.parse(_head(stream, python.MAX_HEAD), path)],
+    PYTHON: lambda stream, path: [python.parse(head(stream, python.MAX_HEAD), path)],
     NODE: _node,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.db import fates
-from lamina.insight.who.judging import Deed
+from lamina.insight.who.judging import LayerAct
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,10 +24,10 @@ class Way(NamedTuple):
     above: Mapping[ChainID, Standing]
     acts: Mapping[int, bool]
 
-    def deeds(self, top: ChainID) -> list[Deed]:
+    def deeds(self, top: ChainID) -> list[LayerAct]:
         """What the layers of the stack with this top did to the path."""
         return [
-            Deed(act.layer.number, act.there, self.finds.get(act.layer.diff, ()))
+            LayerAct(act.layer.number, act.there, self.finds.get(act.layer.diff, ()))
             for act in fates.fate(self.above, self.acts, top)
         ]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _MOST_BASES = 20  # that are looked at
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """Of one line; "" and 0 for what is not known."""
 
     dockerfile: str = ""
@@ -30,11 +30,11 @@ class Place(NamedTuple):
     base: str = ""  # the base image that has the line, too
 
 
-def places(
+def line_places(
     rows: Rows, image_id: ImageID, history: Sequence[History], bases: Iterable[BaseImage], *, recorded: bool
-) -> list[Place]:
+) -> list[LinePlace]:
     """The place of each line of a history. With `recorded` only bases that were built here are looked at."""
-    found = [Place()] * len(history)
+    found = [LinePlace()] * len(history)
     held = [base for base in bases if base.layers][:_MOST_BASES]
     for base in reversed(held):
         dockerfile, lines = lines_of(rows.connection, ImageID(base.digest))
@@ -50,7 +50,7 @@ def places(
     return found
 
 
-def _fill(found: list[Place], end: int, dockerfile: str, lines: Sequence[int], base: str) -> None:
+def _fill(found: list[LinePlace], end: int, dockerfile: str, lines: Sequence[int], base: str) -> None:
     """Notes what is known of the first `end` lines, which are all that one image has."""
     start = end - len(lines)
     for number in range(end):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lamina.db import cachedb, imagedb, layerdb
-from lamina.db.ask import Stopped, ask, columns
 from lamina.db.connect import Database
+from lamina.db.usersql import Stopped, ask, columns
 from lamina.db.views import VIEWS
 from lamina.errors import Corrupt, InvalidInput
 from lamina.tree.entry import Entry, Kind

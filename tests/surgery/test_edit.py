@@ -22,7 +22,7 @@ from lamina.layers.write import LayerItem, write_layer
 from lamina.oci.config import ContainerConfig, Healthcheck, History, ImageConfig
 from lamina.oci.digest import ImageID
 from lamina.oci.platform import Platform
-from lamina.surgery.editing import ConfigEdit, edit_config, edited, words
+from lamina.surgery.edit import ConfigEdit, edit_config, edited, words
 from lamina.surgery.parts import Line, Parts, put_together
 from lamina.tree.entry import Entry, Kind
 from tests.surgery.stacks import Stack, seen, stacks, write
@@ -271,7 +271,7 @@ def test_history_says_what_was_done(store: Layers) -> None:
     assert one == two, "the same input makes the same image"
     assert put_together(store, one, MOMENT).image_id == put_together(store, two, MOMENT).image_id
     line = one.lines[-1].history
-    assert (line.created_by, line.comment) == ("lamina edit '--env=B=x y' --rm=/srv/a", f"of {IMAGE}")
+    assert (line.created_by, line.comment) == ("lamina edit '--env=B=x y' --rm=/srv/a", f"from {IMAGE}")
     assert one.lines[:1] == parts.lines
     config_only = editing(config, FileEdit(), None)(store, subject)
     assert config_only.diff_ids == parts.diff_ids

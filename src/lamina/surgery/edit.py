@@ -60,7 +60,7 @@ def words(edit: ConfigEdit) -> list[str]:
 
 
 def edit_config(image: ImageConfig, edit: ConfigEdit) -> ImageConfig:
-    """The config with the changes. InvalidInput, and NotFound never: what is not there need not be unset."""
+    """The config with the changes. InvalidInput; what is not there can be unset, too."""
     config = image.config
     config = config._replace(
         env=_env(config, edit),
@@ -84,7 +84,7 @@ def edited(
     config = edit_config(parts.config, edit)
     if config == parts.config and diff_id is None:
         raise InvalidInput("nothing would change", hint="`lamina edit --help` shows what can be edited")
-    return Parts(config, (*parts.lines, done(what, created, f"of {of}", diff_id)))
+    return Parts(config, (*parts.lines, done(what, created, f"from {of}", diff_id)))
 
 
 def _instructions(edit: ConfigEdit) -> list[tuple[str, str]]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.db import pairs as pairing
-from lamina.db.pairs import layer_pairs, pairs, shared_layers
+from lamina.db import sidebyside as pairing
+from lamina.db.sidebyside import layer_pairs, pairs, shared_layers
 from lamina.db.versions import versions
 from lamina.errors import NotFound
 from lamina.layers.write import LayerItem, write_layer
