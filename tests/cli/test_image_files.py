@@ -66,7 +66,11 @@ def test_an_image_and_paths(asked: Lamina) -> None:
     assert asked("cat", "app#-2", "/etc/app.conf", "/srv/app/run") == "port = 80\n#!/bin/sh\n"
     assert asked("grep", "-n", "80", "app#7", "/etc/app.conf") == "1:port = 80\n"
     assert asked("tree", "app#6", "/srv/app") == asked("tree", "--layer", "6", "app:/srv/app")
-    assert asked("find", "app#6:/srv/app/old", "-type", "f") == "/srv/app/old/x\n"
+    assert asked("find", "app#6:/srv/app/old", "/root", "-type", "f") == "/srv/app/old/x\n"
+    assert asked("blame", "app:/srv/app/run", "/etc/app.conf") == asked(
+        "blame", "app", "/srv/app/run", "/etc/app.conf"
+    )
+    assert "hint: paths come last" in asked.both("diff", "app:/etc", status=1)[1]
     for words in (["ls", "/srv"], ["ls", "--layer", "6", "app#6"], ["tree", "app:/etc", "/srv"]):
         assert "hint: " in asked.both(*words, status=1)[1]
 

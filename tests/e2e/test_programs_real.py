@@ -73,7 +73,11 @@ def test_blame_names_the_package_that_dpkg_names(real: Real) -> None:
         packages, _, path = line.partition(": /")
         if not packages.startswith("diversion by "):
             owners.setdefault(path, set()).update(name.partition(":")[0] for name in packages.split(", "))
-    merged = {os.fsdecode(path) for path, entry in real.image.state.items() if entry.type == "link" and b"/" not in path}
+    merged = {
+        os.fsdecode(path)
+        for path, entry in real.image.state.items()
+        if entry.type == "link" and b"/" not in path
+    }
     found = json.loads(real.lamina("blame", "--package", "--json", real.name, "/"))
     wrong, known = [], 0
     for item in found:

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from tests.insight.oracle import Entry, Image
 
 EPOCH = 1_650_000_000
-MADE = "made-by-surgery"
+MADE = f"made-by-surgery-{os.getpid()}"
 
 
-def made(real: Real, *words: str, **environ: str) -> Image:
+def made(real: Real, *words: str, epoch: str = "") -> Image:
     """What a command makes of the image: valid in all its parts, and read from its archive."""
     try:
-        real.lamina(*words, "-t", MADE, **environ)
+        real.lamina(*words, "-t", MADE, SOURCE_DATE_EPOCH=epoch)
         with tempfile.TemporaryDirectory(dir=quick_place()) as folder:
             real.lamina("save", "-o", Path(folder) / "image.tar", MADE)
             image = oracle.only(Path(folder) / "image.tar")
@@ -62,7 +62,7 @@ def changed(before: Image, after: Image, **plain: int) -> list[bytes]:
 
 
 def test_normalise_changes_later_times_alone(real: Real) -> None:
-    image = made(real, "normalise", "--base", real.name, SOURCE_DATE_EPOCH=str(EPOCH))
+    image = made(real, "normalise", "--base", real.name, epoch=str(EPOCH))
 
     def earlier(entry: Entry) -> Entry:
         return entry._replace(mtime=min(entry.mtime, EPOCH))
@@ -74,7 +74,7 @@ def test_normalise_changes_later_times_alone(real: Real) -> None:
         )
     )
     assert changed(wanted, image)[:9] == []
-    again = made(real, "normalise", "--base", real.name, SOURCE_DATE_EPOCH=str(EPOCH))
+    again = made(real, "normalise", "--base", real.name, epoch=str(EPOCH))
     assert again.config_digest == image.config_digest
 
 
@@ -111,7 +111,7 @@ def test_split_by_change_rate_keeps_the_tree(real: Real) -> None:
     """Of two versions in one layer each, which differ in three files."""
     found = seen(real.image).items()
     files = sorted(path for path, (entry, names) in found if names == [path])[:3]
-    names = ["rated:0", "rated:1", "rated:2"]
+    names = [f"un{MADE}", f"rated-{MADE}:1", f"rated-{MADE}:2"]
     try:
         real.lamina("edit", real.name, *[f"--rm=/{os.fsdecode(path)}" for path in files], "-t", names[0])
         real.lamina("flatten", names[0], "-t", names[1])
@@ -179,6 +179,7 @@ def unmount(folder: Path) -> None:
 
 
 @pytest.mark.peers
+@pytest.mark.timeout(900)  # six images of half a GB go through five programs each
 @pytest.mark.skipif(
     os.geteuid() != 0 or not all(map(shutil.which, ("skopeo", "podman", "buildah"))),
     reason="needs root, skopeo, podman and buildah",
@@ -222,7 +223,8 @@ def _docker(docker: DockerEngine, archive: Path, tag: str, ours: Image) -> None:
 def _podman_and_buildah(archive: Path, tag: str) -> None:
     """buildah runs it: podman's crun needs a right (to set limits) that test machines may not have."""
     folder = archive.parent
-    store: list[str | Path] = ["--root", folder / "root", "--runroot", folder / "run", "--storage-driver=overlay"]
+    store: list[str | Path] = ["--root", folder / "root", "--runroot", folder / "run"]
+    store.append("--storage-driver=overlay")
     try:
         run("podman", *store, "load", "-q", "-i", archive)
         name = run("buildah", *store, "from", "--pull-never", f"docker.io/library/{tag}").strip()

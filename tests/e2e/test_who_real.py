@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tests.e2e.real_images import Real
 
 _SAMPLE = 25
+_DIGESTS = 300
 
 
 def _found(answer: Who, image_id: str) -> set[tuple[str, int, str, int]]:
@@ -56,7 +57,7 @@ def test_files(real: Real) -> None:
             assert {each for each in found if each[0] == path} == want, entry
 
 
-def test_each_digest(real: Real) -> None:
+def test_digests(real: Real) -> None:
     """Where each content is, in which layers, and whether it can be seen."""
     wanted: dict[str, set[tuple[str, int, str, int]]] = {}
     for path in {path for layer in real.image.layers for path in layer.entries if path}:
@@ -68,7 +69,7 @@ def test_each_digest(real: Real) -> None:
                 state = {"": "visible", "deleted": "deleted"}.get(what, "replaced")
                 wanted.setdefault(entry.sha256, set()).add((text, number + 1, state, later + 1))
     with Engine.open(str(real.lamina.root)) as engine:
-        for digest, seen in wanted.items():
+        for digest, seen in list(wanted.items())[:: 1 + len(wanted) // _DIGESTS]:
             assert _found(engine.who(digest), real.image.config_digest) == seen, digest
 
 

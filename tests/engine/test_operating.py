@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lamina.db import imagedb
+from lamina.db import imagedb, leases
 from lamina.db.names import resolve_image
 from lamina.engine.engine import Engine
-from lamina.engine.operating import Operated, Target
+from lamina.engine.operating import Operated, Subject, Target, operate
 from lamina.engine.rebasing import Refused
 from lamina.engine.reordering import Unfit
 from lamina.errors import Conflict, InvalidInput, LaminaError, NotFound
@@ -23,6 +23,8 @@ from lamina.oci import platform as platforms
 from lamina.oci.config import ContainerConfig, History, ImageConfig, RootFS
 from lamina.oci.digest import Digest
 from lamina.oci.validate import validate, validate_index
+from lamina.surgery.parts import Parts
+from lamina.surgery.squash import flatten
 from lamina.transfer.attest import attestation_manifest, statement
 from lamina.transfer.image_view import image_view
 from lamina.transfer.index import index_view, make_index, part_of, register_index
@@ -124,6 +126,22 @@ def test_a_rebase(store: Layers, engine: Engine) -> None:
     back = engine.surgery.rebase("app:new", "base:1", Target(("app:back",), created=LATER))
     assert back.images[0].old_base.name == "base:2" and back.made is not None
     assert checked(store, back.made)[0].diff_ids == before.diff_ids
+
+
+def test_an_image_that_is_removed_meanwhile(store: Layers, engine: Engine) -> None:
+    image(store, OLD, APP, tag="app")
+    with store.db.write() as tx:
+        leases.drop(tx, [store.lease.id])
+
+    def change(ctx: Layers, subject: Subject) -> Parts:
+        with Engine.open(store.layout.root) as other:
+            other.rmi("app", force=True)
+            other.prune(all_images=True)
+        return flatten(ctx, subject.parts, subject.image_id, subject.created)
+
+    with Engine.open(store.layout.root) as working:
+        done = operate(working._opened, "app", Target(("flat",)), change, lambda event: None)
+    assert len(checked(store, done)[0].diff_ids) == 1
 
 
 def test_which_base_it_stands_on(store: Layers, engine: Engine) -> None:

@@ -15,6 +15,7 @@ from lamina.errors import InvalidInput, LaminaError, NotFound, Unsupported
 from lamina.insight.files.cat import cat
 from lamina.insight.files.expression import Setting
 from lamina.insight.files.find import find
+from lamina.insight.files.glob import glob
 from lamina.insight.files.grep import GrepFile, GrepLine, GrepQuery, grep
 from lamina.insight.files.listing import ls, tree
 from lamina.insight.files.merged import Merged, image_file
@@ -495,3 +496,17 @@ def _expected(output: bytes, flags: Sequence[str]) -> list[bytes]:
         elif b"warning:" not in line:
             lines.append(line)
     return sorted(lines)
+
+
+def test_a_name_that_is_made_for_a_pattern() -> None:
+    assert glob("*a*a*a*a*a*a*a*b").fullmatch("a" * 4000) is None
+    assert glob("*ab*b").fullmatch("aab/b") and glob("a**[!c]*").fullmatch("ab")
+    assert not glob("*ab*b").fullmatch("ab") and glob("*b").fullmatch("abcb")
+
+
+def test_places_of_matches_are_told_where_they_are_wanted(store: Layers, tmp_path: Path) -> None:
+    merged = merged_of(asked(store, tmp_path / "a.tar", [[file("x", "aab\n")]]))
+    for places, expected in ((True, ((0, 1), (1, 2))), (False, ())):
+        told: list[GrepLine | GrepFile] = []
+        grep(store, merged, b"", GrepQuery(("a",), places=places), told.append)
+        assert isinstance(told[0], GrepLine) and told[0].matched == expected

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lamina.cli import units
 from lamina.cli.escaping import escaped
-from lamina.errors import InvalidInput
+from lamina.errors import InvalidInput, NotFound
 from lamina.events import Notice
 
 if TYPE_CHECKING:
@@ -114,7 +114,10 @@ def told(session: Session, done: Operated, args: Args) -> None:
 
 def _compared(session: Session, done: Operated) -> None:
     for old, new in done.images:
-        before, after = _weight(session, old), _weight(session, new)
+        try:
+            before, after = _weight(session, old), _weight(session, new)
+        except NotFound:  # removed meanwhile
+            continue
         if before != after:
             print(f"{after}; before: {before}")
 

@@ -59,7 +59,8 @@ def range_of(diff_ids: Sequence[DiffID], text: str) -> tuple[int, int]:
     low = number_of(diff_ids, first) if first else 1
     high = (number_of(diff_ids, last) if last else len(diff_ids)) if dots else low
     if low > high:
-        raise InvalidInput(f"invalid range of layers: {text}", hint=f"the lower layer comes first: {last}..{first}")
+        hint = f"the lower layer comes first: {last}..{first}"
+        raise InvalidInput(f"invalid range of layers: {text}", hint=hint)
     return low, high
 
 

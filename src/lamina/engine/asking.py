@@ -252,7 +252,7 @@ class Asking(Base):
     ) -> Answer:
         """The rows that a SELECT on the views of docs/database.md gives; it can change nothing.
 
-        `values` take the places of `?`; after `seconds` it is stopped, if that is not 0. InvalidInput, Denied.
+        `values` take the places of `?`; after `seconds` it is stopped, if not 0. InvalidInput, Denied.
         """
         from lamina.db.usersql import ask
         from lamina.engine.who import learn_for

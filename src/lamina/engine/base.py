@@ -100,9 +100,11 @@ class Base:
             self._opened.enter()
             self._opened.tell = fetching
             return work(self._opened, observer, sink)
+        from lamina.db.connect import touch
         from lamina.engine.inside import in_worker  # pickle and pipes, for programs of ordinary users only
 
-        return in_worker(self._as_worker(work, quiet=observer is ignore), fetching, sink)
+        in_child = self._as_worker(work, quiet=observer is ignore)
+        return in_worker(in_child, fetching, sink, lambda: touch(self._opened.layout.database))
 
     def _as_worker(
         self, work: Callable[[Opened, Observer, BinaryIO | None], Result], *, quiet: bool

@@ -35,7 +35,7 @@ class ImagePath(NamedTuple):
 
     @classmethod
     def parse(cls, text: str, layer: str = "", platform: str = "") -> ImagePath:
-        """`IMAGE` or `IMAGE:/PATH`, from the first `:/` on; `IMAGE#LAYER` names a layer, too. InvalidInput."""
+        """`IMAGE` or `IMAGE:/PATH` (from the first `:/`); `IMAGE#LAYER` names a layer, too. InvalidInput."""
         image, mark, path = text.partition(":/")
         image, number, after = image.partition("#")
         if number and (layer or not after):

@@ -3,13 +3,16 @@
 Real root needs nothing. For anyone else a user namespace is entered once, before the first file operation.
 A process that is all ours (the command line) enters it in place; a program that merely imports Lamina must
 not find itself in another namespace, so there the work is done by a forked worker, which sends events and
-bytes back.
+bytes back. A lock that another thread had at that moment, one of SQLite's say, is held for good in a worker:
+one that does not get as far as reading the database is ended, and another one is forked.
 """
 
 from __future__ import annotations
 
 import os
 import pickle
+import select
+import signal
 import struct
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
@@ -25,6 +28,8 @@ Result = TypeVar("Result")
 # Frames from the worker: a letter, the length, a pickle (or the bytes themselves for DATA).
 _FRAME = struct.Struct("<cQ")
 _EVENT, _DATA, _RESULT, _ERROR = b"e", b"d", b"r", b"x"
+
+_PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds that a worker has to begin, one after the other
 
 
 class Sink:
@@ -43,18 +48,17 @@ class Sink:
 
 
 def in_worker(
-    work: Callable[[Observer, BinaryIO], Result], observer: Observer, sink: BinaryIO | None
+    work: Callable[[Observer, BinaryIO], Result],
+    observer: Observer,
+    sink: BinaryIO | None,
+    touch: Callable[[], object],
 ) -> Result:
     """Runs `work(observer, sink)` in a forked child; its events, bytes, result or error come back here.
 
+    Before it `touch` takes the locks that the work will need; it changes nothing, as it may be broken off.
     The worker dies with us, and we wait for it. LaminaError when it ended without an answer.
     """
-    ours, theirs = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(ours)
-        _work(work, theirs)
-    os.close(theirs)
+    child, ours = _begun(work, touch)
     try:
         with os.fdopen(ours, "rb") as pipe:
             return cast(Result, _answer(pipe, observer, sink))
@@ -62,12 +66,36 @@ def in_worker(
         os.waitpid(child, 0)
 
 
-def _work(work: Callable[[Observer, BinaryIO], Any], descriptor: int) -> None:
+def _begun(work: Callable[[Observer, BinaryIO], Any], touch: Callable[[], object]) -> tuple[int, int]:
+    """A worker that has touched what it needs (or has died of it), and the pipe from it."""
+    for patience in _PATIENCE:
+        ours, theirs = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(ours)
+            _work(work, touch, theirs)
+        os.close(theirs)
+        poll = select.poll()
+        poll.register(ours, select.POLLIN)
+        if poll.poll(patience * 1000):
+            return child, ours
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(ours)
+    raise LaminaError(
+        "a worker process cannot begin: other threads are in its way",
+        hint="ask from one thread at a time, or open the Engine with own_process=True",
+    )
+
+
+def _work(work: Callable[[Observer, BinaryIO], Any], touch: Callable[[], object], descriptor: int) -> None:
     """The life of the worker; never returns."""
     status = 1
     try:
         _die_with_parent()
         with os.fdopen(descriptor, "wb") as pipe:
+            touch()
+            _send(pipe, _DATA, b"")  # it has begun
             try:
                 result = work(
                     lambda event: _send(pipe, _EVENT, pickle.dumps(event)), cast(BinaryIO, Sink(pipe))
@@ -107,8 +135,9 @@ def _answer(pipe: IO[bytes], observer: Observer, sink: BinaryIO | None) -> Any:
     while header := pipe.read(_FRAME.size):
         kind, size = _FRAME.unpack(header)
         data = pipe.read(size)
-        if kind == _DATA and sink is not None:
-            sink.write(data)
+        if kind == _DATA:
+            if data and sink is not None:
+                sink.write(data)
         elif kind == _EVENT:
             observer(pickle.loads(data))
         elif kind == _RESULT:

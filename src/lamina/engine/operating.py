@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, indexdb, names, repodigests
+from lamina.db import imagedb, indexdb, leases, names, repodigests
 from lamina.engine import joined
 from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.events import Notice
@@ -127,7 +127,10 @@ def look(opened: Opened, name: str, target: Target, tell: Observer) -> tuple[Nam
     shown = references.parse(found.tag).familiar() if found.tag else name
     subjects = []
     for image_id, manifest in _images(ctx, found):
-        row = imagedb.need_image(ctx.db.read(), image_id)
+        with ctx.db.write(durable=False) as tx:  # it stays whole, whoever removes it meanwhile
+            row = imagedb.need_image(tx, image_id)
+            leases.hold(tx, ctx.lease.id, leases.LAYER, *imagedb.layers_of(tx, image_id)[-1:])
+            leases.hold(tx, ctx.lease.id, leases.BLOB, manifest, image_id)
         platform = Platform(row.os, row.architecture, row.variant)
         said = manifests.parse_manifest(ctx.blobs.read(manifest)).annotations
         subjects.append(Subject(image_id, shown, platform, take_apart(ctx, image_id), created, said))

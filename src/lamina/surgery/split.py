@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lamina.surgery.net import Settled
 
 MOST = 100  # layers; Docker mounts 128 at most
-_BASED = 10  # layers that an image has anyway: what is split leaves room for them
 
 
 class Policy(Protocol):

@@ -52,6 +52,9 @@ def hold(ctx: Layers, *image_ids: ImageID, indexes: Iterable[Digest | None] = ()
                 image_ids += tuple([member.image_id for member in indexdb.members(c, digest)])
         for image_id in image_ids:
             imagedb.need_image(c, image_id)
+            # `rmi` by name removes the row all the same; what it leads to is held by itself
+            leases.hold(c, ctx.lease.id, leases.LAYER, *imagedb.layers_of(c, image_id)[-1:])
+            leases.hold(c, ctx.lease.id, leases.BLOB, image_id)
         leases.hold(c, ctx.lease.id, leases.IMAGE, *image_ids)
 
 

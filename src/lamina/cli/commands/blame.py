@@ -42,7 +42,7 @@ def configure(command: Command) -> None:
         "Of a file, a link or a path that is gone: every layer that wrote or deleted it, the oldest first. "
         "Of a folder: one line for each file in it and below, with the layer that it is of. Links on the way "
         "to a path are followed; a link itself is shown, and then what it leads to. Without a PATH it is all "
-        "of the image, and `IMAGE:/PATH` is one path."
+        "of the image; `IMAGE:/PATH` will do, too."
     )
 
 
@@ -51,9 +51,9 @@ def run(session: Session, args: Args) -> int:
     from lamina.insight.blame import Wanted  # --help does without
 
     image, *paths = args.operands
-    if not paths:
-        image, mark, path = image.partition(":/")
-        paths = [mark[1:] + path or "/"]
+    image, mark, path = image.partition(":/")
+    if mark or not paths:
+        paths.insert(0, mark[1:] + path or "/")
     if args.on("lines"):
         return _lines(session, args, image, paths)
     depth = 0 if args.on("directory") else _depth(args)

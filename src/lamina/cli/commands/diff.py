@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from lamina.cli.escaping import escaped
 from lamina.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ def _operands(args: Args) -> tuple[list[str], list[str]]:
     """Names, at most two, and paths: what begins with `/`, and all after two names."""
     count = next((at for at, word in enumerate(args.operands) if word.startswith("/")), len(args.operands))
     count = min(count, 2)
+    for name in args.operands[:count]:
+        if ":/" in name:
+            raise InvalidInput(
+                f"a path in {escaped(name)}", hint="paths come last: lamina diff OLD [NEW] /PATH"
+            )
     return args.operands[:count], args.operands[count:]
 
 

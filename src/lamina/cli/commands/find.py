@@ -83,9 +83,8 @@ def _split(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _places(args: Args, image: str, paths: Sequence[str]) -> list[ImagePath]:
     place = image_paths.place(args, image)
-    if paths and ":/" in image:
-        raise InvalidInput(f"find: a path in {image} and {paths[0]}", hint="IMAGE:PATH, or IMAGE PATH...")
-    return [place._replace(path=path) for path in paths] or [place]
+    named = [place] if ":/" in image or not paths else []
+    return [*named, *[place._replace(path=path) for path in paths]]
 
 
 def _hits(session: Session, places: Sequence[ImagePath], words: Sequence[str]) -> Iterator[FindHit]:

@@ -47,7 +47,7 @@ class GrepLine(NamedTuple):
     layer: int  # whose file it is, from 1, the bottom
     number: int  # of the line, from 1
     text: str  # without its newline; what is not UTF-8 as by os.fsdecode
-    matched: tuple[tuple[int, int], ...]  # where in the text; () where lines are inverted, or without `places`
+    matched: tuple[tuple[int, int], ...]  # where in the text; () where inverted, or without `places`
 
 
 class GrepFile(NamedTuple):
