@@ -72,9 +72,7 @@ class Asking(Base):
 
         return images(self._opened.rows)
 
-    def bisect(
-        self, query: BisectQuery, stdio: Stdio | None = None, observer: Observer = ignore
-    ) -> Bisected:
+    def bisect(self, query: BisectQuery, stdio: Stdio | None = None, observer: Observer = ignore) -> Bisected:
         """Runs a command on states between the layers of an image: the first layer after which it fails.
 
         About log2(layers) runs, each told of by a Notice; an image that the store lacks is pulled. Exit code

@@ -15,7 +15,6 @@ from lamina.oci.history import pair
 from lamina.transfer.register import register_image
 
 if TYPE_CHECKING:
-
     from lamina.db.imagedb import ImageRow
     from lamina.layers.context import Layers
     from lamina.oci.config import ImageConfig
