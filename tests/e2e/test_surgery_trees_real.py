@@ -19,7 +19,7 @@ from lamina.testing.docker_engine import DockerEngine, docker_engine, missing
 from lamina.transfer.image_view import image_view
 from tests.e2e.test_surgery_real import seen
 from tests.insight import oracle
-from tests.machine import quick_place
+from tests.machine import THOROUGH, quick_place
 
 if TYPE_CHECKING:
     from tests.e2e.real_images import Real
@@ -180,6 +180,7 @@ def unmount(folder: Path) -> None:
 
 @pytest.mark.peers
 @pytest.mark.timeout(900)  # six images of half a GB go through five programs each
+@pytest.mark.skipif(not THOROUGH, reason="./test --peers runs it")
 @pytest.mark.skipif(
     os.geteuid() != 0 or not all(map(shutil.which, ("skopeo", "podman", "buildah"))),
     reason="needs root, skopeo, podman and buildah",
