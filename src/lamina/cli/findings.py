@@ -9,9 +9,13 @@ from lamina.cli.escaping import escaped
 from lamina.surgery.findings import Weight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lamina.cli.flags import Args
     from lamina.cli.session import Session
+    from lamina.engine.operating import Target
     from lamina.engine.reordering import Picking
+    from lamina.events import Observer
     from lamina.surgery.findings import Finding, Findings
     from lamina.surgery.merging import MergedValue
 
@@ -38,15 +42,26 @@ def config_lines(merged: tuple[MergedValue, ...]) -> list[str]:
     return ["Config:", *[f"  {escaped(_merged(each))}" for each in merged]] if merged else []
 
 
-def told(session: Session, done: Picking, args: Args) -> None:
-    """Prints what could break after a drop or a cherry-pick, and what was made."""
+def picked(session: Session, args: Args, pick: Callable[[Target, Observer], Picking]) -> int:
+    """Does a drop or a cherry-pick as the flags say; prints what could break, and what was made: 0.
+
+    Unfit, after it was shown what breaks.
+    """
+    from lamina.engine.reordering import Unfit
+
+    try:
+        done = pick(surgery_flags.target(args, session.environ), surgery_flags.observer(args))
+    except Unfit as unfit:
+        show(unfit.findings, args)
+        raise
     if args.on("json"):
         from lamina.cli.as_json import dumps
 
         print(dumps(done))
-        return
+        return 0
     show(done.findings, args)
     surgery_flags.told(session, done.made, args)
+    return 0
 
 
 def show(found: tuple[tuple[str, Findings], ...], args: Args) -> None:

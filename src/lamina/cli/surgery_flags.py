@@ -11,7 +11,7 @@ from lamina.errors import InvalidInput, NotFound
 from lamina.events import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lamina.cli.flags import Args, Command
     from lamina.cli.session import Session
@@ -86,6 +86,12 @@ def needed(args: Args, least: int = 1) -> tuple[str, list[str]]:
             f"{which} of {escaped(image)}?", hint=f"`lamina layers {escaped(image)}` numbers them"
         )
     return image, named
+
+
+def operated(session: Session, args: Args, operate: Callable[[Target, Observer], Operated]) -> int:
+    """Does an operation with the target and the observer that the flags ask for, and prints its end: 0."""
+    told(session, operate(target(args, session.environ), observer(args)), args)
+    return 0
 
 
 def told(session: Session, done: Operated, args: Args) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from lamina.errors import NotFound
-from lamina.oci.digest import ChainID, Digest, ImageID
+from lamina.oci.digest import ChainID, DiffID, Digest, ImageID
 
 if TYPE_CHECKING:
     import sqlite3
@@ -87,6 +87,16 @@ def layers_of(c: sqlite3.Connection, image_id: ImageID) -> list[ChainID]:
     """The chain IDs of an image's layers, bottom first."""
     rows = c.execute("SELECT chain_id FROM image_layers WHERE image_id = ? ORDER BY position", (image_id,))
     return [ChainID(chain_id) for (chain_id,) in rows]
+
+
+def diff_ids_of(c: sqlite3.Connection, image_id: ImageID) -> list[DiffID]:
+    """The diff IDs of an image's layers, bottom first."""
+    rows = c.execute(
+        "SELECT l.diff_id FROM image_layers AS i JOIN layers AS l USING (chain_id) WHERE i.image_id = ? "
+        "ORDER BY i.position",
+        (image_id,),
+    )
+    return [DiffID(diff_id) for (diff_id,) in rows]
 
 
 def images_with_layer(c: sqlite3.Connection, chain_id: ChainID) -> list[ImageID]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from lamina.db.imagedb import diff_ids_of
 from lamina.db.names import resolve_image
 from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.oci.digest import DiffID
@@ -79,12 +80,7 @@ def resolve_layer(c: sqlite3.Connection, text: str) -> NamedLayer:
     image, layer = split_name(text)
     if layer:
         found = resolve_image(c, image)
-        rows = c.execute(
-            "SELECT l.diff_id FROM image_layers AS i JOIN layers AS l USING (chain_id) WHERE image_id = ? "
-            "ORDER BY position",
-            (found.image_id,),
-        )
-        diff_ids = [DiffID(row[0]) for row in rows]
+        diff_ids = diff_ids_of(c, found.image_id)
         number = number_of(diff_ids, layer)
         return NamedLayer(diff_ids[number - 1], found, number)
     match = _DIGEST.match(text)

@@ -296,8 +296,4 @@ class Asking(Base):
             self._inside(lambda opened, _, __: joined.listed(opened, all=True, size=False))
 
     def _image(self, name: str, platform: str = "") -> ImageID:
-        from lamina.db.names import for_platform, resolve_image
-
-        c = self._opened.rows.connection
-        found, wanted = resolve_image(c, name), joined.platform(platform)
-        return (for_platform(c, found, wanted) if wanted else found).image_id
+        return joined.image_id(self._opened.rows, name, platform)

@@ -164,16 +164,11 @@ class _Telling:
 
 def _merged(rows: Rows, place: ImagePath) -> Merged:
     """The state of an image that is asked. NotFound, Conflict, InvalidInput."""
-    from lamina.db import layerdb
-    from lamina.db.imagedb import layers_of
+    from lamina.db.imagedb import diff_ids_of
     from lamina.db.layernames import number_of
-    from lamina.db.names import for_platform, resolve_image
     from lamina.insight.files.merged import Merged
 
     c = rows.connection
-    found, wanted = resolve_image(c, place.image), joined.platform(place.platform)
-    image_id = (for_platform(c, found, wanted) if wanted else found).image_id
-    tops = layers_of(c, image_id)
-    whole = [layer.diff_id for layer in layerdb.chain(c, tops[-1] if tops else None)]
+    whole = diff_ids_of(c, joined.image_id(rows, place.image, place.platform))
     number = number_of(whole, place.layer) if place.layer else len(whole)
     return Merged(c, whole[:number], whole)

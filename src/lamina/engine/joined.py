@@ -102,18 +102,29 @@ def plan(opened: Opened, request: BuildRequest) -> BuildPlan:
 
 def fetch(opened: Opened, image_id: ImageID) -> int:
     """Brings the layers of an image that are elsewhere; how many these were."""
-    from lamina.db import imagedb, layerdb
+    from lamina.db import imagedb
     from lamina.layers.absent import absent, bring
 
     ctx = opened.ctx
-    tops = imagedb.layers_of(ctx.db.read(), image_id)
-    missing = absent(ctx, [each.diff_id for each in layerdb.chain(ctx.db.read(), tops[-1] if tops else None)])
+    missing = absent(ctx, imagedb.diff_ids_of(ctx.db.read(), image_id))
     if missing:
         from lamina.transfer.find import hold  # for most there is nothing to do
 
         hold(ctx, image_id)
         bring(ctx, missing)
     return len(missing)
+
+
+def image_id(rows: Rows, name: str, wanted: str = "") -> ImageID:
+    """The image with this name or ID; of an index the one for the platform `wanted`, else for this machine.
+
+    NotFound, Conflict, InvalidInput.
+    """
+    from lamina.db.names import for_platform, resolve_image
+
+    c = rows.connection
+    found, only = resolve_image(c, name), platform(wanted)
+    return (for_platform(c, found, only) if only else found).image_id
 
 
 def platform(text: str) -> Platform | None:

@@ -28,8 +28,7 @@ def run(session: Session, args: Args) -> int:
     """Makes the image."""
     image, source = args.operands
     what = source if source != "-" else sys.stdin.buffer
-    target = surgery_flags.target(args, session.environ)
-    observer = surgery_flags.observer(args)
-    made = session.engine.surgery.append(image, what, target, observer, prefix=args.text("prefix"))
-    surgery_flags.told(session, made, args)
-    return 0
+    append = session.engine.surgery.append
+    return surgery_flags.operated(
+        session, args, lambda target, tell: append(image, what, target, tell, prefix=args.text("prefix"))
+    )

@@ -28,18 +28,10 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Prints what could break, then what was made."""
-    from lamina.engine.reordering import Unfit
-
     onto = args.text("onto")
     if not onto:
         raise InvalidInput("the image that gets the layers is missing", hint="--onto IMAGE")
-    target = surgery_flags.target(args, session.environ)
-    try:
-        done = session.engine.surgery.cherry_pick(
-            args.operands, onto, target, surgery_flags.observer(args), force=args.on("force")
-        )
-    except Unfit as unfit:
-        findings.show(unfit.findings, args)
-        raise
-    findings.told(session, done, args)
-    return 0
+    pick = session.engine.surgery.cherry_pick
+    return findings.picked(
+        session, args, lambda target, tell: pick(args.operands, onto, target, tell, force=args.on("force"))
+    )

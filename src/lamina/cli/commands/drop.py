@@ -27,16 +27,8 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Makes the image, and prints its name."""
-    from lamina.engine.reordering import Unfit
-
     name, layers = surgery_flags.needed(args)
-    target = surgery_flags.target(args, session.environ)
-    try:
-        done = session.engine.surgery.drop(
-            name, layers, target, surgery_flags.observer(args), force=args.on("force")
-        )
-    except Unfit as unfit:
-        findings.show(unfit.findings, args)
-        raise
-    findings.told(session, done, args)
-    return 0
+    drop = session.engine.surgery.drop
+    return findings.picked(
+        session, args, lambda target, tell: drop(name, layers, target, tell, force=args.on("force"))
+    )

@@ -46,11 +46,11 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
-    target = surgery_flags.target(args, session.environ)
-    observer = surgery_flags.observer(args)
-    made = session.engine.surgery.edit(args.operands[0], _config(args), _files(args), target, observer)
-    surgery_flags.told(session, made, args)
-    return 0
+    edit = session.engine.surgery.edit
+    config, files = _config(args), _files(args)
+    return surgery_flags.operated(
+        session, args, lambda target, tell: edit(args.operands[0], config, files, target, tell)
+    )
 
 
 def _config(args: Args) -> ConfigEdit:

@@ -23,10 +23,5 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
-    made = session.engine.surgery.flatten(
-        args.operands[0],
-        surgery_flags.target(args, session.environ),
-        surgery_flags.observer(args),
-    )
-    surgery_flags.told(session, made, args)
-    return 0
+    flatten = session.engine.surgery.flatten
+    return surgery_flags.operated(session, args, lambda target, tell: flatten(args.operands[0], target, tell))

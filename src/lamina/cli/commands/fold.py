@@ -27,12 +27,7 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
     name, meant = surgery_flags.meant(args)
-    made = session.engine.surgery.fold(
-        name,
-        meant,
-        surgery_flags.target(args, session.environ),
-        surgery_flags.observer(args),
-        base=args.on("base"),
+    fold = session.engine.surgery.fold
+    return surgery_flags.operated(
+        session, args, lambda target, tell: fold(name, meant, target, tell, base=args.on("base"))
     )
-    surgery_flags.told(session, made, args)
-    return 0

@@ -28,15 +28,13 @@ def configure(command: Command) -> None:
 
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
-    made = session.engine.surgery.normalise(
-        args.operands[0],
-        surgery_flags.target(args, session.environ),
-        surgery_flags.observer(args),
-        owner=_owner(args.text("owner")),
-        base=args.on("base"),
+    owner = _owner(args.text("owner"))
+    normalise = session.engine.surgery.normalise
+    return surgery_flags.operated(
+        session,
+        args,
+        lambda target, tell: normalise(args.operands[0], target, tell, owner=owner, base=args.on("base")),
     )
-    surgery_flags.told(session, made, args)
-    return 0
 
 
 def _owner(text: str) -> tuple[int, int] | None:

@@ -27,7 +27,5 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Makes the image, and prints its name."""
     name, layers = surgery_flags.needed(args, 2)
-    target = surgery_flags.target(args, session.environ)
-    done = session.engine.surgery.reorder(name, layers, target, surgery_flags.observer(args))
-    surgery_flags.told(session, done, args)
-    return 0
+    reorder = session.engine.surgery.reorder
+    return surgery_flags.operated(session, args, lambda target, tell: reorder(name, layers, target, tell))

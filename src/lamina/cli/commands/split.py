@@ -31,17 +31,12 @@ def run(session: Session, args: Args) -> int:
     """Makes the image."""
     surgery_flags.needed(args)
     name, layer = surgery_flags.meant(args)
-    by, equals, most = args.text("by", "size").partition("=")
-    made = session.engine.surgery.split(
-        name,
-        layer,
-        by,
-        surgery_flags.target(args, session.environ),
-        surgery_flags.observer(args),
-        most=_most(by, most) if equals else 0,
+    by, equals, text = args.text("by", "size").partition("=")
+    most = _most(by, text) if equals else 0
+    split = session.engine.surgery.split
+    return surgery_flags.operated(
+        session, args, lambda target, tell: split(name, layer, by, target, tell, most=most)
     )
-    surgery_flags.told(session, made, args)
-    return 0
 
 
 def _most(by: str, text: str) -> int:

@@ -26,11 +26,5 @@ def configure(command: Command) -> None:
 def run(session: Session, args: Args) -> int:
     """Makes the image."""
     name, meant = surgery_flags.meant(args)
-    made = session.engine.surgery.squash(
-        name,
-        meant,
-        surgery_flags.target(args, session.environ),
-        surgery_flags.observer(args),
-    )
-    surgery_flags.told(session, made, args)
-    return 0
+    squash = session.engine.surgery.squash
+    return surgery_flags.operated(session, args, lambda target, tell: squash(name, meant, target, tell))
