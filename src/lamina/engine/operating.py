@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from lamina.db import imagedb, indexdb, leases, names, repodigests
+from lamina.db import imagedb, indexdb, names, repodigests
 from lamina.engine import joined
 from lamina.errors import Conflict, InvalidInput, NotFound
 from lamina.events import Notice
@@ -16,6 +16,7 @@ from lamina.oci.annotations import BASE_DIGEST, BASE_NAME
 from lamina.oci.manifest import Index
 from lamina.oci.platform import Platform, host
 from lamina.surgery.parts import Parts, put_together, take_apart
+from lamina.transfer.find import hold
 from lamina.transfer.index import make_index, part_of, register_index
 
 if TYPE_CHECKING:
@@ -125,15 +126,14 @@ def look(opened: Opened, name: str, target: Target, tell: Observer) -> tuple[Nam
     found = find(opened, name, target.platform, tell)
     created = target.created or now()
     shown = references.parse(found.tag).familiar() if found.tag else name
+    images = _images(ctx, found)
+    hold(ctx, *[image_id for image_id, _ in images], indexes=[found.index_digest])
     subjects = []
-    for image_id, manifest in _images(ctx, found):
-        with ctx.db.write(durable=False) as tx:  # it stays whole, whoever removes it meanwhile
-            row = imagedb.need_image(tx, image_id)
-            leases.hold(tx, ctx.lease.id, leases.LAYER, *imagedb.layers_of(tx, image_id)[-1:])
-            leases.hold(tx, ctx.lease.id, leases.BLOB, manifest, image_id)
-        platform = Platform(row.os, row.architecture, row.variant)
+    for image_id, manifest in images:
+        parts = take_apart(ctx, image_id)
+        platform = Platform(parts.config.os, parts.config.architecture, parts.config.variant)
         said = manifests.parse_manifest(ctx.blobs.read(manifest)).annotations
-        subjects.append(Subject(image_id, shown, platform, take_apart(ctx, image_id), created, said))
+        subjects.append(Subject(image_id, shown, platform, parts, created, said))
     return found, subjects
 
 

@@ -49,12 +49,14 @@ def hold(ctx: Layers, *image_ids: ImageID, indexes: Iterable[Digest | None] = ()
                 if indexdb.get_index(c, digest) is None:
                     raise NotFound(f"No such image: {digest}")
                 leases.hold(c, ctx.lease.id, leases.BLOB, digest)  # and with it all that it names
-                image_ids += tuple([member.image_id for member in indexdb.members(c, digest)])
+                members = indexdb.members(c, digest)
+                leases.hold(c, ctx.lease.id, leases.BLOB, *[member.manifest for member in members])
+                image_ids += tuple([member.image_id for member in members])
         for image_id in image_ids:
-            imagedb.need_image(c, image_id)
+            row = imagedb.need_image(c, image_id)
             # `rmi` by name removes the row all the same; what it leads to is held by itself
             leases.hold(c, ctx.lease.id, leases.LAYER, *imagedb.layers_of(c, image_id)[-1:])
-            leases.hold(c, ctx.lease.id, leases.BLOB, image_id)
+            leases.hold(c, ctx.lease.id, leases.BLOB, image_id, row.manifest)
         leases.hold(c, ctx.lease.id, leases.IMAGE, *image_ids)
 
 
